@@ -1,0 +1,164 @@
+# weft: build, test, demo, bench. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+
+# release | asan (ASan + UBSan) | tsan
+VARIANT ?= release
+OUT := build/$(VARIANT)
+GEN := build/gen
+
+CC := gcc
+AR := gcc-ar
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -g -fno-strict-aliasing -fno-omit-frame-pointer \
+	-Iuserspace -Iinclude -I$(GEN) -I/usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
+FLAGS_release := -O2 -flto=auto -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection -fPIE
+LINK_release := -O2 -flto=auto -pie -Wl,-z,relro,-z,now,-z,noexecstack
+FLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LINK_asan := -fsanitize=address,undefined
+FLAGS_tsan := -O1 -fsanitize=thread
+LINK_tsan := -fsanitize=thread
+CFLAGS_ALL := $(BASE_FLAGS) $(FLAGS_$(VARIANT)) $(CFLAGS)
+LDFLAGS_ALL := $(LINK_$(VARIANT)) $(LDFLAGS)
+
+# ---- rooms: what each may include, in link order (architecture.md, the layer rule) ----
+ROOMS := base model io http wire kernel policy telemetry proxy control admin cli
+MAY_base :=
+MAY_model := base
+MAY_io := base
+MAY_http := base
+MAY_wire := base io
+MAY_kernel := base
+MAY_telemetry := base
+MAY_policy := base model http
+MAY_proxy := base model io http wire kernel policy telemetry
+MAY_control := base model io http wire kernel telemetry
+MAY_admin := base model policy io wire http telemetry
+MAY_cli := base model policy kernel http
+# rooms whose tests run against doubles of these rooms instead of the real ones
+DOUBLES_wire := io
+DOUBLES_proxy := io kernel
+DOUBLES_control := kernel
+DOUBLES_admin := io
+
+LINK_ORDER := proxy control admin cli policy wire kernel telemetry http io model base
+LIBS_model := -lurcu-qsbr -lurcu-common
+LIBS_io := -luring
+LIBS_http := -lnghttp2
+LIBS_kernel := -lbpf -lelf -lz -lmnl
+LIBS_policy := -lpcre2-8
+LIBS_control := -lcjson -lyaml -lcares
+LIBS_admin := -lcjson
+LIBS_cli := -lcjson -lncurses
+LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lnghttp2 -lbpf -lelf -lz -lmnl -lpcre2-8 \
+	-lcjson -lyaml -lcares -lncurses -ltinfo -lpthread
+
+archive = $(OUT)/$(1).a
+room_sources = $(sort $(wildcard userspace/$(1)/*.c))
+objects = $(patsubst userspace/%.c,$(OUT)/obj/%.o,$(1))
+
+.PHONY: all help deps FORCE
+all: build/weftd build/weft ## build build/weftd and build/weft (release)
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+# ---- packages: installed once, by name, with apt ----
+include .ci/packages.mk
+DEPS_STAMP := build/.deps-build
+$(DEPS_STAMP): .ci/packages.mk .ci/install-packages
+	@mkdir -p $(@D)
+	.ci/install-packages $(PACKAGES_BUILD)
+	@touch $@
+deps: $(DEPS_STAMP)
+
+# ---- kernel side ----
+BPF_SOURCES := $(sort $(wildcard bpf/*.bpf.c))
+BPF_OBJECTS := $(patsubst bpf/%.bpf.c,build/bpf/%.bpf.o,$(BPF_SOURCES))
+BPF_FLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -Wno-unused-parameter \
+	-D__TARGET_ARCH_x86 -I$(GEN) -Iinclude -Ibpf
+
+$(GEN)/vmlinux.h: | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $@
+build/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h include/weft/*.h) $(GEN)/vmlinux.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_FLAGS) -c $< -o $@
+build/bpf/weft.o: $(BPF_OBJECTS)
+	$(BPFTOOL) gen object $@ $^ >/dev/null
+$(GEN)/weft.skel.h: build/bpf/weft.o
+	$(BPFTOOL) gen skeleton $< name weft > $@
+
+# ---- user side ----
+$(OUT)/obj/kernel/%.o: EXTRA_DEPS := $(GEN)/weft.skel.h
+$(OUT)/obj/%.o: userspace/%.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	@echo "  CC $(VARIANT) $<"
+	@$(CC) $(CFLAGS_ALL) $(WARN) -MMD -MP -c $< -o $@
+$(call objects,$(call room_sources,kernel)): $(GEN)/weft.skel.h
+$(OUT)/obj/llhttp/%.o: /usr/share/llhttp/%.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_ALL) -w -MMD -c $< -o $@
+/usr/share/llhttp/%.c: | $(DEPS_STAMP)
+	@test -e $@
+LLHTTP := $(addprefix $(OUT)/obj/llhttp/,api.o http.o llhttp.o)
+EXTRA_OBJECTS_http := $(LLHTTP)
+
+define room_rules
+$(call archive,$(1)): $(call objects,$(call room_sources,$(1))) $(EXTRA_OBJECTS_$(1))
+	@mkdir -p $$(@D); rm -f $$@
+	@$(AR) rcs $$@ $$^
+$(call archive,$(1)_double): $(call objects,$(sort $(wildcard userspace/$(1)/double/*.c)))
+	@mkdir -p $$(@D); rm -f $$@
+	@$(AR) rcs $$@ $$^
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
+
+# A room's test links that room and what it may use, nothing else: an upward call does not link.
+test_archives = $(foreach room,$(filter $(1) $(MAY_$(1)),$(LINK_ORDER)),\
+	$(call archive,$(room)$(if $(filter $(room),$(DOUBLES_$(1))),_double)))
+test_libs = -lcmocka -Wl,--as-needed $(foreach room,$(1) $(MAY_$(1)),$(LIBS_$(room))) -lpthread -lm
+define test_rules
+$(patsubst userspace/$(1)/tests/%.c,$(OUT)/tests/$(1)/%,$(wildcard userspace/$(1)/tests/test_*.c)): \
+		$(OUT)/tests/$(1)/%: $(OUT)/obj/$(1)/tests/%.o $(call test_archives,$(1))
+	@mkdir -p $$(@D)
+	@echo "  LINK $$@"
+	@$(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$(call test_libs,$(1))
+UNIT_TESTS += $(patsubst userspace/$(1)/tests/%.c,$(OUT)/tests/$(1)/%,$(wildcard userspace/$(1)/tests/test_*.c))
+$(patsubst userspace/$(1)/fuzz/%.c,$(OUT)/fuzz/$(1)/%,$(wildcard userspace/$(1)/fuzz/fuzz_*.c)): \
+		$(OUT)/fuzz/$(1)/%: $(OUT)/obj/$(1)/fuzz/%.o $(OUT)/obj/base/fuzz/replay.o $(call test_archives,$(1))
+	@mkdir -p $$(@D)
+	@echo "  LINK $$@"
+	@$(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$(call test_libs,$(1))
+FUZZ_REPLAYS += $(patsubst userspace/$(1)/fuzz/%.c,$(OUT)/fuzz/$(1)/%,$(wildcard userspace/$(1)/fuzz/fuzz_*.c))
+endef
+$(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
+
+ALL_ARCHIVES := $(foreach room,$(LINK_ORDER),$(call archive,$(room)))
+define program_rule
+$(OUT)/$(1): $(OUT)/obj/main/$(1).o $(ALL_ARCHIVES)
+	@echo "  LINK $$@"
+	@$(CC) $(LDFLAGS_ALL) -o $$@ $$< -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(LIBS)
+endef
+$(foreach program,weftd weft,$(eval $(call program_rule,$(program))))
+build/weftd build/weft: build/%: FORCE
+	@$(MAKE) --no-print-directory VARIANT=release build/release/$*
+	@cmp -s build/release/$* $@ || cp build/release/$* $@
+
+.PHONY: unit fuzz-replay
+unit: $(UNIT_TESTS) ## build and run the unit and scenario tests of VARIANT
+	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+fuzz-replay: $(FUZZ_REPLAYS) ## replay the fuzz corpora through the targets of VARIANT
+	@for t in $^; do name=$$(basename $$t); room=$$(basename $$(dirname $$t)); \
+		$$t userspace/$$room/fuzz/corpus/$${name#fuzz_}/*; done
+
+-include $(shell find build/release/obj build/asan/obj build/tsan/obj -name '*.d' 2>/dev/null)

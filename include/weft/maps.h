@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The maps that bpf/ and userspace/ share: keys and values, fixed width, explicit padding, sizes
+ * asserted on both sides. Every map is pinned under WEFT_PIN_DIR by its own name and carries BTF.
+ *
+ *   weft_layout         array[1]        struct weft_layout          who made these pins
+ *   weft_pods           hash            weft_pod_key -> weft_pod    who is enrolled
+ *   weft_destinations   hash            weft_address -> weft_destination
+ *   weft_skip_ports     hash            weft_skip_port -> __u8      excluded outbound ports
+ *   weft_skip_cidrs     lpm_trie        weft_skip_cidr -> __u8      excluded outbound networks
+ *   weft_heartbeats     array, mmap     worker -> __u64             CLOCK_MONOTONIC, nanoseconds
+ *   weft_sockets        sk_storage      -> struct weft_socket       our own sockets
+ *   weft_dials          sk_storage      -> struct weft_flow         app sockets that were captured
+ *   weft_flows          hash            weft_flow_key -> weft_flow  established, not yet accepted
+ *   weft_reasons        hash            weft_reason_key -> weft_reason_count
+ *   weft_traffic        hash            weft_traffic_key -> weft_traffic   observed by sockops
+ *   weft_series         array, mmap     worker * WEFT_SERIES_MAX + slot -> weft_series
+ *   weft_series_labels  array, mmap     slot -> struct weft_series_label
+ *   weft_proxy_reasons  array, mmap     worker -> struct weft_proxy_counts
+ */
+#ifndef WEFT_MAPS_H
+#define WEFT_MAPS_H
+
+#include "weft/address.h"
+#include "weft/reason.h"
+
+#define WEFT_PIN_DIR            "/sys/fs/bpf/weft"
+#define WEFT_LAYOUT_MAGIC       0x74666577u /* "weft" */
+#define WEFT_LAYOUT_VERSION     1u          /* raise on any change of this file */
+#define WEFT_WORKERS_MAX        16
+#define WEFT_NAME_MAX           64 /* bytes of a pod's, service's or endpoint's name, with the final NUL */
+#define WEFT_HEARTBEAT_STALE_NS 2000000000ull /* a worker silent for longer counts as dead */
+
+struct weft_layout {
+	__u32 magic;
+	__u32 version;
+	__u32 owner_pid; /* weftd that wrote the maps last */
+	__u32 pad;
+};
+
+/* A pod is found by its network namespace's cookie; `weft run` by its cgroup v2 id. */
+enum weft_pod_kind { WEFT_POD_BY_NETNS = 1, WEFT_POD_BY_CGROUP = 2 };
+
+struct weft_pod_key {
+	__u64 id; /* SO_NETNS_COOKIE, or the inode number of the cgroup v2 folder */
+	__u32 kind;
+	__u32 pad;
+};
+
+enum weft_pod_flag {
+	WEFT_POD_CAPTURE = 1 << 0,     /* off: dials pass, what is accepted is drained */
+	WEFT_POD_FAIL_CLOSED = 1 << 1, /* without a live worker dials are refused, not passed */
+	WEFT_POD_CAPTURE_ALL = 1 << 2, /* every TCP dial, not only those to mesh destinations */
+};
+
+struct weft_listener {
+	__be16 port4; /* 127.0.0.1; 0 = no listener */
+	__be16 port6; /* ::1; 0 = no listener */
+};
+
+struct weft_pod {
+	__u32 pod_id; /* >= 1 */
+	__u32 flags;
+	__u32 worker_count;
+	__u32 pad;
+	__u8 local4[16]; /* v4-mapped address that a direct dial would have; all 0 = unknown */
+	__u8 local6[16];
+	struct weft_listener listeners[WEFT_WORKERS_MAX];
+	char name[WEFT_NAME_MAX];
+};
+
+enum weft_destination_flag {
+	WEFT_DESTINATION_READY = 1 << 0, /* at least one endpoint may be dialled */
+	WEFT_DESTINATION_HTTP = 1 << 1,  /* declared HTTP */
+};
+
+struct weft_destination {
+	__u32 service_id; /* >= 1 */
+	__u32 flags;
+	char name[WEFT_NAME_MAX];
+};
+
+struct weft_skip_port {
+	__u32 pod_id;
+	__be16 port;
+	__u16 pad;
+};
+
+struct weft_skip_cidr {
+	__u32 prefixlen; /* 32 bits of pod_id + prefix of ip (v4: 96 + n) */
+	__u32 pod_id;
+	__u8 ip[16];
+};
+
+enum weft_socket_role { WEFT_SOCKET_LISTENER = 1, WEFT_SOCKET_UPSTREAM = 2 };
+
+struct weft_socket {
+	__u32 role;
+	__u32 pod_id;
+	__u32 worker;
+	__u32 service_id; /* upstream: service that it was dialled for; 0 = none yet */
+};
+
+/* What the kernel knew when it captured a dial. */
+struct weft_flow {
+	struct weft_address destination; /* as the app dialled it */
+	__u32 pod_id;
+	__u32 service_id; /* 0: no mesh service (capture of every dial) */
+	__u32 worker;
+	__u32 family; /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
+	__u32 pad;
+	__u64 dialled_ns; /* CLOCK_MONOTONIC */
+};
+
+/* The app's socket and our listener as the app's socket has them after the redirect. */
+struct weft_flow_key {
+	__u64 netns_cookie;
+	struct weft_address app;
+	struct weft_address listener;
+};
+
+struct weft_reason_key {
+	__u32 pod_id; /* 0: dials that belong to no pod */
+	__u32 reason; /* enum weft_reason */
+};
+
+struct weft_reason_count {
+	char name[40]; /* written by weftd, so that a dump reads like a table */
+	__u64 count;
+};
+
+struct weft_traffic_key {
+	__u32 pod_id;
+	__u32 service_id;
+	__u32 role; /* 0: the app's captured socket, WEFT_SOCKET_UPSTREAM: our dial */
+	__u32 pad;
+};
+
+struct weft_traffic {
+	__u64 connections_opened;
+	__u64 connections_closed;
+	__u64 bytes_sent; /* acknowledged payload of closed connections */
+	__u64 bytes_received;
+	__u64 retransmitted_segments;
+	__u64 rtt_us_sum; /* smoothed RTT at close, summed over connections_closed */
+	__u64 rtt_us_max;
+};
+
+/* ---- the metric store ---- */
+
+#define WEFT_SERIES_MAX      4096
+#define WEFT_LATENCY_BUCKETS 32
+
+/* Upper bounds in microseconds; the last bucket is +Inf. */
+#define WEFT_LATENCY_BOUNDS_US                                                                     \
+	{                                                                                          \
+		50, 100, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 7500, 10000, 15000,     \
+			20000, 30000, 50000, 75000, 100000, 150000, 200000, 300000, 500000,        \
+			750000, 1000000, 1500000, 2000000, 3000000, 5000000, 10000000, 30000000    \
+	}
+
+/* responses[class]: 1..5 = 1xx..5xx final answers, 0 = ended without an answer. */
+struct weft_series {
+	__u64 requests;
+	__u64 responses[6];
+	__u64 proxy_errors; /* answers that weft made itself */
+	__u64 retries;
+	__u64 latency_us_sum;
+	__u64 latency_buckets[WEFT_LATENCY_BUCKETS]; /* not cumulative; count = sum of all */
+	__u64 connections_opened;
+	__u64 connections_closed;
+	__u64 connect_failures;
+	__u64 bytes_sent;     /* towards the endpoint, payload of requests or tunnels with heads */
+	__u64 bytes_received; /* from the endpoint */
+	__u64 tunnels_opened;
+	__u64 tunnels_closed;
+	__u64 requests_active; /* gauge */
+};
+
+enum weft_series_state { WEFT_SERIES_FREE = 0, WEFT_SERIES_CLAIMED = 1, WEFT_SERIES_READY = 2 };
+
+/* service alone: totals of a service; service + endpoint: one endpoint of it. */
+struct weft_series_label {
+	__u32 state;
+	__u32 hash;
+	char service[WEFT_NAME_MAX];
+	char endpoint[WEFT_NAME_MAX]; /* "10.0.0.1:80" or "[2001:db8::1]:80"; "" = service's total
+				       */
+};
+
+struct weft_proxy_counts {
+	__u64 reasons[64]; /* enum weft_proxy_reason */
+	__u64 loop_turns;
+	__u64 loop_busy_ns;
+	__u64 sessions;       /* gauge */
+	__u64 upstreams;      /* gauge */
+	__u64 upstreams_idle; /* gauge */
+	__u64 blocks_in_use;  /* gauge, buffers lent from the worker's pool */
+	__u64 block_bytes;    /* gauge, bytes of them */
+	__u64 accepted_connections;
+};
+
+_Static_assert(sizeof(struct weft_pod_key) == 16, "kernel contract: struct weft_pod_key");
+_Static_assert(sizeof(struct weft_pod) == 176, "kernel contract: struct weft_pod");
+_Static_assert(sizeof(struct weft_destination) == 72, "kernel contract: struct weft_destination");
+_Static_assert(sizeof(struct weft_skip_port) == 8, "kernel contract: struct weft_skip_port");
+_Static_assert(sizeof(struct weft_skip_cidr) == 24, "kernel contract: struct weft_skip_cidr");
+_Static_assert(sizeof(struct weft_socket) == 16, "kernel contract: struct weft_socket");
+_Static_assert(sizeof(struct weft_flow) == 48, "kernel contract: struct weft_flow");
+_Static_assert(sizeof(struct weft_flow_key) == 48, "kernel contract: struct weft_flow_key");
+_Static_assert(sizeof(struct weft_reason_count) == 48, "kernel contract: struct weft_reason_count");
+_Static_assert(sizeof(struct weft_traffic) == 56, "kernel contract: struct weft_traffic");
+_Static_assert(sizeof(struct weft_series_label) == 136, "kernel contract: weft_series_label");
+_Static_assert(WEFT_PROXY_REASON_COUNT <= 64, "weft_proxy_counts.reasons is too small");
+
+#endif

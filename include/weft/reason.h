@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Why the kernel or the proxy took, passed, refused or ended something. One list for both sides:
+ * the kernel counts its reasons per pod in the map weft_reasons, a worker counts its own in the
+ * map weft_proxy_reasons. A name is a metric's label and never changes its meaning; new reasons
+ * go to the end of their half.
+ */
+#ifndef WEFT_REASON_H
+#define WEFT_REASON_H
+
+/* X(SYMBOL, "name", "what happened, as help text") */
+#define WEFT_KERNEL_REASONS(X)                                                                     \
+	X(CAPTURED, "captured", "dial sent to a worker")                                           \
+	X(PASS_NOT_MESH, "pass_not_mesh", "destination is no mesh service")                        \
+	X(PASS_OURS, "pass_ours", "weftd's own dial")                                              \
+	X(PASS_CAPTURE_OFF, "pass_capture_off", "pod is being un-enrolled or drained")             \
+	X(PASS_EXCLUDED_PORT, "pass_excluded_port", "destination port is excluded")                \
+	X(PASS_EXCLUDED_CIDR, "pass_excluded_cidr", "destination network is excluded")             \
+	X(PASS_UDP, "pass_udp", "datagram socket")                                                 \
+	X(PASS_RAW, "pass_raw", "raw socket")                                                      \
+	X(PASS_MPTCP, "pass_mptcp", "multipath TCP socket")                                        \
+	X(PASS_DEVICE_BOUND, "pass_device_bound", "socket is bound to a device")                   \
+	X(PASS_NOT_TCP, "pass_not_tcp", "stream socket of another protocol")                       \
+	X(PASS_PROXY_DEAD, "pass_proxy_dead", "no live worker, pod fails open")                    \
+	X(REFUSED_PROXY_DEAD, "refused_proxy_dead", "no live worker, pod fails closed")            \
+	X(REFUSED_NO_ENDPOINT, "refused_no_endpoint", "service has no ready endpoint")             \
+	X(FOREIGN_LISTENER, "foreign_listener", "worker's port is held by a socket not ours")      \
+	X(STORAGE_FULL, "storage_full", "socket storage could not be allocated, dial passed")      \
+	X(FLOW_TABLE_FULL, "flow_table_full", "flow could not be filed, connection will be reset")
+
+#define WEFT_PROXY_REASONS(X)                                                                      \
+	X(NO_FLOW, "no_flow", "accepted connection without a filed flow")                          \
+	X(NOT_HTTP, "not_http", "bytes are not HTTP, joined as a tunnel")                          \
+	X(OPAQUE, "opaque", "declared or detected opaque, joined as a tunnel")                     \
+	X(SERVER_FIRST, "server_first", "server spoke first, joined as a tunnel")                  \
+	X(TLS_PASSED, "tls_passed", "TLS ClientHello, joined as a tunnel")                         \
+	X(HTTP2_PASSED, "http2_passed", "HTTP/2 preface, joined as a tunnel")                      \
+	X(UPGRADED, "upgraded", "101 Switching Protocols, became a tunnel")                        \
+	X(CONNECTED, "connected", "CONNECT answered with 2xx, became a tunnel")                    \
+	X(BAD_REQUEST, "bad_request", "request refused: bad syntax or framing (400)")              \
+	X(URI_TOO_LONG, "uri_too_long", "request refused: request line too long (414)")            \
+	X(HEADERS_TOO_LARGE, "headers_too_large", "request refused: header limits (431)")          \
+	X(BAD_RESPONSE, "bad_response", "upstream's answer is no valid HTTP (502)")                \
+	X(NO_ENDPOINT, "no_endpoint", "service has no ready endpoint (503)")                       \
+	X(DIAL_FAILED, "dial_failed", "no endpoint could be reached (502, or RST for a tunnel)")   \
+	X(DIAL_TIMEOUT, "dial_timeout", "a dial exceeded the connect timeout")                     \
+	X(UPSTREAM_CLOSED, "upstream_closed", "upstream closed before a complete answer")          \
+	X(UPSTREAM_RESET, "upstream_reset", "upstream reset the connection")                       \
+	X(CLIENT_CLOSED, "client_closed", "client left before its answer was complete")            \
+	X(CLIENT_RESET, "client_reset", "client reset the connection")                             \
+	X(HEADER_TIMEOUT, "header_timeout", "request head did not arrive in time (408)")           \
+	X(IDLE_TIMEOUT, "idle_timeout", "connection was idle for too long")                        \
+	X(DRAINED, "drained", "closed while draining")                                             \
+	X(OUT_OF_MEMORY, "out_of_memory", "an allocation failed, one session was ended")           \
+	X(SESSION_LIMIT, "session_limit", "worker's limit of sessions is reached")                 \
+	X(NO_SOCKET, "no_socket", "stock of upstream sockets stayed empty")
+
+enum weft_reason {
+#define WEFT_REASON_ENUM(symbol, name, help) WEFT_REASON_##symbol,
+	WEFT_KERNEL_REASONS(WEFT_REASON_ENUM)
+#undef WEFT_REASON_ENUM
+		WEFT_KERNEL_REASON_COUNT,
+};
+
+enum weft_proxy_reason {
+#define WEFT_REASON_ENUM(symbol, name, help) WEFT_PROXY_##symbol,
+	WEFT_PROXY_REASONS(WEFT_REASON_ENUM)
+#undef WEFT_REASON_ENUM
+		WEFT_PROXY_REASON_COUNT,
+};
+
+#endif

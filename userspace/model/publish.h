@@ -1,0 +1,26 @@
+/*
+ * Where the current snapshot is (liburcu, QSBR). One publisher thread (control); any number of
+ * reader threads, each registered, each calling snapshot_quiesce once per turn of its loop: a
+ * pointer from snapshot_current is valid until then. A reader that is about to wait goes offline.
+ */
+#ifndef MODEL_PUBLISH_H
+#define MODEL_PUBLISH_H
+
+#include "model/snapshot.h"
+
+struct snapshot_slot; /* the published pointer */
+
+struct snapshot_slot *snapshot_slot_new(void) MUST_CHECK;
+void snapshot_slot_free(struct snapshot_slot *slot); /* frees the current snapshot too */
+
+/* Control thread: swaps, waits for all readers, frees the old one. */
+void snapshot_publish(struct snapshot_slot *slot, struct snapshot *next);
+
+void snapshot_reader_register(void);
+void snapshot_reader_unregister(void);
+void snapshot_reader_offline(void); /* before waiting */
+void snapshot_reader_online(void);
+/* Lends; valid until this thread's next snapshot_reader_offline. */
+const struct snapshot *snapshot_current(const struct snapshot_slot *slot);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * One immutable picture of config and discovery. Built by the control thread, published by a
+ * pointer swap, read by workers once per turn of their loop, freed after a grace period (liburcu,
+ * QSBR). Services that did not change are shared between snapshots. Long-lived objects keep ids,
+ * never pointers.
+ */
+#ifndef MODEL_SNAPSHOT_H
+#define MODEL_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/attr.h"
+#include "weft/maps.h"
+
+enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
+enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN };
+enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
+
+#define ENDPOINT_ID_NONE UINT32_MAX
+
+struct endpoint {
+	uint32_t id;     /* dense, stable for (service, address) while it exists */
+	uint32_t series; /* slot in the metric store */
+	uint32_t weight; /* >= 1; 0 = drained: no new requests */
+	struct weft_address address;
+	char text[ADDRESS_TEXT_MAX]; /* address as text, the metric's label */
+};
+
+struct service {
+	uint32_t id;     /* >= 1, dense, stable for a name while it exists */
+	uint32_t series; /* slot in the metric store, the service's total */
+	uint32_t users;  /* snapshots that hold it; control thread only */
+	enum protocol protocol;
+	enum balancer balancer;
+	char name[WEFT_NAME_MAX];
+	uint32_t address_count; /* virtual addresses × ports */
+	uint32_t endpoint_count;
+	uint32_t ready_count; /* endpoints with weight > 0 */
+	uint64_t weight_total;
+	struct weft_address *addresses;
+	struct endpoint *endpoints;
+};
+
+struct skip_cidr {
+	struct weft_address network;
+	uint8_t prefix; /* bits of the folded address: IPv4 /8 is 104 */
+};
+
+struct pod {
+	uint32_t id; /* >= 1, dense, stable for a name while it exists */
+	uint32_t users;
+	char name[WEFT_NAME_MAX];
+	char *netns_path;           /* NULL: enrolled by cgroup, in weftd's own network namespace */
+	char *cgroup_path;          /* NULL: enrolled by network namespace */
+	struct weft_address local4; /* port 0; all zero: found from the namespace's own addresses */
+	struct weft_address local6;
+	enum on_proxy_death on_proxy_death;
+	bool captures_all; /* every TCP dial, not only those to mesh services */
+	uint32_t skip_port_count;
+	uint32_t skip_cidr_count;
+	uint16_t *skip_ports; /* host order */
+	struct skip_cidr *skip_cidrs;
+};
+
+/* Times in nanoseconds, sizes in bytes. 0 = off where the key's text says so. */
+struct settings {
+	uint32_t workers; /* 0 = CPUs / 4, at least 1, at most 16 */
+	uint64_t connect_timeout_ns;
+	uint32_t connect_attempts;
+	uint64_t header_timeout_ns;        /* request head, from its first byte */
+	uint64_t client_idle_timeout_ns;   /* HTTP keep-alive, 0 = off */
+	uint64_t tunnel_idle_timeout_ns;   /* 0 = off */
+	uint64_t upstream_idle_timeout_ns; /* pooled connections */
+	uint64_t upstream_fresh_ns;        /* requests that cannot be replayed take none older */
+	uint64_t drain_timeout_ns;
+	uint32_t head_limit_bytes;
+	uint32_t line_limit_bytes;
+	uint32_t field_limit;
+	uint32_t window_bytes;       /* queued per direction before reading stops */
+	uint64_t buffer_limit_bytes; /* of one worker's pool */
+	uint32_t session_limit;      /* per worker */
+	uint32_t socket_stock;       /* unconnected sockets kept per pod, worker, family */
+	bool via;                    /* add Via */
+	char *admin_address;         /* "127.0.0.1:9990"; "" = off */
+	char *control_socket;        /* path of the Unix socket */
+	char *pin_dir;
+	char *cgroup_root; /* "" = found from the mount table */
+	bool log_json;
+	char *log_level;
+};
+
+struct snapshot {
+	uint64_t generation; /* counts publications */
+	uint32_t service_count;
+	uint32_t pod_count;
+	struct service **services;      /* sorted by name */
+	struct pod **pods;              /* sorted by name */
+	struct service **service_by_id; /* [service_id_limit], NULL = no such service */
+	uint32_t service_id_limit;
+	uint32_t endpoint_id_limit;
+	struct snapshot_index *index; /* (address, port) -> service */
+	struct settings settings;
+};
+
+/* NULL = absent. */
+const struct service *snapshot_service(const struct snapshot *snapshot, uint32_t id);
+const struct service *snapshot_service_at(const struct snapshot *snapshot,
+					  const struct weft_address *address);
+const struct service *snapshot_service_named(const struct snapshot *snapshot, struct span name);
+const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct span name);
+const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id);
+
+#endif

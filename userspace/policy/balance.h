@@ -1,0 +1,32 @@
+/*
+ * Which endpoint takes the next attempt? Pure: load and randomness are arguments. Owner: one
+ * worker (each balances by its own view). One algorithm per file, balance_*.c.
+ */
+#ifndef POLICY_BALANCE_H
+#define POLICY_BALANCE_H
+
+#include "base/rng.h"
+#include "model/snapshot.h"
+
+/* What a worker knows of endpoints by id; grows with the ids of a snapshot. */
+struct endpoint_load {
+	uint32_t active; /* attempts in flight */
+};
+
+struct balance_view {
+	const struct endpoint_load *loads; /* by endpoint id */
+	uint32_t load_count;               /* ids at or past this have load 0 */
+	const uint32_t *tried;             /* endpoint ids that this request tried already */
+	uint32_t tried_count;
+};
+
+/* A worker's memory of one service, by service id. */
+struct balance_state {
+	uint64_t turn; /* round robin: how many were picked */
+};
+
+/* Endpoint to dial, or NULL: no ready endpoint that was not tried. */
+const struct endpoint *balance_pick(const struct service *service, struct balance_state *state,
+				    const struct balance_view *view, struct rng *rng);
+
+#endif

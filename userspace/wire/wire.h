@@ -1,0 +1,121 @@
+/*
+ * One socket as a byte stream, whoever encrypts. Embedded in its owner (a session, an upstream, an
+ * admin connection); owner and thread: one worker.
+ *
+ * Reading: after wire_read_start, bytes come by `data` until wire_pause; a paused wire delivers
+ * nothing, and what the kernel already handed over is kept. Small traffic is received into buffers
+ * shared by all wires, so an idle wire holds no memory; bulk traffic is pulled into 64 KiB blocks
+ * one at a time, so that backpressure is the absence of a read.
+ *
+ * Writing: wire_write takes a copy, wire_write_block takes the block itself. At most one send is in
+ * flight. All writes of one turn leave together.
+ *
+ * Ending: wire_close (FIN after what is queued), wire_abort (RST, drops what is queued) or the
+ * peer; `closed` is called exactly once after any of the three and the last completion, from the
+ * loop and never from inside a call of the owner; only then may the owner be freed.
+ */
+#ifndef WIRE_WIRE_H
+#define WIRE_WIRE_H
+
+#include "base/address.h"
+#include "base/blocks.h"
+#include "base/list.h"
+#include "io/ring.h"
+
+struct wire;
+
+struct wire_events {
+	/*
+	 * The owner takes all bytes before it returns. If `*block` is not NULL, the bytes are the
+	 * block's and the owner may keep it by setting *block to NULL (then gives it back itself).
+	 */
+	void (*data)(struct wire *wire, struct span bytes, struct block **block);
+	void (*eof)(struct wire *wire);               /* the peer sends nothing more */
+	void (*drained)(struct wire *wire);           /* everything queued has been sent */
+	void (*connected)(struct wire *wire);         /* wire_dial succeeded */
+	void (*failed)(struct wire *wire, int error); /* -errno; reads and writes are over */
+	void (*closed)(struct wire *wire);
+};
+
+/* A worker's shared parts of all its wires. */
+struct wire_loop {
+	struct io_ring *ring;
+	struct blocks *blocks;
+	struct list dirty;  /* wires with bytes to send at the end of this turn */
+	struct list ending; /* wires that may be done at the end of this turn */
+};
+
+enum wire_state { WIRE_NEW, WIRE_DIALLING, WIRE_OPEN, WIRE_FAILED, WIRE_CLOSING, WIRE_CLOSED };
+
+struct wire {
+	struct wire_loop *loop;
+	const struct wire_events *events;
+	struct list dirty;
+	struct list ending;
+	struct io_op recv_op;
+	struct io_op send_op;
+	struct block *out_first; /* queued; the first ones may be in flight */
+	struct block *out_last;
+	struct block *kept_first; /* received while paused */
+	struct block *kept_last;
+	struct block *pull_block;   /* being received into */
+	struct wire_gather *gather; /* iovecs of a send in flight */
+	uint32_t out_bytes;
+	int fd;              /* -1 when none */
+	uint8_t state;       /* enum wire_state */
+	uint8_t small_reads; /* in a row, while pulling */
+	bool is_reading : 1;
+	bool is_pulling : 1;
+	bool recv_cancelled : 1;
+	bool read_eof : 1;
+	bool eof_told : 1;
+	bool wants_fin : 1;
+	bool fin_sent : 1;
+	bool lingers : 1;
+	bool in_data : 1;
+	int16_t kept_error; /* -errno, told once the kept bytes are delivered */
+	uint64_t bytes_received;
+	uint64_t bytes_sent;
+};
+
+void wire_loop_init(struct wire_loop *loop, struct io_ring *ring, struct blocks *blocks);
+
+/* Cannot fail; no descriptor yet. */
+void wire_init(struct wire *wire, struct wire_loop *loop, const struct wire_events *events);
+/* Takes a connected socket. */
+void wire_adopt(struct wire *wire, int fd);
+/* Takes an unconnected socket and connects it: `connected` or `failed` follows. `address` must
+ * stay valid until then. */
+void wire_dial(struct wire *wire, int fd, const struct sockaddr_storage *address, socklen_t size);
+
+void wire_read_start(struct wire *wire); /* also after wire_pause */
+void wire_pause(struct wire *wire);
+
+/* 0 or -ENOMEM (nothing was queued). Ignored with 0 after failure or close: `failed` tells. */
+int wire_write(struct wire *wire, struct span bytes) MUST_CHECK;
+/* Takes the block with its bytes. */
+void wire_write_block(struct wire *wire, struct block *block);
+/* Room for `size` bytes (at most BLOCK_SMALL_BYTES) at the end of the queue, to be filled at once
+ * and committed with the number used; NULL = -ENOMEM. */
+char *wire_write_room(struct wire *wire, size_t size) MUST_CHECK;
+void wire_write_commit(struct wire *wire, size_t used);
+static inline size_t wire_queued(const struct wire *wire)
+{
+	return wire->out_bytes;
+}
+static inline bool wire_is_open(const struct wire *wire)
+{
+	return wire->state == WIRE_OPEN;
+}
+
+/* FIN after what is queued; reading goes on (half-close). */
+void wire_finish(struct wire *wire);
+/* Sends what is queued, FIN, then discards input until the peer's FIN or a second has passed, so
+ * that the last bytes are not lost to a RST (RFC 9112 9.6). */
+void wire_close_lingering(struct wire *wire);
+/* Sends what is queued, then closes. */
+void wire_close(struct wire *wire);
+/* RST now; queued bytes are dropped. */
+void wire_abort(struct wire *wire);
+
+#endif
