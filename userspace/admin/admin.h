@@ -1,0 +1,42 @@
+/*
+ * The admin HTTP server: read-only on a TCP address, everything on a root-owned Unix socket. Runs
+ * on the control thread's ring, over wire and http like the data path. What it shows of other
+ * threads and rooms comes by `struct admin_sources`, filled in by main.c.
+ */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include "base/text.h"
+#include "io/ring.h"
+#include "model/publish.h"
+#include "telemetry/series.h"
+
+struct admin;
+
+struct admin_sources {
+	void *owner;
+	const struct snapshot_slot *slot;
+	const struct series_store *series;
+	const uint64_t *heartbeats; /* [workers], CLOCK_MONOTONIC nanoseconds */
+	unsigned workers;
+	uint64_t started_ns;           /* CLOCK_MONOTONIC */
+	bool (*is_ready)(void *owner); /* config published, every pod's capture on, not draining */
+	/* Append "{...}" or "[...]". */
+	void (*pods_json)(void *owner, struct text *json);
+	void (*config_json)(void *owner, struct text *json);
+	/* Prometheus lines of weft_capture_decisions_total and weft_flow_* (kernel room). */
+	void (*kernel_metrics)(void *owner, struct text *page);
+	/* Asks every worker; `done` is called later in the admin's thread with a JSON array, or
+	 * with NULL when a worker did not answer within a second. */
+	void (*connections_json)(void *owner, void (*done)(void *request, const char *json),
+				 void *request);
+	void (*drain)(void *owner);
+};
+
+/* `address` "" or NULL = no TCP listener; `socket_path` NULL = no Unix socket. -errno and a
+ * sentence in `why`. */
+int admin_open(struct io_ring *ring, const struct admin_sources *sources, const char *address,
+	       const char *socket_path, struct text *why, struct admin **ret_admin) MUST_CHECK;
+void admin_close(struct admin *admin);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * The thread that learns: config file -> snapshot -> publish -> kernel maps, and pods -> enrolment.
+ * Everything here runs in the control thread unless it says otherwise. It never includes proxy or
+ * admin: main.c wires them by hooks.
+ */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include "base/text.h"
+#include "io/ring.h"
+#include "kernel/kernel.h"
+#include "kernel/stock.h"
+#include "model/publish.h"
+#include "telemetry/series.h"
+
+struct control;
+
+/* Up-calls, set once; each returns at once. */
+struct control_hooks {
+	void *owner;
+	/* A new snapshot is current. */
+	void (*published)(void *owner);
+	/*
+	 * The pod's listeners are open and marked, its map entry is not yet written. Workers take
+	 * the listeners over (they close them) and each tells control_pod_served when it accepts on
+	 * its own; then capture is switched on.
+	 */
+	void (*pod_added)(void *owner, const struct pod *pod, struct stock_pod *stock,
+			  const struct stock_listeners *listeners);
+	/*
+	 * Capture is off in the map already. Workers accept what is queued, close the listeners,
+	 * let sessions end within drain_ns (0 = cut them), then each tells control_pod_left.
+	 */
+	void (*pod_removing)(void *owner, uint32_t pod_id, uint64_t drain_ns);
+};
+
+struct control_options {
+	const char *config_path;
+	struct io_ring *ring; /* the control thread's own */
+	struct kernel *kernel;
+	struct stock *stock;
+	struct snapshot_slot *slot;
+	struct series_store *series;
+	unsigned workers;
+	struct control_hooks hooks;
+};
+
+/*
+ * Reads a config file into a snapshot that is published nowhere; for --validate, for main.c (which
+ * needs settings before anything is opened) and for tests. On failure -EINVAL (or -errno of the
+ * file) and lines "FILE:LINE: key: what is wrong and what to do" in `why`. Series are claimed and
+ * ids kept stable only by control_open / control_reload; here ids count from 1.
+ */
+int config_read(const char *path, struct text *why, struct snapshot **ret_snapshot) MUST_CHECK;
+
+/* Loads the config, publishes it, enrols the pods, watches the file (also for symlink swaps). */
+int control_open(const struct control_options *options, struct text *why,
+		 struct control **ret_control) MUST_CHECK;
+void control_close(struct control *control);
+
+/* SIGHUP: as when the file changed. A bad file changes nothing and is logged. */
+void control_reload(struct control *control);
+/* SIGTERM, POST /drain: capture off for every pod, hooks.pod_removing for each, then `done`. */
+void control_drain(struct control *control, void (*done)(void *owner), void *owner);
+
+/* From any thread. */
+void control_pod_served(struct control *control, uint32_t pod_id, unsigned worker);
+void control_pod_left(struct control *control, uint32_t pod_id, unsigned worker);
+
+/* JSON for the admin room: what is enrolled, how, since when, connections older than enrolment,
+ * the reasons counted by the kernel; and the outcome of the last config read. */
+void control_pods_json(const struct control *control, struct text *json);
+void control_config_json(const struct control *control, struct text *json);
+
+#endif
