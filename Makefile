@@ -4,16 +4,22 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
+# All CPUs, unless the caller's -j says otherwise (make 4.3 lets the command line win).
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+# bpftool lives in /usr/sbin, which a plain user's PATH lacks.
+export PATH := $(PATH):/usr/sbin:/sbin
 
-# release | asan (ASan + UBSan) | tsan
+# release | asan (ASan + UBSan) | tsan | fuzz (clang's libFuzzer)
 VARIANT ?= release
 OUT := build/$(VARIANT)
 GEN := build/gen
 
-CC := gcc
-AR := gcc-ar
 CLANG ?= clang
-BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+BPFTOOL ?= bpftool
+CC := $(if $(filter fuzz,$(VARIANT)),$(CLANG),gcc)
+AR := gcc-ar
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -g -fno-strict-aliasing -fno-omit-frame-pointer \
@@ -25,8 +31,19 @@ FLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LINK_asan := -fsanitize=address,undefined
 FLAGS_tsan := -O1 -fsanitize=thread
 LINK_tsan := -fsanitize=thread
-CFLAGS_ALL := $(BASE_FLAGS) $(FLAGS_$(VARIANT)) $(CFLAGS)
-LDFLAGS_ALL := $(LINK_$(VARIANT)) $(LDFLAGS)
+FLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	-Wno-error -Wno-unknown-warning-option
+LINK_fuzz := -fsanitize=fuzzer,address,undefined
+CFLAGS_ALL = $(BASE_FLAGS) $(FLAGS_$(VARIANT)) $(CFLAGS)
+LDFLAGS_ALL = $(LINK_$(VARIANT)) $(LDFLAGS)
+
+# Other flags than last time: everything of the variant is compiled anew.
+FLAGS_STAMP := $(OUT)/flags
+FLAGS_NOW := $(strip $(CC) $(CFLAGS_ALL) $(WARN) $(LDFLAGS_ALL))
+ifneq ($(file <$(FLAGS_STAMP)),$(FLAGS_NOW))
+$(shell mkdir -p $(OUT))
+$(file >$(FLAGS_STAMP),$(FLAGS_NOW))
+endif
 
 # ---- rooms: what each may include, in link order (architecture.md, the layer rule) ----
 ROOMS := base model io http wire kernel policy telemetry proxy control admin cli
@@ -64,11 +81,11 @@ archive = $(OUT)/$(1).a
 room_sources = $(sort $(wildcard userspace/$(1)/*.c))
 objects = $(patsubst userspace/%.c,$(OUT)/obj/%.o,$(1))
 
-.PHONY: all help deps FORCE
+.PHONY: all help deps
 all: build/weftd build/weft ## build build/weftd and build/weft (release)
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' Makefile .ci/*.mk bench/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 # ---- packages: installed once, by name, with apt ----
 include .ci/packages.mk
@@ -97,13 +114,12 @@ $(GEN)/weft.skel.h: build/bpf/weft.o
 	$(BPFTOOL) gen skeleton $< name weft > $@
 
 # ---- user side ----
-$(OUT)/obj/kernel/%.o: EXTRA_DEPS := $(GEN)/weft.skel.h
-$(OUT)/obj/%.o: userspace/%.c | $(DEPS_STAMP)
+$(OUT)/obj/%.o: userspace/%.c $(FLAGS_STAMP) | $(DEPS_STAMP)
 	@mkdir -p $(@D)
 	@echo "  CC $(VARIANT) $<"
 	@$(CC) $(CFLAGS_ALL) $(WARN) -MMD -MP -c $< -o $@
-$(call objects,$(call room_sources,kernel)): $(GEN)/weft.skel.h
-$(OUT)/obj/llhttp/%.o: /usr/share/llhttp/%.c | $(DEPS_STAMP)
+$(call objects,$(call room_sources,kernel) $(wildcard userspace/kernel/*/*.c)): | $(GEN)/weft.skel.h
+$(OUT)/obj/llhttp/%.o: /usr/share/llhttp/%.c $(FLAGS_STAMP) | $(DEPS_STAMP)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_ALL) -w -MMD -c $< -o $@
 /usr/share/llhttp/%.c: | $(DEPS_STAMP)
@@ -125,6 +141,8 @@ $(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
 test_archives = $(foreach room,$(filter $(1) $(MAY_$(1)),$(LINK_ORDER)),\
 	$(call archive,$(room)$(if $(filter $(room),$(DOUBLES_$(1))),_double)))
 test_libs = -lcmocka -Wl,--as-needed $(foreach room,$(1) $(MAY_$(1)),$(LIBS_$(room))) -lpthread -lm
+# libFuzzer brings its own main; the other variants replay files.
+FUZZ_DRIVER := $(if $(filter fuzz,$(VARIANT)),,$(OUT)/obj/base/fuzz/replay.o)
 define test_rules
 $(patsubst userspace/$(1)/tests/%.c,$(OUT)/tests/$(1)/%,$(wildcard userspace/$(1)/tests/test_*.c)): \
 		$(OUT)/tests/$(1)/%: $(OUT)/obj/$(1)/tests/%.o $(call test_archives,$(1))
@@ -134,7 +152,7 @@ $(patsubst userspace/$(1)/tests/%.c,$(OUT)/tests/$(1)/%,$(wildcard userspace/$(1
 		$(call test_libs,$(1))
 UNIT_TESTS += $(patsubst userspace/$(1)/tests/%.c,$(OUT)/tests/$(1)/%,$(wildcard userspace/$(1)/tests/test_*.c))
 $(patsubst userspace/$(1)/fuzz/%.c,$(OUT)/fuzz/$(1)/%,$(wildcard userspace/$(1)/fuzz/fuzz_*.c)): \
-		$(OUT)/fuzz/$(1)/%: $(OUT)/obj/$(1)/fuzz/%.o $(OUT)/obj/base/fuzz/replay.o $(call test_archives,$(1))
+		$(OUT)/fuzz/$(1)/%: $(OUT)/obj/$(1)/fuzz/%.o $(FUZZ_DRIVER) $(call test_archives,$(1))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
 	@$(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
@@ -150,15 +168,28 @@ $(OUT)/$(1): $(OUT)/obj/main/$(1).o $(ALL_ARCHIVES)
 	@$(CC) $(LDFLAGS_ALL) -o $$@ $$< -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(LIBS)
 endef
 $(foreach program,weftd weft,$(eval $(call program_rule,$(program))))
-build/weftd build/weft: build/%: FORCE
-	@$(MAKE) --no-print-directory VARIANT=release build/release/$*
-	@cmp -s build/release/$* $@ || cp build/release/$* $@
+# The programs that users run are always the release ones.
+ifeq ($(VARIANT),release)
+build/weftd build/weft: build/%: build/release/%
+	@cp $< $@.new && mv $@.new $@
+else
+.PHONY: build/weftd build/weft
+build/weftd:
+	@$(MAKE) --no-print-directory VARIANT=release build/weftd build/weft
+build/weft: build/weftd
+endif
 
-.PHONY: unit fuzz-replay
-unit: $(UNIT_TESTS) ## build and run the unit and scenario tests of VARIANT
-	@for t in $^; do echo "== $$t"; $$t || exit 1; done
-fuzz-replay: $(FUZZ_REPLAYS) ## replay the fuzz corpora through the targets of VARIANT
-	@for t in $^; do name=$$(basename $$t); room=$$(basename $$(dirname $$t)); \
-		$$t userspace/$$room/fuzz/corpus/$${name#fuzz_}/*; done
+.PHONY: install clean
+PREFIX ?= /usr/local
+install: all ## install weftd and weft under PREFIX (default /usr/local), a sample config in /etc/weft
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/weft
+	install -m 755 build/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
+	install -m 755 build/weft $(DESTDIR)$(PREFIX)/bin/weft
+	build/weft config --reference >build/weft.yaml.sample
+	install -m 644 build/weft.yaml.sample $(DESTDIR)/etc/weft/weft.yaml.sample
 
--include $(shell find build/release/obj build/asan/obj build/tsan/obj -name '*.d' 2>/dev/null)
+clean: ## remove build/
+	rm -rf build
+
+include .ci/lint.mk .ci/test.mk bench/bench.mk
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

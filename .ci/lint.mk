@@ -1,0 +1,2 @@
+# The gates in front of the tests.
+.PHONY: lint
