@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/attr.h"
+#include "base/blocks.h"
 #include "base/span.h"
 #include "base/timers.h"
 
@@ -29,6 +30,7 @@ typedef void io_done(struct io_op *op, int result, bool more);
 struct io_op {
 	io_done *done; /* set once by the owner */
 	bool in_flight;
+	bool is_large; /* the ring's own: receives into a large block */
 };
 
 /* A message to another thread's loop; owned by the receiver from io_post until `run` is called. */
@@ -38,10 +40,13 @@ struct io_mail {
 };
 
 struct io_options {
-	unsigned entries;       /* submission queue, a power of two */
-	unsigned shared_blocks; /* receive buffers lent by the kernel, a power of two; 0 = none */
-	unsigned shared_bytes;  /* of one such buffer */
+	unsigned entries;      /* submission queue, a power of two */
+	unsigned shared_count; /* small receive buffers that the ring lends, a power of two */
+	unsigned large_count;  /* 64 KiB blocks that the ring lends, a power of two; 0 = none */
+	struct blocks *blocks; /* where the large ones come from; NULL with large_count 0 */
 };
+
+#define IO_SHARED_BYTES 4096 /* of one small receive buffer */
 
 /* -ENOMEM, -ENOSYS (no io_uring), -EPERM (io_uring is switched off), -EINVAL (kernel too old). */
 int io_ring_open(const struct io_options *options, struct io_ring **ret_ring) MUST_CHECK;
@@ -63,15 +68,19 @@ void io_accept(struct io_ring *ring, struct io_op *op, int fd);
 /* `address` must stay valid until the completion. */
 void io_connect(struct io_ring *ring, struct io_op *op, int fd,
 		const struct sockaddr_storage *address, socklen_t size);
-/* One receive into memory of the caller. 0 = the peer will send nothing more. */
-void io_recv(struct io_ring *ring, struct io_op *op, int fd, void *memory, size_t size);
+/* One read(2) into memory of the caller, for descriptors that are no sockets (eventfd, inotify). */
+void io_read(struct io_ring *ring, struct io_op *op, int fd, void *memory, size_t size);
 /*
- * Multishot receive into buffers that the ring lends; inside `done`, io_lent_bytes gives them, and
- * they go back to the kernel when `done` returns. Ends (more = false) with 0, -errno, -ENOBUFS
- * (all buffers in use: arm again) or -ECANCELED.
+ * Multishot receive into small buffers that the ring lends: inside `done`, io_lent_bytes gives the
+ * bytes; they go back to the kernel when `done` returns. Ends (more = false) with 0, -errno,
+ * -ENOBUFS (all buffers in use: arm again) or -ECANCELED.
  */
 void io_recv_shared(struct io_ring *ring, struct io_op *op, int fd);
+/* One receive into a 64 KiB block that is chosen when bytes are there, so that a connection that
+ * waits holds no memory. Inside `done`, *io_lent_block may be taken by setting it to NULL. */
+void io_recv_large(struct io_ring *ring, struct io_op *op, int fd);
 struct span io_lent_bytes(const struct io_ring *ring);
+struct block **io_lent_block(struct io_ring *ring);
 /* All or an error: the kernel goes on after short sends (MSG_WAITALL). No SIGPIPE. */
 void io_send(struct io_ring *ring, struct io_op *op, int fd, const void *memory, size_t size);
 void io_sendmsg(struct io_ring *ring, struct io_op *op, int fd, const struct msghdr *message);

@@ -41,44 +41,47 @@ struct wire_events {
 struct wire_loop {
 	struct io_ring *ring;
 	struct blocks *blocks;
-	struct list dirty;  /* wires with bytes to send at the end of this turn */
-	struct list ending; /* wires that may be done at the end of this turn */
+	struct list dirty; /* wires with something left to do at the end of this turn */
 };
 
-enum wire_state { WIRE_NEW, WIRE_DIALLING, WIRE_OPEN, WIRE_FAILED, WIRE_CLOSING, WIRE_CLOSED };
+enum wire_state { WIRE_NEW, WIRE_DIALLING, WIRE_OPEN, WIRE_FAILED, WIRE_CLOSED };
+enum wire_ending { WIRE_STAYS, WIRE_CLOSES, WIRE_LINGERS, WIRE_RESETS_LATER, WIRE_RESETS };
 
 struct wire {
 	struct wire_loop *loop;
 	const struct wire_events *events;
 	struct list dirty;
-	struct list ending;
 	struct io_op recv_op;
-	struct io_op send_op;
-	struct block *out_first; /* queued; the first ones may be in flight */
+	struct io_op send_op;    /* also the connect */
+	struct timer timer;      /* end of lingering */
+	struct block *out_first; /* queued bytes; flight_bytes of them belong to the kernel */
 	struct block *out_last;
 	struct block *kept_first; /* received while paused */
 	struct block *kept_last;
-	struct block *pull_block;   /* being received into */
 	struct wire_gather *gather; /* iovecs of a send in flight */
 	uint32_t out_bytes;
+	uint32_t flight_bytes;
 	int fd;              /* -1 when none */
+	int error;           /* -errno that ended it, 0 = none */
 	uint8_t state;       /* enum wire_state */
-	uint8_t small_reads; /* in a row, while pulling */
-	bool is_reading : 1;
-	bool is_pulling : 1;
+	uint8_t ending;      /* enum wire_ending */
+	bool is_reading : 1; /* the owner wants bytes */
+	bool is_bulk : 1;    /* receives by large blocks */
 	bool recv_cancelled : 1;
-	bool read_eof : 1;
-	bool eof_told : 1;
+	bool read_over : 1; /* FIN or error seen */
+	bool over_told : 1; /* by eof or failed */
 	bool wants_fin : 1;
 	bool fin_sent : 1;
-	bool lingers : 1;
-	bool in_data : 1;
-	int16_t kept_error; /* -errno, told once the kept bytes are delivered */
+	bool tells_drained : 1; /* bytes were queued since the last `drained` */
+	bool fails_fast : 1; /* set by the owner: a failure is told at once, unread bytes are lost;
+				otherwise after every received byte was delivered */
 	uint64_t bytes_received;
 	uint64_t bytes_sent;
 };
 
 void wire_loop_init(struct wire_loop *loop, struct io_ring *ring, struct blocks *blocks);
+/* At the end of each turn (io_set_flush): sends, deliveries of kept bytes, ends. */
+void wire_loop_flush(struct wire_loop *loop);
 
 /* Cannot fail; no descriptor yet. */
 void wire_init(struct wire *wire, struct wire_loop *loop, const struct wire_events *events);
@@ -90,19 +93,29 @@ void wire_dial(struct wire *wire, int fd, const struct sockaddr_storage *address
 
 void wire_read_start(struct wire *wire); /* also after wire_pause */
 void wire_pause(struct wire *wire);
+/* From inside `data`: the rest that the owner does not want yet. Pauses; comes again after
+ * wire_read_start. 0 or -ENOMEM. */
+int wire_keep(struct wire *wire, struct span rest) MUST_CHECK;
+/* Bytes that were received and not yet delivered. */
+static inline bool wire_has_kept(const struct wire *wire)
+{
+	return wire->kept_first != NULL;
+}
 
 /* 0 or -ENOMEM (nothing was queued). Ignored with 0 after failure or close: `failed` tells. */
 int wire_write(struct wire *wire, struct span bytes) MUST_CHECK;
 /* Takes the block with its bytes. */
 void wire_write_block(struct wire *wire, struct block *block);
-/* Room for `size` bytes (at most BLOCK_SMALL_BYTES) at the end of the queue, to be filled at once
- * and committed with the number used; NULL = -ENOMEM. */
+/* Room for `size` bytes (at most BLOCK_LARGE_BYTES) at the end of the queue, to be filled at once
+ * and committed with the number used; NULL = -ENOMEM. Only while the wire is dialling or open. */
 char *wire_write_room(struct wire *wire, size_t size) MUST_CHECK;
 void wire_write_commit(struct wire *wire, size_t used);
 static inline size_t wire_queued(const struct wire *wire)
 {
 	return wire->out_bytes;
 }
+/* Moves what is queued, and was never sent, from a wire that failed to another. */
+void wire_move_queue(struct wire *from, struct wire *to);
 static inline bool wire_is_open(const struct wire *wire)
 {
 	return wire->state == WIRE_OPEN;
@@ -117,5 +130,7 @@ void wire_close_lingering(struct wire *wire);
 void wire_close(struct wire *wire);
 /* RST now; queued bytes are dropped. */
 void wire_abort(struct wire *wire);
+/* RST after what is queued was handed to TCP, or after a second. */
+void wire_abort_after_queue(struct wire *wire);
 
 #endif

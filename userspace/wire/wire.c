@@ -1,0 +1,616 @@
+#include "wire/wire.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "base/mem.h"
+
+#define GATHER_MAX   16
+#define LINGER_NS    1000000000ull  /* for the peer's FIN, after ours */
+#define LAST_SEND_NS 30000000000ull /* for a peer that does not read what is still queued */
+/* A large receive that brings less than this is no bulk traffic any more. */
+#define BULK_LEAST_BYTES 4096
+
+struct wire_gather {
+	struct msghdr message;
+	struct iovec parts[GATHER_MAX];
+};
+
+static void on_recv(struct io_op *op, int result, bool more);
+static void on_sent(struct io_op *op, int result, bool more);
+static void on_linger_end(struct timer *timer);
+
+void wire_loop_init(struct wire_loop *loop, struct io_ring *ring, struct blocks *blocks)
+{
+	loop->ring = ring;
+	loop->blocks = blocks;
+	list_init(&loop->dirty);
+}
+
+void wire_init(struct wire *wire, struct wire_loop *loop, const struct wire_events *events)
+{
+	*wire = (struct wire){.loop = loop, .events = events, .fd = -1, .state = WIRE_NEW};
+	list_init(&wire->dirty);
+	timer_init(&wire->timer, on_linger_end);
+	wire->recv_op.done = on_recv;
+	wire->send_op.done = on_sent;
+}
+
+static void mark_dirty(struct wire *wire)
+{
+	if (!list_is_linked(&wire->dirty))
+		list_add_last(&wire->loop->dirty, &wire->dirty);
+}
+
+void wire_adopt(struct wire *wire, int fd)
+{
+	assert(wire->state == WIRE_NEW);
+	wire->fd = fd;
+	wire->state = WIRE_OPEN;
+}
+
+void wire_dial(struct wire *wire, int fd, const struct sockaddr_storage *address, socklen_t size)
+{
+	assert(wire->state == WIRE_NEW);
+	wire->fd = fd;
+	wire->state = WIRE_DIALLING;
+	io_connect(wire->loop->ring, &wire->send_op, fd, address, size);
+}
+
+/* ---- queues of blocks ---- */
+
+static void queue_drop(struct wire *wire, struct block **first, struct block **last)
+{
+	while (*first) {
+		struct block *next = (*first)->next;
+		blocks_give(wire->loop->blocks, *first);
+		*first = next;
+	}
+	*last = NULL;
+}
+
+static void queue_add(struct block **first, struct block **last, struct block *block)
+{
+	block->next = NULL;
+	if (*last)
+		(*last)->next = block;
+	else
+		*first = block;
+	*last = block;
+}
+
+static void out_drop_unsent(struct wire *wire)
+{
+	if (wire->send_op.in_flight)
+		return; /* the kernel owns them until on_sent */
+	queue_drop(wire, &wire->out_first, &wire->out_last);
+	wire->out_bytes = 0;
+}
+
+/* ---- writing ---- */
+
+static bool takes_writes(const struct wire *wire)
+{
+	return (wire->state == WIRE_OPEN || wire->state == WIRE_DIALLING) && !wire->wants_fin &&
+	       wire->ending == WIRE_STAYS && !wire->error;
+}
+
+static void wrote(struct wire *wire, size_t size)
+{
+	wire->out_bytes += (uint32_t)size;
+	wire->tells_drained = true;
+	mark_dirty(wire);
+}
+
+char *wire_write_room(struct wire *wire, size_t size)
+{
+	assert(size <= BLOCK_LARGE_BYTES);
+	struct block *last = wire->out_last;
+	if (last && block_room(last) >= size)
+		return last->data + last->end;
+	struct block *block = size <= BLOCK_SMALL_BYTES ? blocks_take_small(wire->loop->blocks)
+							: blocks_take_large(wire->loop->blocks);
+	if (!block)
+		return NULL;
+	queue_add(&wire->out_first, &wire->out_last, block);
+	return block->data;
+}
+
+void wire_write_commit(struct wire *wire, size_t used)
+{
+	wire->out_last->end += (uint32_t)used;
+	wrote(wire, used);
+}
+
+int wire_write(struct wire *wire, struct span bytes)
+{
+	if (!takes_writes(wire))
+		return 0;
+	struct block *last = wire->out_last;
+	size_t in_last = last ? block_room(last) : 0;
+	if (in_last > bytes.size)
+		in_last = bytes.size;
+	size_t beyond = bytes.size - in_last;
+	struct block *first_new = NULL;
+	struct block *last_new = NULL;
+	for (size_t taken = 0; taken < beyond;) {
+		size_t left = beyond - taken;
+		struct block *block = left <= BLOCK_SMALL_BYTES
+					      ? blocks_take_small(wire->loop->blocks)
+					      : blocks_take_large(wire->loop->blocks);
+		if (!block) {
+			queue_drop(wire, &first_new, &last_new);
+			return -ENOMEM;
+		}
+		size_t size = left < block->capacity ? left : block->capacity;
+		memcpy(block->data, bytes.data + in_last + taken, size);
+		block->end = (uint32_t)size;
+		queue_add(&first_new, &last_new, block);
+		taken += size;
+	}
+	if (in_last) {
+		memcpy(last->data + last->end, bytes.data, in_last);
+		last->end += (uint32_t)in_last;
+	}
+	if (first_new) {
+		if (last)
+			last->next = first_new;
+		else
+			wire->out_first = first_new;
+		wire->out_last = last_new;
+	}
+	if (bytes.size)
+		wrote(wire, bytes.size);
+	return 0;
+}
+
+void wire_write_block(struct wire *wire, struct block *block)
+{
+	size_t size = block_span(block).size;
+	if (!takes_writes(wire) || size == 0) {
+		blocks_give(wire->loop->blocks, block);
+		return;
+	}
+	queue_add(&wire->out_first, &wire->out_last, block);
+	wrote(wire, size);
+}
+
+void wire_move_queue(struct wire *from, struct wire *to)
+{
+	assert(!from->send_op.in_flight && !to->out_first);
+	to->out_first = from->out_first;
+	to->out_last = from->out_last;
+	from->out_first = from->out_last = NULL;
+	uint32_t bytes = from->out_bytes;
+	from->out_bytes = 0;
+	if (bytes)
+		wrote(to, bytes);
+}
+
+static void send_some(struct wire *wire)
+{
+	struct io_ring *ring = wire->loop->ring;
+	struct block *first = wire->out_first;
+	while (first && block_span(first).size == 0) { /* room was asked for and not used */
+		wire->out_first = first->next;
+		blocks_give(wire->loop->blocks, first);
+		first = wire->out_first;
+	}
+	if (!first) {
+		wire->out_last = NULL;
+		return;
+	}
+	if (first->next && !wire->gather)
+		wire->gather = mem_alloc(sizeof(*wire->gather));
+	if (!first->next || !wire->gather) {
+		struct span bytes = block_span(first);
+		wire->flight_bytes = (uint32_t)bytes.size;
+		io_send(ring, &wire->send_op, wire->fd, bytes.data, bytes.size);
+		return;
+	}
+	unsigned count = 0;
+	size_t total = 0;
+	for (struct block *b = first; b && count < GATHER_MAX; b = b->next) {
+		struct span bytes = block_span(b);
+		wire->gather->parts[count++] = (struct iovec){(void *)bytes.data, bytes.size};
+		total += bytes.size;
+	}
+	wire->gather->message = (struct msghdr){
+		.msg_iov = wire->gather->parts,
+		.msg_iovlen = count,
+	};
+	wire->flight_bytes = (uint32_t)total;
+	io_sendmsg(ring, &wire->send_op, wire->fd, &wire->gather->message);
+}
+
+static void consume_sent(struct wire *wire, size_t sent)
+{
+	wire->out_bytes -= (uint32_t)sent;
+	wire->bytes_sent += sent;
+	while (sent) {
+		struct block *first = wire->out_first;
+		size_t size = block_span(first).size;
+		size_t used = sent < size ? sent : size;
+		first->begin += (uint32_t)used;
+		sent -= used;
+		if (first->begin == first->end) {
+			wire->out_first = first->next;
+			if (!wire->out_first)
+				wire->out_last = NULL;
+			blocks_give(wire->loop->blocks, first);
+		}
+	}
+}
+
+/* ---- ends ---- */
+
+static void tell_over(struct wire *wire)
+{
+	if (wire->over_told)
+		return;
+	wire->over_told = true;
+	if (wire->error)
+		wire->events->failed(wire, wire->error);
+	else
+		wire->events->eof(wire);
+}
+
+static void fail(struct wire *wire, int error)
+{
+	if (!wire->error)
+		wire->error = error;
+	out_drop_unsent(wire);
+	mark_dirty(wire);
+}
+
+static void on_connected(struct wire *wire, int result)
+{
+	if (wire->ending != WIRE_STAYS)
+		return;
+	if (result < 0) {
+		/* The queue stays: nothing of it was sent, another endpoint may take it. */
+		wire->error = result;
+		wire->state = WIRE_FAILED;
+		wire->read_over = true;
+		wire->over_told = true;
+		wire->events->failed(wire, result);
+		return;
+	}
+	wire->state = WIRE_OPEN;
+	wire->events->connected(wire);
+}
+
+static void on_sent(struct io_op *op, int result, bool more)
+{
+	struct wire *wire = container_of(op, struct wire, send_op);
+	(void)more;
+	mark_dirty(wire);
+	if (wire->state == WIRE_DIALLING) {
+		on_connected(wire, result);
+		return;
+	}
+	wire->flight_bytes = 0;
+	if (result >= 0)
+		consume_sent(wire, (size_t)result);
+	else if (result != -ECANCELED || wire->ending == WIRE_STAYS)
+		fail(wire, result);
+	if (wire->error || wire->ending == WIRE_RESETS)
+		out_drop_unsent(wire);
+}
+
+/* ---- reading ---- */
+
+static int keep_bytes(struct wire *wire, struct span bytes)
+{
+	while (bytes.size) {
+		struct block *last = wire->kept_last;
+		if (!last || block_room(last) == 0) {
+			last = blocks_take_small(wire->loop->blocks);
+			if (!last)
+				return -ENOMEM;
+			queue_add(&wire->kept_first, &wire->kept_last, last);
+		}
+		size_t size = block_room(last) < bytes.size ? block_room(last) : bytes.size;
+		memcpy(last->data + last->end, bytes.data, size);
+		last->end += (uint32_t)size;
+		bytes = span_of(bytes.data + size, bytes.size - size);
+	}
+	return 0;
+}
+
+/* In front of whatever is kept already. */
+int wire_keep(struct wire *wire, struct span rest)
+{
+	struct block *first = wire->kept_first;
+	struct block *last = wire->kept_last;
+	wire->is_reading = false;
+	wire->kept_first = wire->kept_last = NULL;
+	int error = keep_bytes(wire, rest);
+	if (!wire->kept_last) {
+		wire->kept_first = first;
+		wire->kept_last = last;
+	} else if (first) {
+		wire->kept_last->next = first;
+		wire->kept_last = last;
+	}
+	return error;
+}
+
+static bool is_ending(const struct wire *wire)
+{
+	return wire->ending != WIRE_STAYS;
+}
+
+static void received(struct wire *wire, struct span bytes)
+{
+	struct block **block = io_lent_block(wire->loop->ring);
+	wire->bytes_received += bytes.size;
+	if (is_ending(wire) || wire->state != WIRE_OPEN)
+		return; /* lingering: read and forget */
+	if (wire->is_reading && !wire->kept_first) {
+		wire->events->data(wire, bytes, block);
+		return;
+	}
+	if (*block) {
+		queue_add(&wire->kept_first, &wire->kept_last, *block);
+		*block = NULL;
+	} else if (keep_bytes(wire, bytes)) {
+		fail(wire, -ENOMEM);
+		wire->read_over = true;
+	}
+	if (wire->recv_op.in_flight && !wire->recv_cancelled) {
+		wire->recv_cancelled = true;
+		io_cancel(wire->loop->ring, &wire->recv_op);
+	}
+}
+
+static void on_recv_end(struct wire *wire, int result)
+{
+	if (result == 0) {
+		wire->read_over = true;
+	} else if (result < 0 && result != -ENOBUFS && result != -ECANCELED) {
+		wire->read_over = true;
+		if (!wire->error)
+			wire->error = result;
+	}
+	if (result == -ENOBUFS)
+		wire->is_bulk = false;
+}
+
+static void on_recv(struct io_op *op, int result, bool more)
+{
+	struct wire *wire = container_of(op, struct wire, recv_op);
+	mark_dirty(wire);
+	if (!more)
+		wire->recv_cancelled = false;
+	if (result > 0) {
+		bool was_large = op->is_large;
+		received(wire, io_lent_bytes(wire->loop->ring));
+		/* A buffer that came full means bulk: pull large ones, one at a time. */
+		if (was_large)
+			wire->is_bulk = result >= BULK_LEAST_BYTES;
+		else if (result == IO_SHARED_BYTES)
+			wire->is_bulk = true;
+		if (more && wire->is_bulk && !wire->recv_cancelled) {
+			wire->recv_cancelled = true;
+			io_cancel(wire->loop->ring, op);
+		}
+	} else if (!more) {
+		on_recv_end(wire, result);
+	}
+}
+
+void wire_read_start(struct wire *wire)
+{
+	wire->is_reading = true;
+	mark_dirty(wire);
+}
+
+void wire_pause(struct wire *wire)
+{
+	wire->is_reading = false;
+}
+
+static bool failed_fast(const struct wire *wire)
+{
+	return wire->fails_fast && wire->error;
+}
+
+static void deliver_kept(struct wire *wire)
+{
+	while (wire->kept_first && wire->is_reading && !is_ending(wire) && !failed_fast(wire)) {
+		struct block *block = wire->kept_first;
+		wire->kept_first = block->next;
+		if (!wire->kept_first)
+			wire->kept_last = NULL;
+		block->next = NULL;
+		struct block *lent = block->capacity == BLOCK_LARGE_BYTES ? block : NULL;
+		struct block *small = lent ? NULL : block;
+		wire->events->data(wire, block_span(block), &lent);
+		blocks_give(wire->loop->blocks, lent);
+		blocks_give(wire->loop->blocks, small);
+	}
+}
+
+static void arm_recv(struct wire *wire)
+{
+	if (wire->recv_op.in_flight || wire->read_over || wire->state != WIRE_OPEN)
+		return;
+	bool discards = wire->ending == WIRE_LINGERS && wire->fin_sent;
+	if (!discards && (is_ending(wire) || !wire->is_reading || wire->kept_first))
+		return;
+	if (wire->is_bulk)
+		io_recv_large(wire->loop->ring, &wire->recv_op, wire->fd);
+	else
+		io_recv_shared(wire->loop->ring, &wire->recv_op, wire->fd);
+}
+
+/* ---- ending ---- */
+
+void wire_finish(struct wire *wire)
+{
+	wire->wants_fin = true;
+	mark_dirty(wire);
+}
+
+static void end(struct wire *wire, enum wire_ending ending)
+{
+	if (wire->ending < ending)
+		wire->ending = (uint8_t)ending;
+	wire->is_reading = false;
+	mark_dirty(wire);
+}
+
+static void limit_ending(struct wire *wire, uint64_t limit_ns)
+{
+	uint64_t now_ns = io_now_ns(wire->loop->ring);
+	if (timer_set(io_timers(wire->loop->ring), &wire->timer, now_ns + limit_ns))
+		wire_abort(wire);
+}
+
+void wire_close(struct wire *wire)
+{
+	end(wire, WIRE_CLOSES);
+	if (wire->out_bytes)
+		limit_ending(wire, LAST_SEND_NS);
+}
+
+void wire_close_lingering(struct wire *wire)
+{
+	end(wire, WIRE_LINGERS);
+	if (wire->out_bytes)
+		limit_ending(wire, LAST_SEND_NS);
+}
+
+void wire_abort(struct wire *wire)
+{
+	end(wire, WIRE_RESETS);
+	if (wire->send_op.in_flight)
+		io_cancel(wire->loop->ring, &wire->send_op);
+	else
+		out_drop_unsent(wire);
+}
+
+void wire_abort_after_queue(struct wire *wire)
+{
+	end(wire, WIRE_RESETS_LATER);
+	if (wire->out_bytes)
+		limit_ending(wire, LINGER_NS);
+}
+
+static void on_linger_end(struct timer *timer)
+{
+	struct wire *wire = container_of(timer, struct wire, timer);
+	if (wire->ending == WIRE_LINGERS && wire->fin_sent)
+		wire->read_over = true;
+	else
+		wire_abort(wire);
+	mark_dirty(wire);
+}
+
+static void close_now(struct wire *wire)
+{
+	struct io_ring *ring = wire->loop->ring;
+	bool resets = wire->ending >= WIRE_RESETS_LATER;
+	timer_clear(io_timers(ring), &wire->timer);
+	queue_drop(wire, &wire->out_first, &wire->out_last);
+	queue_drop(wire, &wire->kept_first, &wire->kept_last);
+	mem_free(wire->gather);
+	wire->gather = NULL;
+	wire->out_bytes = 0;
+	if (wire->fd >= 0 && resets)
+		io_close_reset(ring, wire->fd);
+	else if (wire->fd >= 0)
+		io_close(ring, wire->fd);
+	wire->fd = -1;
+	wire->state = WIRE_CLOSED;
+	wire->events->closed(wire);
+}
+
+/* True when the wire is closed and, by its owner, perhaps freed. */
+static bool settle_ending(struct wire *wire)
+{
+	bool has_queue = wire->out_bytes && wire->state == WIRE_OPEN && !wire->error;
+	if (has_queue && wire->ending < WIRE_RESETS)
+		return false;
+	if (wire->send_op.in_flight) {
+		if (wire->state == WIRE_DIALLING)
+			io_cancel(wire->loop->ring, &wire->send_op);
+		return false;
+	}
+	if (wire->ending == WIRE_LINGERS && !wire->error && wire->state == WIRE_OPEN) {
+		if (!wire->fin_sent) {
+			wire->fin_sent = true;
+			io_shutdown_send(wire->loop->ring, wire->fd);
+			limit_ending(wire, LINGER_NS);
+			arm_recv(wire);
+		}
+		if (!wire->read_over)
+			return false;
+	}
+	if (wire->recv_op.in_flight) {
+		if (!wire->recv_cancelled) {
+			wire->recv_cancelled = true;
+			io_cancel(wire->loop->ring, &wire->recv_op);
+		}
+		return false;
+	}
+	close_now(wire);
+	return true;
+}
+
+static void settle_sending(struct wire *wire)
+{
+	if (wire->state != WIRE_OPEN || wire->send_op.in_flight)
+		return;
+	if (wire->out_bytes) {
+		send_some(wire);
+		return;
+	}
+	if (wire->wants_fin && !wire->fin_sent) {
+		wire->fin_sent = true;
+		io_shutdown_send(wire->loop->ring, wire->fd);
+	}
+	if (wire->tells_drained) {
+		wire->tells_drained = false;
+		if (wire->gather) {
+			mem_free(wire->gather);
+			wire->gather = NULL;
+		}
+		if (!is_ending(wire))
+			wire->events->drained(wire);
+	}
+}
+
+static void settle_reading(struct wire *wire)
+{
+	deliver_kept(wire);
+	if (is_ending(wire))
+		return;
+	bool all_delivered = !wire->kept_first && wire->is_reading && wire->read_over;
+	if (all_delivered || failed_fast(wire))
+		tell_over(wire);
+	arm_recv(wire);
+}
+
+static void settle(struct wire *wire)
+{
+	if (wire->state == WIRE_CLOSED)
+		return;
+	if (wire->state == WIRE_OPEN)
+		settle_sending(wire);
+	if (wire->state == WIRE_OPEN && !is_ending(wire))
+		settle_reading(wire);
+	if (is_ending(wire))
+		settle_ending(wire);
+}
+
+void wire_loop_flush(struct wire_loop *loop)
+{
+	while (!list_is_empty(&loop->dirty)) {
+		struct wire *wire = list_entry(loop->dirty.next, struct wire, dirty);
+		list_remove(&wire->dirty);
+		settle(wire);
+	}
+}
