@@ -21,7 +21,10 @@ struct series_store {
 	unsigned workers;
 };
 
-/* Claims SERIES_OVERFLOW; gauges of a weftd that died are set to 0. */
+/*
+ * Claims SERIES_OVERFLOW. What a weftd that died left open is closed in the books: gauges become 0,
+ * opened connections and tunnels count as closed; a slot that it was claiming becomes a gap.
+ */
 void series_store_init(struct series_store *store, struct weft_series *rows,
 		       struct weft_series_label *labels, struct weft_proxy_counts *proxy,
 		       unsigned workers);
@@ -34,13 +37,38 @@ static inline struct weft_series *series_row(const struct series_store *store, u
 {
 	return &store->rows[(size_t)worker * WEFT_SERIES_MAX + slot];
 }
+/*
+ * How a worker counts in its own row: a plain add for the machine, but whole for anybody who reads
+ * meanwhile (relaxed load and store, no lock prefix).
+ */
+static inline void series_add(__u64 *counter, uint64_t amount)
+{
+	uint64_t now = __atomic_load_n(counter, __ATOMIC_RELAXED);
+	__atomic_store_n(counter, now + amount, __ATOMIC_RELAXED);
+}
 /* Index into latency_buckets. */
 unsigned latency_bucket(uint64_t microseconds);
 /* Sum of one slot over all workers. */
 void series_sum(const struct series_store *store, uint32_t slot, struct weft_series *ret_sum);
+
+/* One series as read at one moment. */
+struct series_sample {
+	uint32_t slot;
+	const struct weft_series_label *label; /* in the store */
+	struct weft_series sum;
+};
+/* Every ready series, sorted by service, then endpoint (so a service's total comes first); gaps are
+ * left out. The caller frees with mem_free. 0 or -ENOMEM. */
+int series_collect(const struct series_store *store, struct series_sample **ret_samples,
+		   size_t *ret_count) MUST_CHECK;
+
+/* Upper bound of a bucket in microseconds; UINT64_MAX for the last. */
+uint64_t latency_bound_us(unsigned bucket);
+/* How many were measured. */
+uint64_t latency_count(const __u64 buckets[WEFT_LATENCY_BUCKETS]);
 /* Quantile (0..1) in microseconds, linear inside the bucket; 0 when there is nothing. The last
  * bucket has no upper bound: its lower bound is returned. */
-uint64_t latency_quantile_us(const uint64_t buckets[WEFT_LATENCY_BUCKETS], double quantile);
+uint64_t latency_quantile_us(const __u64 buckets[WEFT_LATENCY_BUCKETS], double quantile);
 
 const char *proxy_reason_name(enum weft_proxy_reason reason);
 const char *proxy_reason_help(enum weft_proxy_reason reason);

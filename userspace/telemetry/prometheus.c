@@ -1,0 +1,144 @@
+#include "telemetry/prometheus.h"
+
+#include <inttypes.h>
+
+#include "base/mem.h"
+
+void prometheus_family(struct text *page, const char *name, const char *type, const char *help)
+{
+	text_printf(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void prometheus_label(struct text *page, const char *name, struct span value)
+{
+	text_printf(page, "%s=\"", name);
+	for (size_t i = 0; i < value.size; i++) {
+		char c = value.data[i];
+		if (c == '\\' || c == '"')
+			text_printf(page, "\\%c", c);
+		else if (c == '\n')
+			text_add(page, span_text("\\n"));
+		else
+			text_add(page, span_of(&c, 1));
+	}
+	text_add(page, span_text("\""));
+}
+
+/* Microseconds as seconds, exact, without an exponent. */
+static void add_seconds(struct text *page, uint64_t microseconds)
+{
+	text_printf(page, "%" PRIu64 ".%06" PRIu64, microseconds / 1000000, microseconds % 1000000);
+	while (page->size && page->data[page->size - 1] == '0')
+		page->data[--page->size] = '\0';
+	if (page->size && page->data[page->size - 1] == '.')
+		page->data[--page->size] = '\0';
+}
+
+static void add_labels(struct text *page, const struct weft_series_label *label)
+{
+	text_add(page, span_text("{"));
+	prometheus_label(page, "service", span_text(label->service));
+	if (label->endpoint[0]) {
+		text_add(page, span_text(","));
+		prometheus_label(page, "endpoint", span_text(label->endpoint));
+	}
+}
+
+/* ---- series ---- */
+
+struct counter_family {
+	const char *name;
+	const char *type;
+	const char *help;
+	size_t offset; /* of the uint64_t in struct weft_series */
+};
+
+#define COUNTER(name, field, help)                                                                 \
+	{                                                                                          \
+		"weft_" name "_total", "counter", help, offsetof(struct weft_series, field)        \
+	}
+
+static const struct counter_family families[] = {
+	COUNTER("requests", requests, "HTTP requests."),
+	COUNTER("proxy_errors", proxy_errors, "Answers that weft made itself."),
+	COUNTER("retries", retries, "Attempts after the first of a request."),
+	COUNTER("connections_opened", connections_opened, "Connections opened."),
+	COUNTER("connections_closed", connections_closed, "Connections closed."),
+	COUNTER("connect_failures", connect_failures, "Dials that failed."),
+	COUNTER("sent_bytes", bytes_sent, "Bytes towards the endpoint."),
+	COUNTER("received_bytes", bytes_received, "Bytes from the endpoint."),
+	COUNTER("tunnels_opened", tunnels_opened, "Connections joined without parsing."),
+	COUNTER("tunnels_closed", tunnels_closed, "Tunnels that ended."),
+	{"weft_requests_active", "gauge", "HTTP requests under way.",
+	 offsetof(struct weft_series, requests_active)},
+};
+
+static void add_counters(struct text *page, const struct counter_family *family,
+			 const struct series_sample *samples, size_t count)
+{
+	prometheus_family(page, family->name, family->type, family->help);
+	for (size_t i = 0; i < count; i++) {
+		const char *sum = (const char *)&samples[i].sum;
+		uint64_t value;
+		memcpy(&value, sum + family->offset, sizeof(value));
+		text_add(page, span_text(family->name));
+		add_labels(page, samples[i].label);
+		text_printf(page, "} %" PRIu64 "\n", value);
+	}
+}
+
+static void add_responses(struct text *page, const struct series_sample *samples, size_t count)
+{
+	static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+	prometheus_family(page, "weft_responses_total", "counter",
+			  "Answers by status class; none: ended without an answer.");
+	for (size_t i = 0; i < count; i++) {
+		for (size_t class = 0; class < array_count(classes); class ++) {
+			text_add(page, span_text("weft_responses_total"));
+			add_labels(page, samples[i].label);
+			text_printf(page, ",class=\"%s\"} %" PRIu64 "\n", classes[class],
+				    (uint64_t)samples[i].sum.responses[class]);
+		}
+	}
+}
+
+static void add_histogram(struct text *page, const struct series_sample *sample)
+{
+	uint64_t count = 0;
+	for (unsigned i = 0; i < WEFT_LATENCY_BUCKETS; i++) {
+		count += sample->sum.latency_buckets[i];
+		text_add(page, span_text("weft_request_duration_seconds_bucket"));
+		add_labels(page, sample->label);
+		text_add(page, span_text(",le=\""));
+		if (i == WEFT_LATENCY_BUCKETS - 1)
+			text_add(page, span_text("+Inf"));
+		else
+			add_seconds(page, latency_bound_us(i));
+		text_printf(page, "\"} %" PRIu64 "\n", count);
+	}
+	text_add(page, span_text("weft_request_duration_seconds_sum"));
+	add_labels(page, sample->label);
+	text_add(page, span_text("} "));
+	add_seconds(page, sample->sum.latency_us_sum);
+	text_add(page, span_text("\nweft_request_duration_seconds_count"));
+	add_labels(page, sample->label);
+	text_printf(page, "} %" PRIu64 "\n", count);
+}
+
+void prometheus_series(const struct series_store *store, struct text *page)
+{
+	struct series_sample *samples;
+	size_t count;
+	if (series_collect(store, &samples, &count)) {
+		page->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < array_count(families); i++)
+		add_counters(page, &families[i], samples, count);
+	add_responses(page, samples, count);
+	prometheus_family(page, "weft_request_duration_seconds", "histogram",
+			  "From a request's head to the end of its answer.");
+	for (size_t i = 0; i < count; i++)
+		add_histogram(page, &samples[i]);
+	mem_free(samples);
+}

@@ -1,0 +1,280 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "telemetry/series.h"
+
+#define WORKERS 3u
+
+static struct weft_series rows[WORKERS * WEFT_SERIES_MAX];
+static struct weft_series_label labels[WEFT_SERIES_MAX];
+static struct weft_proxy_counts proxy[WEFT_WORKERS_MAX];
+static struct series_store store;
+
+static int fresh_store(void **state)
+{
+	(void)state;
+	memset(rows, 0, sizeof(rows));
+	memset(labels, 0, sizeof(labels));
+	memset(proxy, 0, sizeof(proxy));
+	series_store_init(&store, rows, labels, proxy, WORKERS);
+	return 0;
+}
+
+static uint32_t slot_of(const char *service, const char *endpoint)
+{
+	return series_slot(&store, span_text(service), span_text(endpoint));
+}
+
+static void a_label_keeps_its_slot(void **state)
+{
+	(void)state;
+	uint32_t total = slot_of("web", "");
+	uint32_t endpoint = slot_of("web", "10.0.0.1:80");
+	assert_int_not_equal(total, SERIES_OVERFLOW);
+	assert_int_not_equal(total, endpoint);
+	assert_int_equal(slot_of("web", ""), total);
+	assert_int_equal(slot_of("web", "10.0.0.1:80"), endpoint);
+	assert_string_equal(labels[endpoint].service, "web");
+	assert_string_equal(labels[endpoint].endpoint, "10.0.0.1:80");
+	assert_int_equal(labels[endpoint].state, WEFT_SERIES_READY);
+}
+
+static void names_do_not_run_into_one_another(void **state)
+{
+	(void)state;
+	assert_int_not_equal(slot_of("ab", "c"), slot_of("a", "bc"));
+	assert_int_not_equal(slot_of("abc", ""), slot_of("a", "bc"));
+}
+
+static void a_full_table_counts_as_overflow_and_still_finds_the_old(void **state)
+{
+	(void)state;
+	uint32_t first = slot_of("service-0", "");
+	for (unsigned i = 0; i < WEFT_SERIES_MAX - 1; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "service-%u", i);
+		assert_int_not_equal(slot_of(name, ""), SERIES_OVERFLOW);
+	}
+	assert_int_equal(slot_of("one-more", ""), SERIES_OVERFLOW);
+	assert_int_equal(slot_of("service-0", ""), first);
+	assert_string_equal(labels[SERIES_OVERFLOW].service, "overflow");
+}
+
+static void a_long_label_is_cut_at_a_whole_character(void **state)
+{
+	(void)state;
+	char name[101];
+	memset(name, 'a', 100);
+	name[100] = '\0';
+	uint32_t slot = slot_of(name, "");
+	assert_int_equal(strlen(labels[slot].service), WEFT_NAME_MAX - 1);
+	assert_int_equal(slot_of(name, ""), slot);
+
+	memcpy(name + WEFT_NAME_MAX - 2, "\xc3\xa4", 2); /* would be cut in the middle */
+	slot = slot_of(name, "");
+	assert_int_equal(strlen(labels[slot].service), WEFT_NAME_MAX - 2);
+}
+
+static void a_label_without_a_name_is_overflow(void **state)
+{
+	(void)state;
+	assert_int_equal(slot_of("", ""), SERIES_OVERFLOW);
+	assert_int_equal(slot_of("", "10.0.0.1:80"), SERIES_OVERFLOW);
+}
+
+static void sums_go_over_all_workers(void **state)
+{
+	(void)state;
+	uint32_t slot = slot_of("web", "");
+	for (unsigned worker = 0; worker < WORKERS; worker++) {
+		struct weft_series *row = series_row(&store, worker, slot);
+		series_add(&row->requests, 10 + worker);
+		series_add(&row->responses[5], 1);
+		series_add(&row->latency_buckets[WEFT_LATENCY_BUCKETS - 1], 2);
+		series_add(&row->requests_active, worker);
+	}
+	struct weft_series sum;
+	series_sum(&store, slot, &sum);
+	assert_int_equal(sum.requests, 33);
+	assert_int_equal(sum.responses[5], 3);
+	assert_int_equal(sum.latency_buckets[WEFT_LATENCY_BUCKETS - 1], 6);
+	assert_int_equal(sum.requests_active, 3);
+	assert_int_equal(sum.retries, 0);
+}
+
+static void a_new_start_keeps_counters_and_closes_what_was_open(void **state)
+{
+	(void)state;
+	uint32_t slot = slot_of("web", "");
+	struct weft_series *row = series_row(&store, 1, slot);
+	row->requests = 7;
+	row->requests_active = 2;
+	row->connections_opened = 5;
+	row->connections_closed = 3;
+	row->tunnels_opened = 4;
+	proxy[1].sessions = 9;
+	proxy[1].loop_turns = 100;
+	proxy[1].block_bytes = 4096;
+
+	series_store_init(&store, rows, labels, proxy, WORKERS);
+	assert_int_equal(slot_of("web", ""), slot);
+	assert_int_equal(row->requests, 7);
+	assert_int_equal(row->requests_active, 0);
+	assert_int_equal(row->connections_closed, 5);
+	assert_int_equal(row->tunnels_closed, 4);
+	assert_int_equal(proxy[1].sessions, 0);
+	assert_int_equal(proxy[1].block_bytes, 0);
+	assert_int_equal(proxy[1].loop_turns, 100);
+}
+
+static void a_slot_of_a_claimant_that_died_becomes_a_gap(void **state)
+{
+	(void)state;
+	uint32_t slot = slot_of("web", "");
+	memset(&labels[slot], 0, sizeof(labels[slot]));
+	labels[slot].state = WEFT_SERIES_CLAIMED;
+	series_store_init(&store, rows, labels, proxy, WORKERS);
+	uint32_t again = slot_of("web", ""); /* ends, and does not take the gap */
+	assert_int_not_equal(again, slot);
+	assert_int_not_equal(again, SERIES_OVERFLOW);
+
+	struct series_sample *samples;
+	size_t count;
+	assert_int_equal(series_collect(&store, &samples, &count), 0);
+	assert_int_equal(count, 2); /* overflow and web */
+	mem_free(samples);
+}
+
+static void collected_series_are_sorted_with_totals_first(void **state)
+{
+	(void)state;
+	slot_of("web", "10.0.0.2:80");
+	slot_of("api", "");
+	slot_of("web", "");
+	slot_of("web", "10.0.0.1:80");
+	static const char *const expected[][2] = {{"api", ""},
+						  {"overflow", ""},
+						  {"web", ""},
+						  {"web", "10.0.0.1:80"},
+						  {"web", "10.0.0.2:80"}};
+	struct series_sample *samples;
+	size_t count;
+	assert_int_equal(series_collect(&store, &samples, &count), 0);
+	assert_int_equal(count, array_count(expected));
+	for (size_t i = 0; i < count; i++) {
+		assert_string_equal(samples[i].label->service, expected[i][0]);
+		assert_string_equal(samples[i].label->endpoint, expected[i][1]);
+	}
+	mem_free(samples);
+}
+
+static void collecting_without_memory_is_an_error(void **state)
+{
+	(void)state;
+	struct series_sample *samples;
+	size_t count;
+	mem_fail_nth(1);
+	assert_int_equal(series_collect(&store, &samples, &count), -ENOMEM);
+	mem_fail_nth(0);
+}
+
+/* ---- threads ---- */
+
+#define THREADS 4
+#define NAMES   600
+
+static uint32_t slots_seen[THREADS][NAMES];
+
+static void *claim_names(void *argument)
+{
+	unsigned self = *(unsigned *)argument;
+	for (unsigned i = 0; i < NAMES; i++) {
+		/* Each thread starts elsewhere, so that both races happen: for the same label and
+		 * for the same slot. */
+		unsigned number = (i + self * NAMES / (2 * THREADS)) % NAMES;
+		char name[32];
+		int size = snprintf(name, sizeof(name), "service-%u", number);
+		slots_seen[self][number] =
+			series_slot(&store, span_of(name, (size_t)size), span_text(""));
+		if (self < WORKERS)
+			series_add(&series_row(&store, self, slots_seen[self][number])->requests,
+				   1);
+	}
+	return NULL;
+}
+
+static void threads_that_claim_at_once_agree(void **state)
+{
+	(void)state;
+	pthread_t threads[THREADS];
+	unsigned numbers[THREADS];
+	for (unsigned i = 0; i < THREADS; i++) {
+		numbers[i] = i;
+		assert_int_equal(pthread_create(&threads[i], NULL, claim_names, &numbers[i]), 0);
+	}
+	/* A reader meanwhile sees only whole labels. */
+	for (unsigned round = 0; round < 20; round++) {
+		struct series_sample *samples;
+		size_t count;
+		assert_int_equal(series_collect(&store, &samples, &count), 0);
+		for (size_t i = 0; i < count; i++)
+			assert_true(!strncmp(samples[i].label->service, "service-", 8) ||
+				    samples[i].slot == SERIES_OVERFLOW);
+		mem_free(samples);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+
+	static bool used[WEFT_SERIES_MAX];
+	for (unsigned number = 0; number < NAMES; number++) {
+		uint32_t slot = slots_seen[0][number];
+		for (unsigned i = 1; i < THREADS; i++)
+			assert_int_equal(slots_seen[i][number], slot);
+		assert_false(used[slot]);
+		used[slot] = true;
+		struct weft_series sum;
+		series_sum(&store, slot, &sum);
+		assert_int_equal(sum.requests, WORKERS);
+	}
+}
+
+static void every_proxy_reason_has_a_name_and_a_help(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < WEFT_PROXY_REASON_COUNT; i++) {
+		assert_true(strlen(proxy_reason_name((enum weft_proxy_reason)i)) > 0);
+		assert_true(strlen(proxy_reason_help((enum weft_proxy_reason)i)) > 0);
+	}
+	assert_string_equal(proxy_reason_name(WEFT_PROXY_NOT_HTTP), "not_http");
+	assert_string_equal(proxy_reason_name(WEFT_PROXY_NO_SOCKET), "no_socket");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(a_label_keeps_its_slot, fresh_store),
+		cmocka_unit_test_setup(names_do_not_run_into_one_another, fresh_store),
+		cmocka_unit_test_setup(a_full_table_counts_as_overflow_and_still_finds_the_old,
+				       fresh_store),
+		cmocka_unit_test_setup(a_long_label_is_cut_at_a_whole_character, fresh_store),
+		cmocka_unit_test_setup(a_label_without_a_name_is_overflow, fresh_store),
+		cmocka_unit_test_setup(sums_go_over_all_workers, fresh_store),
+		cmocka_unit_test_setup(a_new_start_keeps_counters_and_closes_what_was_open,
+				       fresh_store),
+		cmocka_unit_test_setup(a_slot_of_a_claimant_that_died_becomes_a_gap, fresh_store),
+		cmocka_unit_test_setup(collected_series_are_sorted_with_totals_first, fresh_store),
+		cmocka_unit_test_setup(collecting_without_memory_is_an_error, fresh_store),
+		cmocka_unit_test_setup(threads_that_claim_at_once_agree, fresh_store),
+		cmocka_unit_test(every_proxy_reason_has_a_name_and_a_help),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
