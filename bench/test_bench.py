@@ -1,0 +1,52 @@
+"""Unit tests of the bench's arithmetic. `make test` runs them."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import measure  # noqa: E402
+import report  # noqa: E402
+
+
+def figures(cpu, requests_per_second=1000):
+    return {"requests_per_second": requests_per_second, "user_us": cpu / 4,
+            "system_us": 3 * cpu / 4, "cpu_us_per_request": cpu,
+            "machine_cpu_us_per_request": 2 * cpu, "p50_us": 100, "p99_us": 200, "rss_kib": 4096}
+
+
+def test_stat_times_are_read_past_a_name_with_blanks_and_brackets():
+    line = "7 (a) b (c) S 1 7 7 0 -1 0 0 0 0 0 250 130 0 0 20 0 1 0 5 0 0"
+    assert measure.parse_stat_times(line) == (250 * measure.TICK_US, 130 * measure.TICK_US)
+
+
+def test_idle_counts_waiting_for_disks_and_stolen_time():
+    text = "cpu  10 20 30 400 50 6 7 8 0 0\ncpu0 5 10 15 200 25 3 3 4 0 0\n" \
+           "cpu1 5 10 15 200 25 3 4 4 0 0\nintr 1\n"
+    assert measure.parse_idle_us(text) == ((400 + 50 + 8) * measure.TICK_US, 2)
+
+
+def test_a_summary_is_the_median_and_says_how_far_the_rounds_are_apart():
+    summary = report.summarise([figures(10), figures(30), figures(12)])
+    assert summary["cpu_us_per_request"] == 12
+    assert summary["spread"] == 20 / 12
+
+
+def test_ratios_refer_to_the_better_of_nginx_and_haproxy():
+    summaries = {"weft-tcp": figures(8), "nginx": figures(16), "haproxy": figures(10),
+                 "envoy": figures(5)}
+    assert report.better_peer(summaries, "cpu_us_per_request") == 10
+    weft = next(line for line in report.case_table("c", summaries) if "weft-tcp" in line)
+    assert "0.80" in weft
+
+
+def test_results_hold_exactly_the_promised_keys():
+    results = report.results({"h1-64b-c32": {"nginx": report.summarise([figures(16)])}})
+    assert results == [{"case": "h1-64b-c32", "subject": "nginx", "requests_per_second": 1000,
+                        "cpu_us_per_request": 16, "machine_cpu_us_per_request": 32,
+                        "p50_us": 100, "p99_us": 200, "rss_kib": 4096}]
+
+
+def test_without_peers_there_is_no_ratio():
+    assert report.better_peer({"direct": figures(0)}, "cpu_us_per_request") is None
+    assert report.ratio(0.0, None) == "-"
