@@ -1,0 +1,121 @@
+"""Fixtures: the run's pods, and `mesh`, which gives every test that uses it twice: direct and through weft."""
+
+import contextlib
+import signal
+import sys
+import os
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness import leftovers  # noqa: E402
+from harness.cluster import Cluster  # noqa: E402
+from harness.mesh import Mesh  # noqa: E402
+
+SECONDS_PER_TEST = 60
+SECONDS_PER_BIG_TEST = 240
+
+
+def pytest_addoption(parser):
+    parser.addoption("--mesh", choices=("both", "direct", "weft"), default="both", help="which half of the tests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "big: moves gigabytes")
+
+
+def pytest_generate_tests(metafunc):
+    if "mesh" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--mesh")
+        only = getattr(metafunc.module, "MODES", ("direct", "weft"))
+        modes = [mode for mode in only if chosen in ("both", mode)]
+        metafunc.parametrize("mesh", modes, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(config, items):
+    """--mesh=direct leaves out the tests that need a weftd of their own."""
+    if config.getoption("--mesh") == "direct":
+        left_out = [item for item in items if "daemon" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@contextlib.contextmanager
+def deadline(seconds, what):
+    def late(_number, _frame):
+        raise TimeoutError(f"{what} took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    seconds = SECONDS_PER_BIG_TEST if item.get_closest_marker("big") else SECONDS_PER_TEST
+    item.deadline_seconds = seconds
+    yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    with deadline(item.deadline_seconds, item.name):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    with deadline(SECONDS_PER_TEST, f"setting up {item.name}"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    with deadline(SECONDS_PER_TEST, f"tearing down {item.name}"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what weftd said."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            weftd = value.weftd if isinstance(value, Mesh) else getattr(value, "last_weftd", None)
+            if weftd is not None:
+                report.sections.append(("weftd's log", weftd.log()[-4000:]))
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    leftovers.sweep()
+    made = Cluster()
+    yield made
+    made.close()
+    left = leftovers.find(os.getpid())
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture(scope="module")
+def mesh(request, cluster):
+    """The module's SERVICES, direct or through weft (options: WEFT_OPTIONS, POD_OPTIONS)."""
+    module = request.module
+    made = Mesh(
+        request.param,
+        cluster,
+        module.SERVICES,
+        getattr(module, "WEFT_OPTIONS", None),
+        getattr(module, "POD_OPTIONS", None),
+        getattr(module, "CLIENTS", ("client",)),
+    )
+    try:
+        made.open()
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,117 @@
+"""Everything temporary is named weft-ROLE-PID-…, so that leftovers of a dead run can be told and removed."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+NAME = re.compile(r"^weft-(?:it|demo)-(\d+)(?:-.*)?$")
+PIN_ROOT = "/sys/fs/bpf"
+NETNS_ROOT = "/run/netns"
+TEMP_ROOT = "/tmp"
+
+
+def cgroup_root():
+    """The cgroup v2 mount, wherever this machine has it."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        for line in mounts:
+            fields, _, rest = line.partition(" - ")
+            if rest.startswith("cgroup2 "):
+                return fields.split()[4]
+    raise RuntimeError("no cgroup v2 is mounted: mount -t cgroup2 none /sys/fs/cgroup")
+
+
+def _entries(folder, pid):
+    """Names in the folder that belong to run `pid` (None: to any run whose process is gone)."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in sorted(os.listdir(folder)):
+            match = NAME.match(name)
+            if match and (int(match[1]) == pid or (pid is None and not _runs(int(match[1])))):
+                yield os.path.join(folder, name)
+
+
+def _runs(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+            words = cmdline.read()
+    except OSError:
+        return False
+    return b"pytest" in words or b"demo" in words
+
+
+def remove_cgroup(path):
+    """Ends what runs inside and removes the folder with everything below it."""
+    with contextlib.suppress(FileNotFoundError):
+        with open(os.path.join(path, "cgroup.kill"), "w", encoding="utf-8") as kill:
+            kill.write("1")
+    deadline = time.monotonic() + 5
+    for folder, _, _ in os.walk(path, topdown=False):
+        while True:
+            try:
+                os.rmdir(folder)
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+
+
+def remove_netns(path):
+    subprocess.run(["ip", "netns", "del", os.path.basename(path)], check=False, stderr=subprocess.DEVNULL)
+
+
+def _processes(pid):
+    """Processes in the cgroups of that run."""
+    found = []
+    for folder in _entries(cgroup_root(), pid):
+        for below, _, _ in os.walk(folder):
+            with contextlib.suppress(OSError):
+                with open(os.path.join(below, "cgroup.procs"), encoding="utf-8") as procs:
+                    found += [f"process {line.strip()}" for line in procs]
+    return found
+
+
+def find(pid):
+    """What a run has left on the machine, one line each."""
+    found = _processes(pid)
+    for kind, folder in (
+        ("network namespace", NETNS_ROOT),
+        ("cgroup", cgroup_root()),
+        ("pinned folder", PIN_ROOT),
+        ("temporary folder", TEMP_ROOT),
+    ):
+        found += [f"{kind} {path}" for path in _entries(folder, pid)]
+    return found
+
+
+def sweep(pid=None):
+    """Removes what run `pid` left, or (None) what all dead runs left."""
+    for path in _entries(cgroup_root(), pid):
+        remove_cgroup(path)
+    for path in _entries(NETNS_ROOT, pid):
+        remove_netns(path)
+    for folder in (PIN_ROOT, TEMP_ROOT):
+        for path in _entries(folder, pid):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def guard(pid):
+    """A process of its own that sweeps after run `pid` as soon as that is gone, however it ended."""
+    return subprocess.Popen(
+        [sys.executable, os.path.abspath(__file__), str(pid)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()  # the pipe ends when the run does
+    sweep(int(sys.argv[1]))
