@@ -33,8 +33,8 @@ def test_a_summary_is_the_median_and_says_how_far_the_rounds_are_apart():
 
 
 def test_ratios_refer_to_the_better_of_nginx_and_haproxy():
-    summaries = {"weft-tcp": figures(8), "nginx": figures(16), "haproxy": figures(10),
-                 "envoy": figures(5)}
+    costs = {"weft-tcp": 8, "nginx": 16, "haproxy": 10, "envoy": 5}
+    summaries = {name: report.summarise([figures(cost)]) for name, cost in costs.items()}
     assert report.better_peer(summaries, "cpu_us_per_request") == 10
     weft = next(line for line in report.case_table("c", summaries) if "weft-tcp" in line)
     assert "0.80" in weft
