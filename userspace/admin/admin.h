@@ -33,10 +33,14 @@ struct admin_sources {
 	void (*drain)(void *owner);
 };
 
-/* `address` "" or NULL = no TCP listener; `socket_path` NULL = no Unix socket. -errno and a
- * sentence in `why`. */
+/*
+ * `address` "" or NULL = no TCP listener; `socket_path` "" or NULL = no Unix socket. Takes the
+ * ring's hooks (io_set_hooks). "Since start" counts from here. -errno and a sentence in `why`.
+ */
 int admin_open(struct io_ring *ring, const struct admin_sources *sources, const char *address,
 	       const char *socket_path, struct text *why, struct admin **ret_admin) MUST_CHECK;
+/* Turns the ring until every connection is gone, removes the socket file. Not from a callback of
+ * the ring. NULL is fine. */
 void admin_close(struct admin *admin);
 
 #endif

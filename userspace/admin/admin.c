@@ -1,0 +1,171 @@
+#include "admin/admin.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "admin/server.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define NS_PER_MS       1000000ull
+#define ACCEPT_RETRY_NS (100 * NS_PER_MS)
+/* Each session sends at most one piece, and what it reads fits a few small blocks. */
+#define BLOCKS_LIMIT (2 * SESSIONS_MAX * 3 * (uint64_t)BLOCK_LARGE_BYTES)
+
+static void on_accept(struct io_op *op, int result, bool more);
+
+static void on_retry(struct timer *timer)
+{
+	struct admin_listener *listener = container_of(timer, struct admin_listener, retry);
+	if (!listener->accept_op.in_flight)
+		io_accept(listener->admin->ring, &listener->accept_op, listener->fd);
+}
+
+/* The connection that waited longest for its next request makes room. */
+static bool make_room(struct admin_listener *listener)
+{
+	if (listener->session_count < SESSIONS_MAX)
+		return true;
+	list_each (&listener->sessions, item) {
+		struct session *session = list_entry(item, struct session, link);
+		if (session->phase != SESSION_IDLE)
+			continue;
+		session_abort(session);
+		return true;
+	}
+	return false;
+}
+
+static void on_accept(struct io_op *op, int result, bool more)
+{
+	struct admin_listener *listener = container_of(op, struct admin_listener, accept_op);
+	struct admin *admin = listener->admin;
+	if (result >= 0 && admin->is_closing) {
+		io_close(admin->ring, result);
+	} else if (result >= 0 && make_room(listener)) {
+		session_open(listener, result);
+	} else if (result >= 0) {
+		log_warn("admin_full", "connections=%u", listener->session_count);
+		io_close(admin->ring, result);
+	}
+	if (more || admin->is_closing)
+		return;
+	if (result >= 0)
+		io_accept(admin->ring, op, listener->fd);
+	else if (timer_set(io_timers(admin->ring), &listener->retry,
+			   io_now_ns(admin->ring) + ACCEPT_RETRY_NS))
+		log_error("admin_deaf", "reason=\"out of memory\"");
+}
+
+static void listener_init(struct admin_listener *listener, struct admin *admin, bool may_change)
+{
+	*listener = (struct admin_listener){.admin = admin, .fd = -1, .may_change = may_change};
+	listener->accept_op.done = on_accept;
+	timer_init(&listener->retry, on_retry);
+	list_init(&listener->sessions);
+}
+
+static void listener_close(struct admin_listener *listener)
+{
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+}
+
+static void flush_wires(void *owner)
+{
+	struct admin *admin = owner;
+	wire_loop_flush(&admin->wires);
+}
+
+static struct admin *admin_new(struct io_ring *ring, const struct admin_sources *sources)
+{
+	struct admin *admin = mem_zalloc(sizeof(*admin));
+	if (!admin)
+		return NULL;
+	if (baseline_init(&admin->baseline, sources->series)) {
+		mem_free(admin);
+		return NULL;
+	}
+	admin->ring = ring;
+	admin->sources = *sources;
+	blocks_init(&admin->blocks, BLOCKS_LIMIT);
+	wire_loop_init(&admin->wires, ring, &admin->blocks);
+	listener_init(&admin->tcp, admin, false);
+	listener_init(&admin->unix_socket, admin, true);
+	return admin;
+}
+
+static void admin_free(struct admin *admin)
+{
+	listener_close(&admin->tcp);
+	listener_close(&admin->unix_socket);
+	if (admin->socket_path)
+		listen_unlink(admin->socket_path, &admin->socket_file);
+	mem_free(admin->socket_path);
+	baseline_fini(&admin->baseline);
+	blocks_fini(&admin->blocks);
+	mem_free(admin);
+}
+
+int admin_open(struct io_ring *ring, const struct admin_sources *sources, const char *address,
+	       const char *socket_path, struct text *why, struct admin **ret_admin)
+{
+	struct admin *admin = admin_new(ring, sources);
+	if (!admin) {
+		text_add(why, span_text("out of memory"));
+		return -ENOMEM;
+	}
+	int error = 0;
+	if (socket_path && socket_path[0]) {
+		error = listen_unix(socket_path, why, &admin->socket_file, &admin->unix_socket.fd);
+		if (!error) {
+			admin->socket_path = mem_text(socket_path, strlen(socket_path));
+			error = admin->socket_path ? 0 : -ENOMEM;
+		}
+	}
+	if (!error && address && address[0])
+		error = listen_tcp(address, why, &admin->tcp.fd);
+	if (error) {
+		admin_free(admin);
+		return error;
+	}
+	io_set_hooks(ring, flush_wires, NULL, admin);
+	if (admin->tcp.fd >= 0)
+		io_accept(ring, &admin->tcp.accept_op, admin->tcp.fd);
+	if (admin->unix_socket.fd >= 0)
+		io_accept(ring, &admin->unix_socket.accept_op, admin->unix_socket.fd);
+	*ret_admin = admin;
+	return 0;
+}
+
+/* ---- closing ---- */
+
+static void listener_stop(struct admin_listener *listener)
+{
+	struct io_ring *ring = listener->admin->ring;
+	timer_clear(io_timers(ring), &listener->retry);
+	if (listener->accept_op.in_flight)
+		io_cancel(ring, &listener->accept_op);
+	list_each (&listener->sessions, item)
+		session_abort(list_entry(item, struct session, link));
+}
+
+static bool listener_is_busy(const struct admin_listener *listener)
+{
+	return listener->accept_op.in_flight || !list_is_empty(&listener->sessions);
+}
+
+void admin_close(struct admin *admin)
+{
+	if (!admin)
+		return;
+	admin->is_closing = true;
+	listener_stop(&admin->tcp);
+	listener_stop(&admin->unix_socket);
+	/* Operations in flight name memory of the sessions: the kernel must give it back first. */
+	while (listener_is_busy(&admin->tcp) || listener_is_busy(&admin->unix_socket))
+		io_turn(admin->ring, 10 * NS_PER_MS);
+	io_set_hooks(admin->ring, NULL, NULL, NULL);
+	admin_free(admin);
+}

@@ -1,0 +1,309 @@
+#include "admin/pages.h"
+
+#include <inttypes.h>
+
+#include "admin/json.h"
+#include "base/mem.h"
+#include "telemetry/prometheus.h"
+
+void page_metrics(const struct page_view *view, struct text *page)
+{
+	const struct admin_sources *sources = view->sources;
+	prometheus_series(sources->series, page);
+	prometheus_workers(sources->series, sources->heartbeats, view->now_ns, page);
+	sources->kernel_metrics(sources->owner, page);
+}
+
+unsigned page_live(const struct page_view *view, struct text *page)
+{
+	unsigned silent = 0;
+	for (unsigned worker = 0; worker < view->sources->workers; worker++) {
+		uint64_t beat_ns =
+			__atomic_load_n(&view->sources->heartbeats[worker], __ATOMIC_RELAXED);
+		uint64_t age_ns = view->now_ns > beat_ns ? view->now_ns - beat_ns : 0;
+		if (beat_ns && age_ns < WEFT_HEARTBEAT_STALE_NS)
+			continue;
+		silent++;
+		if (beat_ns)
+			text_printf(page, "worker %u is silent for %.1f s\n", worker,
+				    (double)age_ns / 1e9);
+		else
+			text_printf(page, "worker %u has not begun\n", worker);
+	}
+	if (silent)
+		return 503;
+	text_add(page, span_text("ok\n"));
+	return 200;
+}
+
+unsigned page_ready(const struct page_view *view, struct text *page)
+{
+	bool is_ready = view->sources->is_ready(view->sources->owner);
+	text_add(page, span_text(is_ready ? "ready\n" : "not ready\n"));
+	return is_ready ? 200 : 503;
+}
+
+/* ---- counters ---- */
+
+static void add_responses(struct json *json, const struct weft_series *sum)
+{
+	static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+	json_open(json, "responses", '{');
+	for (size_t i = 0; i < array_count(classes); i++)
+		json_number(json, classes[i], sum->responses[i]);
+	json_close(json, '}');
+}
+
+/* Share of ended requests that were answered with anything but 5xx. */
+static void add_success(struct json *json, const struct weft_series *sum)
+{
+	uint64_t ended = 0;
+	for (size_t i = 0; i < array_count(sum->responses); i++)
+		ended += sum->responses[i];
+	uint64_t good = ended - sum->responses[0] - sum->responses[5];
+	if (ended)
+		json_decimal(json, "success_rate", (double)good / (double)ended);
+	else
+		json_null(json, "success_rate");
+}
+
+static void add_latency(struct json *json, const struct weft_series *sum)
+{
+	static const struct {
+		const char *key;
+		double quantile;
+	} quantiles[] = {{"p50_us", 0.5}, {"p95_us", 0.95}, {"p99_us", 0.99}};
+	bool measured = latency_count(sum->latency_buckets) > 0;
+	for (size_t i = 0; i < array_count(quantiles); i++) {
+		if (measured)
+			json_number(
+				json, quantiles[i].key,
+				latency_quantile_us(sum->latency_buckets, quantiles[i].quantile));
+		else
+			json_null(json, quantiles[i].key);
+	}
+	json_number(json, "latency_us_sum", sum->latency_us_sum);
+}
+
+static void add_counts(struct json *json, const struct weft_series *sum)
+{
+	json_number(json, "requests", sum->requests);
+	add_responses(json, sum);
+	add_success(json, sum);
+	add_latency(json, sum);
+	json_number(json, "sent_bytes", sum->bytes_sent);
+	json_number(json, "received_bytes", sum->bytes_received);
+	json_number(json, "connections_opened", sum->connections_opened);
+	json_number(json, "connections_closed", sum->connections_closed);
+	json_number(json, "connect_failures", sum->connect_failures);
+	json_number(json, "tunnels_opened", sum->tunnels_opened);
+	json_number(json, "tunnels_closed", sum->tunnels_closed);
+	json_number(json, "retries", sum->retries);
+	json_number(json, "proxy_errors", sum->proxy_errors);
+	json_number(json, "requests_active", sum->requests_active);
+}
+
+static void add_buckets(struct json *json, const struct weft_series *sum)
+{
+	json_open(json, "latency_buckets", '[');
+	for (size_t i = 0; i < WEFT_LATENCY_BUCKETS; i++)
+		json_number(json, NULL, sum->latency_buckets[i]);
+	json_close(json, ']');
+}
+
+/* ---- /stat.json ---- */
+
+static bool is_configured(const struct snapshot *snapshot, const char *service)
+{
+	return snapshot && snapshot_service_named(snapshot, span_text(service));
+}
+
+/* End of the run of series that belong to the same service as `from`. */
+static size_t service_end(const struct series_sample *samples, size_t count, size_t from)
+{
+	size_t end = from + 1;
+	while (end < count && !strcmp(samples[end].label->service, samples[from].label->service))
+		end++;
+	return end;
+}
+
+static void add_stat_endpoints(struct json *json, const struct series_sample *samples, size_t count)
+{
+	json_open(json, "endpoints", '[');
+	for (size_t i = 0; i < count; i++) {
+		json_open(json, NULL, '{');
+		json_text(json, "address", samples[i].label->endpoint);
+		add_counts(json, &samples[i].sum);
+		add_buckets(json, &samples[i].sum);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* `samples` are one service's: its total, if it has one, is the first. */
+static void add_stat_service(struct json *json, const struct series_sample *samples, size_t count)
+{
+	static const struct weft_series zero;
+	bool has_total = !samples[0].label->endpoint[0];
+	const struct weft_series *total = has_total ? &samples[0].sum : &zero;
+	json_open(json, NULL, '{');
+	json_text(json, "name", samples[0].label->service);
+	add_counts(json, total);
+	add_buckets(json, total);
+	add_stat_endpoints(json, samples + has_total, count - has_total);
+	json_close(json, '}');
+}
+
+static bool all_zero(const struct series_sample *samples, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!series_is_zero(&samples[i].sum))
+			return false;
+	return true;
+}
+
+static void add_bounds(struct json *json)
+{
+	json_open(json, "latency_bounds_us", '[');
+	for (unsigned i = 0; i + 1 < WEFT_LATENCY_BUCKETS; i++)
+		json_number(json, NULL, latency_bound_us(i));
+	json_close(json, ']');
+}
+
+void page_stat(const struct page_view *view, struct text *page)
+{
+	struct series_sample *samples;
+	size_t count;
+	if (series_collect(view->sources->series, &samples, &count)) {
+		page->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		baseline_subtract(view->baseline, samples[i].slot, &samples[i].sum);
+
+	struct json json = {.text = page};
+	json_open(&json, NULL, '{');
+	json_decimal(&json, "window_seconds",
+		     (double)(view->now_ns - view->sources->started_ns) / 1e9);
+	add_bounds(&json);
+	json_open(&json, "services", '[');
+	for (size_t from = 0, end; from < count; from = end) {
+		end = service_end(samples, count, from);
+		/* Labels are kept for good: those of services that are gone are left out. */
+		if (is_configured(view->snapshot, samples[from].label->service) ||
+		    !all_zero(samples + from, end - from))
+			add_stat_service(&json, samples + from, end - from);
+	}
+	json_close(&json, ']');
+	json_close(&json, '}');
+	text_add(page, span_text("\n"));
+	mem_free(samples);
+}
+
+/* ---- /services.json, /routes.json ---- */
+
+static const char *protocol_name(enum protocol protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_AUTO:
+		return "auto";
+	case PROTOCOL_HTTP:
+		return "http";
+	case PROTOCOL_OPAQUE:
+		return "opaque";
+	}
+	return "unknown";
+}
+
+static const char *balancer_name(enum balancer balancer)
+{
+	switch (balancer) {
+	case BALANCER_P2C:
+		return "p2c";
+	case BALANCER_ROUND_ROBIN:
+		return "round_robin";
+	}
+	return "unknown";
+}
+
+static void add_slot_counts(struct json *json, const struct page_view *view, uint32_t slot)
+{
+	struct weft_series sum;
+	series_sum(view->sources->series, slot, &sum);
+	baseline_subtract(view->baseline, slot, &sum);
+	add_counts(json, &sum);
+}
+
+static void add_service(struct json *json, const struct page_view *view,
+			const struct service *service)
+{
+	json_open(json, NULL, '{');
+	json_text(json, "name", service->name);
+	json_number(json, "id", service->id);
+	json_text(json, "protocol", protocol_name(service->protocol));
+	json_text(json, "balancer", balancer_name(service->balancer));
+	json_open(json, "addresses", '[');
+	for (uint32_t i = 0; i < service->address_count; i++) {
+		char address[ADDRESS_TEXT_MAX];
+		json_text(json, NULL, address_print(&service->addresses[i], address));
+	}
+	json_close(json, ']');
+	json_number(json, "ready_endpoints", service->ready_count);
+	add_slot_counts(json, view, service->series);
+	json_open(json, "endpoints", '[');
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		const struct endpoint *endpoint = &service->endpoints[i];
+		json_open(json, NULL, '{');
+		json_text(json, "address", endpoint->text);
+		json_number(json, "weight", endpoint->weight);
+		add_slot_counts(json, view, endpoint->series);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+void page_services(const struct page_view *view, struct text *page)
+{
+	struct json json = {.text = page};
+	json_open(&json, NULL, '{');
+	json_open(&json, "services", '[');
+	for (uint32_t i = 0; view->snapshot && i < view->snapshot->service_count; i++)
+		add_service(&json, view, view->snapshot->services[i]);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	text_add(page, span_text("\n"));
+}
+
+static void add_routes(struct json *json, const struct service *service)
+{
+	for (uint32_t i = 0; i < service->address_count; i++) {
+		char address[ADDRESS_TEXT_MAX];
+		json_open(json, NULL, '{');
+		json_text(json, "address", address_print(&service->addresses[i], address));
+		json_text(json, "service", service->name);
+		json_text(json, "protocol", protocol_name(service->protocol));
+		json_text(json, "balancer", balancer_name(service->balancer));
+		json_open(json, "endpoints", '[');
+		for (uint32_t j = 0; j < service->endpoint_count; j++) {
+			json_open(json, NULL, '{');
+			json_text(json, "address", service->endpoints[j].text);
+			json_number(json, "weight", service->endpoints[j].weight);
+			json_close(json, '}');
+		}
+		json_close(json, ']');
+		json_close(json, '}');
+	}
+}
+
+void page_routes(const struct page_view *view, struct text *page)
+{
+	struct json json = {.text = page};
+	json_open(&json, NULL, '{');
+	json_open(&json, "routes", '[');
+	for (uint32_t i = 0; view->snapshot && i < view->snapshot->service_count; i++)
+		add_routes(&json, view->snapshot->services[i]);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	text_add(page, span_text("\n"));
+}

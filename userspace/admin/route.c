@@ -1,0 +1,73 @@
+#include "admin/route.h"
+
+struct admin_path {
+	const char *path;
+	enum admin_page page;
+	bool changes; /* POST, and only by the Unix socket */
+	const char *is;
+};
+
+static const struct admin_path paths[] = {
+	{"/", PAGE_INDEX, false, "this list"},
+	{"/metrics", PAGE_METRICS, false, "counters and histograms, Prometheus text"},
+	{"/live", PAGE_LIVE, false, "200 while every worker gives signs of life"},
+	{"/ready", PAGE_READY, false, "200 while traffic is taken"},
+	{"/stat.json", PAGE_STAT, false, "traffic per service and endpoint since start"},
+	{"/services.json", PAGE_SERVICES, false, "services and their endpoints"},
+	{"/routes.json", PAGE_ROUTES, false, "address to service to endpoints"},
+	{"/pods.json", PAGE_PODS, false, "who is enrolled, and what was captured"},
+	{"/connections.json", PAGE_CONNECTIONS, false, "what every worker holds now"},
+	{"/config.json", PAGE_CONFIG, false, "the config in force"},
+	{"/drain", PAGE_DRAIN, true, "POST, on the Unix socket: finish and end"},
+};
+
+/* Path of an origin-form or absolute-form target (RFC 9112 3.2), without the query. */
+static struct span target_path(struct span target)
+{
+	const char *scheme_end =
+		target.size ? memmem(target.data, target.size, "://", strlen("://")) : NULL;
+	if (scheme_end && target.data[0] != '/') {
+		const char *authority = scheme_end + strlen("://");
+		size_t left = target.size - (size_t)(authority - target.data);
+		const char *slash = left ? memchr(authority, '/', left) : NULL;
+		if (!slash)
+			return span_text("/");
+		target = span_of(slash, target.size - (size_t)(slash - target.data));
+	}
+	const char *query = target.size ? memchr(target.data, '?', target.size) : NULL;
+	return query ? span_of(target.data, (size_t)(query - target.data)) : target;
+}
+
+static const struct admin_path *path_find(struct span path)
+{
+	for (size_t i = 0; i < array_count(paths); i++)
+		if (span_is(path, paths[i].path))
+			return &paths[i];
+	return NULL;
+}
+
+static struct admin_verdict refuse(uint16_t status, const char *allow)
+{
+	return (struct admin_verdict){.page = PAGE_NONE, .status = status, .allow = allow};
+}
+
+struct admin_verdict admin_route(const struct http_head *head, bool may_change)
+{
+	const struct admin_path *path = path_find(target_path(head->target));
+	if (!path)
+		return refuse(404, NULL);
+	if (path->changes && !may_change)
+		return refuse(403, NULL);
+	bool reads = head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD;
+	if (path->changes && head->method != HTTP_METHOD_POST)
+		return refuse(405, "POST");
+	if (!path->changes && !reads)
+		return refuse(405, "GET, HEAD");
+	return (struct admin_verdict){.page = path->page, .status = 200};
+}
+
+void admin_paths(struct text *page)
+{
+	for (size_t i = 0; i < array_count(paths); i++)
+		text_printf(page, "%-18s %s\n", paths[i].path, paths[i].is);
+}

@@ -1,0 +1,75 @@
+/* The admin server's inner structs: admin.c owns the listeners, session.c the connections. */
+#ifndef ADMIN_SERVER_H
+#define ADMIN_SERVER_H
+
+#include "admin/admin.h"
+#include "admin/baseline.h"
+#include "admin/listen.h"
+#include "admin/route.h"
+#include "base/blocks.h"
+#include "base/list.h"
+#include "http/h1.h"
+#include "wire/wire.h"
+
+#define SESSIONS_MAX 64 /* per listener, so that TCP clients cannot lock root out */
+
+struct admin_listener {
+	struct admin *admin;
+	int fd; /* -1 = off */
+	bool may_change;
+	struct io_op accept_op;
+	struct timer retry;   /* accept failed for want of descriptors */
+	struct list sessions; /* least recently used first */
+	unsigned session_count;
+};
+
+struct admin {
+	struct io_ring *ring;
+	struct admin_sources sources;
+	struct baseline baseline;
+	struct blocks blocks;
+	struct wire_loop wires;
+	struct admin_listener tcp;
+	struct admin_listener unix_socket;
+	char *socket_path;
+	struct listen_file socket_file;
+	bool is_closing;
+};
+
+enum session_phase {
+	SESSION_IDLE,      /* between requests */
+	SESSION_READING,   /* a request is arriving */
+	SESSION_WAITING,   /* for the workers' answer */
+	SESSION_ANSWERING, /* the answer is being sent */
+	SESSION_ENDING,    /* the wire is closing */
+};
+
+/* A question to the workers; outlives a session that left. */
+struct session_query {
+	struct session *session; /* NULL: nobody waits any more */
+};
+
+struct session {
+	struct wire wire;
+	struct h1_reader reader;
+	struct admin_listener *listener;
+	struct list link; /* of listener->sessions */
+	struct timer timer;
+	struct session_query *query;
+	struct text page; /* body that is being sent */
+	size_t page_sent;
+	uint64_t body_bytes; /* of the request, read and forgotten */
+	struct admin_verdict verdict;
+	uint8_t phase; /* enum session_phase */
+	bool is_head;
+	bool keeps_alive;
+	bool got_request; /* complete, not yet answered */
+	bool drains;      /* once the answer is sent */
+};
+
+/* Takes the descriptor; closes it when memory is short. */
+void session_open(struct admin_listener *listener, int fd);
+/* Ends it at once; it frees itself. */
+void session_abort(struct session *session);
+
+#endif
