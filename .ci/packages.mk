@@ -3,7 +3,8 @@ PACKAGES_BUILD := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev l
 	libnghttp2-dev libcjson-dev libyaml-dev liburcu-dev libc-ares-dev libpcre2-dev libmnl-dev \
 	libssl-dev libncurses-dev libcmocka-dev pkg-config iproute2 ca-certificates
 PACKAGES_DEMO := nginx-light python3 redis-server redis-tools curl wrk
+PACKAGES_LINT := python3 python3-pytest clang-format clang-tidy cppcheck
 PACKAGES_TEST := $(PACKAGES_DEMO) python3-pytest python3-requests python3-aiohttp python3-yaml wget \
-	apache2 apache2-utils git postgresql nodejs clang-format clang-tidy cppcheck \
+	apache2 apache2-utils git postgresql nodejs $(PACKAGES_LINT) \
 	qemu-system-x86 busybox-static cpio linux-image-cloud-amd64
 PACKAGES_BENCH := nginx-light haproxy wrk python3 python3-venv
