@@ -31,7 +31,7 @@ struct endpoint {
 struct service {
 	uint32_t id;     /* >= 1, dense, stable for a name while it exists */
 	uint32_t series; /* slot in the metric store, the service's total */
-	uint32_t users;  /* snapshots that hold it; control thread only */
+	uint32_t users;  /* who holds it; written by the control thread only */
 	enum protocol protocol;
 	enum balancer balancer;
 	char name[WEFT_NAME_MAX];
@@ -39,8 +39,9 @@ struct service {
 	uint32_t endpoint_count;
 	uint32_t ready_count; /* endpoints with weight > 0 */
 	uint64_t weight_total;
-	struct weft_address *addresses;
-	struct endpoint *endpoints;
+	bool has_equal_weights;         /* all endpoints' weights are the same, and > 0 */
+	struct weft_address *addresses; /* sorted */
+	struct endpoint *endpoints;     /* sorted by id */
 };
 
 struct skip_cidr {
@@ -49,8 +50,8 @@ struct skip_cidr {
 };
 
 struct pod {
-	uint32_t id; /* >= 1, dense, stable for a name while it exists */
-	uint32_t users;
+	uint32_t id;    /* >= 1, dense, stable for a name while it exists */
+	uint32_t users; /* as in struct service */
 	char name[WEFT_NAME_MAX];
 	char *netns_path;           /* NULL: enrolled by cgroup, in weftd's own network namespace */
 	char *cgroup_path;          /* NULL: enrolled by network namespace */
@@ -98,8 +99,12 @@ struct snapshot {
 	struct service **services;      /* sorted by name */
 	struct pod **pods;              /* sorted by name */
 	struct service **service_by_id; /* [service_id_limit], NULL = no such service */
-	uint32_t service_id_limit;
+	uint32_t service_id_limit;      /* every id is below */
 	uint32_t endpoint_id_limit;
+	uint32_t pod_id_limit;
+	uint32_t service_id_next; /* where the builder looks for a free id */
+	uint32_t endpoint_id_next;
+	uint32_t pod_id_next;
 	struct snapshot_index *index; /* (address, port) -> service */
 	struct settings settings;
 };
@@ -111,5 +116,11 @@ const struct service *snapshot_service_at(const struct snapshot *snapshot,
 const struct service *snapshot_service_named(const struct snapshot *snapshot, struct span name);
 const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct span name);
 const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id);
+
+/* Control thread; for snapshots that are not published (snapshot_publish frees the published). */
+void snapshot_free(struct snapshot *snapshot); /* NULL is fine */
+/* Control thread: keeps a pod beyond its snapshot. */
+const struct pod *pod_keep(const struct pod *pod);
+void pod_drop(const struct pod *pod);
 
 #endif

@@ -1,0 +1,31 @@
+/* What the files of the builder share while one snapshot is being built. */
+#ifndef MODEL_BUILD_H
+#define MODEL_BUILD_H
+
+#include "model/builder.h"
+#include "model/ids.h"
+
+/* Until everything else of the snapshot is right: a slot once claimed is never given back. */
+#define SERIES_UNCLAIMED UINT32_MAX
+
+struct build {
+	const struct draft *draft;
+	const struct build_options *options;
+	struct snapshot *next;
+	struct ids service_ids;
+	struct ids endpoint_ids;
+	struct ids pod_ids;
+	uint32_t faults;
+};
+
+void build_fault(struct build *build, uint32_t line, const char *key, const char *format, ...)
+	PRINTF_LIKE(4, 5);
+/* The id that a process before this one gave to the name, 0 = none. */
+uint32_t build_known_id(const struct known_id *known, uint32_t count, const char *name);
+
+/* 0 and a service that the caller holds (NULL after a fault), or -ENOMEM. */
+int build_service(struct build *build, const struct service_draft *draft,
+		  struct service **ret_service) MUST_CHECK;
+int build_pod(struct build *build, const struct pod_draft *draft, struct pod **ret_pod) MUST_CHECK;
+
+#endif

@@ -1,0 +1,242 @@
+/* One service: its draft checked, then the service of the snapshot before or a new one. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "model/build.h"
+#include "model/shared.h"
+
+static int compare_addresses(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct weft_address));
+}
+
+static int compare_endpoint_addresses(const void *a, const void *b)
+{
+	const struct endpoint *x = a;
+	const struct endpoint *y = b;
+	return memcmp(&x->address, &y->address, sizeof(x->address));
+}
+
+static int compare_endpoint_ids(const void *a, const void *b)
+{
+	uint32_t x = ((const struct endpoint *)a)->id;
+	uint32_t y = ((const struct endpoint *)b)->id;
+	return (x > y) - (x < y);
+}
+
+/* IPv4 224.0.0.0/4 (RFC 5771), IPv6 ff00::/8 (RFC 4291 2.7). */
+static bool is_multicast(const struct weft_address *address)
+{
+	return address_is_v4(address) ? (address->ip[12] & 0xf0) == 0xe0 : address->ip[0] == 0xff;
+}
+
+static void check_ip(struct build *build, uint32_t line, const char *key,
+		     const struct weft_address *address)
+{
+	char text[ADDRESS_TEXT_MAX];
+	if (address_is_any(address))
+		build_fault(build, line, key, "%s is no address that can be dialled",
+			    address_print_ip(address, text));
+	else if (is_multicast(address))
+		build_fault(build, line, key, "%s is a multicast address",
+			    address_print_ip(address, text));
+}
+
+/* Addresses × ports, sorted. */
+static int fill_addresses(struct build *build, const struct service_draft *draft,
+			  struct service *service)
+{
+	const struct draft_value *ips = draft->addresses.items;
+	const struct draft_value *ports = draft->ports.items;
+	uint32_t count = draft->addresses.count * draft->ports.count;
+	if (count == 0) {
+		build_fault(build, draft->line, "services[]",
+			    "service \"%s\" needs at least one address and one port", draft->name);
+		return 0;
+	}
+	service->addresses = mem_alloc(count * sizeof(*service->addresses));
+	if (!service->addresses)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < draft->addresses.count; i++) {
+		check_ip(build, ips[i].line, "services[].addresses[]", &ips[i].address);
+		for (uint32_t j = 0; j < draft->ports.count; j++) {
+			struct weft_address *to = &service->addresses[service->address_count++];
+			*to = ips[i].address;
+			to->port = htons((uint16_t)ports[j].number);
+		}
+	}
+	qsort(service->addresses, count, sizeof(*service->addresses), compare_addresses);
+	for (uint32_t i = 1; i < count; i++) {
+		char text[ADDRESS_TEXT_MAX];
+		if (address_equal(&service->addresses[i - 1], &service->addresses[i]))
+			build_fault(build, draft->line, "services[]",
+				    "service \"%s\" has the address %s twice", draft->name,
+				    address_print(&service->addresses[i], text));
+	}
+	return 0;
+}
+
+/* In the order of the draft, without ids. */
+static int fill_endpoints(struct build *build, const struct service_draft *draft,
+			  struct service *service)
+{
+	const struct endpoint_draft *drafts = draft->endpoints.items;
+	uint32_t count = draft->endpoints.count;
+	if (count == 0)
+		return 0;
+	service->endpoints = mem_zalloc(count * sizeof(*service->endpoints));
+	if (!service->endpoints)
+		return -ENOMEM;
+	service->endpoint_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct endpoint *endpoint = &service->endpoints[i];
+		check_ip(build, drafts[i].line, "services[].endpoints[].address",
+			 &drafts[i].address);
+		endpoint->id = ENDPOINT_ID_NONE;
+		endpoint->address = drafts[i].address;
+		endpoint->weight = drafts[i].weight;
+		address_print(&endpoint->address, endpoint->text);
+		service->ready_count += endpoint->weight > 0;
+		service->weight_total += endpoint->weight;
+	}
+	return 0;
+}
+
+/* A copy in the order of addresses; NULL = out of memory (or none to copy). */
+static struct endpoint *endpoints_by_address(const struct service *service)
+{
+	size_t size = service->endpoint_count * sizeof(struct endpoint);
+	struct endpoint *copy = mem_alloc(size);
+	if (!copy)
+		return NULL;
+	memcpy(copy, service->endpoints, size);
+	qsort(copy, service->endpoint_count, sizeof(*copy), compare_endpoint_addresses);
+	return copy;
+}
+
+static int check_endpoints(struct build *build, const struct service_draft *draft,
+			   const struct service *service)
+{
+	if (service->endpoint_count < 2)
+		return 0;
+	struct endpoint *sorted = endpoints_by_address(service);
+	if (!sorted)
+		return -ENOMEM;
+	for (uint32_t i = 1; i < service->endpoint_count; i++) {
+		if (address_equal(&sorted[i - 1].address, &sorted[i].address))
+			build_fault(build, draft->line, "services[].endpoints[].address",
+				    "service \"%s\" has the endpoint %s twice", draft->name,
+				    sorted[i].text);
+	}
+	mem_free(sorted);
+	return 0;
+}
+
+/* Endpoints that the service had before keep their id and slot. Returns how many did and have
+ * their weight of before too. */
+static int match_endpoints(struct service *service, const struct service *old,
+			   uint32_t *ret_unchanged)
+{
+	*ret_unchanged = 0;
+	if (old->endpoint_count == 0 || service->endpoint_count == 0)
+		return 0;
+	struct endpoint *sorted = endpoints_by_address(old);
+	if (!sorted)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		struct endpoint *endpoint = &service->endpoints[i];
+		const struct endpoint *before =
+			bsearch(endpoint, sorted, old->endpoint_count, sizeof(*sorted),
+				compare_endpoint_addresses);
+		if (!before)
+			continue;
+		endpoint->id = before->id;
+		endpoint->series = before->series;
+		*ret_unchanged += before->weight == endpoint->weight;
+	}
+	mem_free(sorted);
+	return 0;
+}
+
+static bool is_unchanged(const struct service *service, const struct service *old,
+			 uint32_t unchanged_endpoints)
+{
+	return service->protocol == old->protocol && service->balancer == old->balancer &&
+	       service->address_count == old->address_count &&
+	       memcmp(service->addresses, old->addresses,
+		      old->address_count * sizeof(*old->addresses)) == 0 &&
+	       service->endpoint_count == old->endpoint_count &&
+	       unchanged_endpoints == old->endpoint_count;
+}
+
+static void give_ids(struct build *build, struct service *service, const struct service *old)
+{
+	const struct build_options *options = build->options;
+	if (old) {
+		service->id = old->id;
+		service->series = old->series;
+	} else {
+		uint32_t known = build_known_id(options->known_services,
+						options->known_service_count, service->name);
+		/* Every known id was held from the start, so it can be nobody else's. */
+		service->id = known ? known : ids_take(&build->service_ids);
+		service->series = SERIES_UNCLAIMED;
+	}
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		struct endpoint *endpoint = &service->endpoints[i];
+		if (endpoint->id != ENDPOINT_ID_NONE)
+			continue;
+		endpoint->id = ids_take(&build->endpoint_ids);
+		endpoint->series = SERIES_UNCLAIMED;
+	}
+	if (service->endpoint_count > 0)
+		qsort(service->endpoints, service->endpoint_count, sizeof(*service->endpoints),
+		      compare_endpoint_ids);
+}
+
+static int fill(struct build *build, const struct service_draft *draft, struct service *service)
+{
+	service->protocol = draft->protocol;
+	service->balancer = draft->balancer;
+	snprintf(service->name, sizeof(service->name), "%s", draft->name);
+	int error = fill_addresses(build, draft, service);
+	if (!error)
+		error = fill_endpoints(build, draft, service);
+	if (!error)
+		error = check_endpoints(build, draft, service);
+	return error;
+}
+
+int build_service(struct build *build, const struct service_draft *draft,
+		  struct service **ret_service)
+{
+	uint32_t faults = build->faults;
+	uint32_t unchanged = 0;
+	struct service *old = NULL;
+	struct service *service = mem_zalloc(sizeof(*service));
+	if (!service)
+		return -ENOMEM;
+	service->users = 1;
+	int error = fill(build, draft, service);
+	if (error || build->faults > faults) {
+		service_drop(service);
+		*ret_service = NULL;
+		return error;
+	}
+	if (build->options->previous)
+		old = (struct service *)snapshot_service_named(build->options->previous,
+							       span_text(draft->name));
+	if (old)
+		error = match_endpoints(service, old, &unchanged);
+	if (error || (old && is_unchanged(service, old, unchanged))) {
+		service_drop(service);
+		*ret_service = error ? NULL : service_keep(old);
+		return error;
+	}
+	give_ids(build, service, old);
+	*ret_service = service;
+	return 0;
+}

@@ -1,0 +1,377 @@
+#include "model/builder.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "model/build.h"
+#include "model/index.h"
+
+#define ADDRESSES_MOST (1u << 20) /* addresses x ports of all services */
+#define KNOWN_ID_MOST  (1u << 20) /* ids found in a map are only believed up to here */
+
+void build_fault(struct build *build, uint32_t line, const char *key, const char *format, ...)
+{
+	char sentence[512];
+	va_list args;
+	build->faults++;
+	if (!build->options->fault)
+		return;
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	build->options->fault(build->options->fault_owner, line, key, sentence);
+}
+
+static int compare_known(const void *name, const void *known)
+{
+	return strcmp(name, ((const struct known_id *)known)->name);
+}
+
+uint32_t build_known_id(const struct known_id *known, uint32_t count, const char *name)
+{
+	const struct known_id *found =
+		count ? bsearch(name, known, count, sizeof(*known), compare_known) : NULL;
+	return found && found->id < KNOWN_ID_MOST ? found->id : 0;
+}
+
+/* ---- no two of them may have the same name or path ---- */
+
+struct named {
+	const char *text;
+	uint32_t line;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct named *x = a;
+	const struct named *y = b;
+	int order = strcmp(x->text, y->text);
+	return order ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+static void check_unique(struct build *build, struct named *list, uint32_t count, const char *key)
+{
+	if (count > 1)
+		qsort(list, count, sizeof(*list), compare_named);
+	for (uint32_t i = 1; i < count; i++) {
+		if (*list[i].text && strcmp(list[i - 1].text, list[i].text) == 0)
+			build_fault(build, list[i].line, key,
+				    "\"%s\" stands in line %u already; each may stand only once",
+				    list[i].text, list[i - 1].line);
+	}
+}
+
+static void check_name(struct build *build, uint32_t line, const char *key, const char *name)
+{
+	size_t size = strlen(name);
+	if (size == 0 || size >= WEFT_NAME_MAX)
+		build_fault(build, line, key, "a name has 1 to %d bytes, this one %zu",
+			    WEFT_NAME_MAX - 1, size);
+}
+
+static int check_names(struct build *build)
+{
+	const struct service_draft *services = build->draft->services.items;
+	const struct pod_draft *pods = build->draft->pods.items;
+	uint32_t service_count = build->draft->services.count;
+	uint32_t pod_count = build->draft->pods.count;
+	uint32_t most = service_count > pod_count ? service_count : pod_count;
+	struct named *list = mem_alloc((most + 1) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < service_count; i++) {
+		check_name(build, services[i].line, "services[].name", services[i].name);
+		list[i] = (struct named){services[i].name, services[i].line};
+	}
+	check_unique(build, list, service_count, "services[].name");
+	for (uint32_t i = 0; i < pod_count; i++) {
+		check_name(build, pods[i].line, "pods[].name", pods[i].name);
+		list[i] = (struct named){pods[i].name, pods[i].line};
+	}
+	check_unique(build, list, pod_count, "pods[].name");
+	for (uint32_t i = 0; i < pod_count; i++)
+		list[i] = (struct named){pods[i].netns_path, pods[i].line};
+	check_unique(build, list, pod_count, "pods[].netns");
+	for (uint32_t i = 0; i < pod_count; i++)
+		list[i] = (struct named){pods[i].cgroup_path, pods[i].line};
+	check_unique(build, list, pod_count, "pods[].cgroup");
+	mem_free(list);
+	return 0;
+}
+
+/* ---- settings ---- */
+
+static char *copy_text(const char *text)
+{
+	return mem_text(text ? text : "", text ? strlen(text) : 0);
+}
+
+static int copy_settings(struct build *build)
+{
+	const struct settings *from = &build->draft->settings;
+	struct settings *to = &build->next->settings;
+	*to = *from;
+	to->admin_address = copy_text(from->admin_address);
+	to->control_socket = copy_text(from->control_socket);
+	to->pin_dir = copy_text(from->pin_dir);
+	to->cgroup_root = copy_text(from->cgroup_root);
+	to->log_level = copy_text(from->log_level);
+	if (from->line_limit_bytes > from->head_limit_bytes)
+		build_fault(build, 0, "limits.request_line_bytes",
+			    "is larger than limits.header_bytes (%u), of which it is a part",
+			    from->head_limit_bytes);
+	bool is_complete = to->admin_address && to->control_socket && to->pin_dir &&
+			   to->cgroup_root && to->log_level;
+	return is_complete ? 0 : -ENOMEM;
+}
+
+/* ---- ids that are taken from the start ---- */
+
+static uint32_t known_limit(const struct known_id *known, uint32_t count, uint32_t limit)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (known[i].id < KNOWN_ID_MOST && known[i].id >= limit)
+			limit = known[i].id + 1;
+	}
+	return limit;
+}
+
+static void hold_known(struct ids *ids, const struct known_id *known, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		ids_hold(ids, known[i].id);
+}
+
+static uint32_t count_endpoints(const struct draft *draft)
+{
+	const struct service_draft *services = draft->services.items;
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < draft->services.count; i++)
+		count += services[i].endpoints.count;
+	return count;
+}
+
+static void hold_previous(struct build *build, const struct snapshot *previous)
+{
+	for (uint32_t i = 0; i < previous->service_count; i++) {
+		const struct service *service = previous->services[i];
+		ids_hold(&build->service_ids, service->id);
+		for (uint32_t j = 0; j < service->endpoint_count; j++)
+			ids_hold(&build->endpoint_ids, service->endpoints[j].id);
+	}
+	for (uint32_t i = 0; i < previous->pod_count; i++)
+		ids_hold(&build->pod_ids, previous->pods[i]->id);
+	build->service_ids.next = previous->service_id_next;
+	build->endpoint_ids.next = previous->endpoint_id_next;
+	build->pod_ids.next = previous->pod_id_next;
+}
+
+static int init_ids(struct build *build)
+{
+	static const struct snapshot nothing;
+	const struct build_options *options = build->options;
+	const struct draft *draft = build->draft;
+	const struct snapshot *previous = options->previous ? options->previous : &nothing;
+	uint32_t held_endpoints = 0;
+	for (uint32_t i = 0; i < previous->service_count; i++)
+		held_endpoints += previous->services[i]->endpoint_count;
+	int error = ids_init(&build->service_ids, 1,
+			     previous->service_count + options->known_service_count,
+			     known_limit(options->known_services, options->known_service_count,
+					 previous->service_id_limit),
+			     draft->services.count);
+	if (!error)
+		error = ids_init(&build->endpoint_ids, 0, held_endpoints,
+				 previous->endpoint_id_limit, count_endpoints(draft));
+	if (!error)
+		error = ids_init(&build->pod_ids, 1, previous->pod_count + options->known_pod_count,
+				 known_limit(options->known_pods, options->known_pod_count,
+					     previous->pod_id_limit),
+				 draft->pods.count);
+	if (error)
+		return error;
+	hold_known(&build->service_ids, options->known_services, options->known_service_count);
+	hold_known(&build->pod_ids, options->known_pods, options->known_pod_count);
+	if (options->previous)
+		hold_previous(build, options->previous);
+	return 0;
+}
+
+/* ---- parts ---- */
+
+/* Two services may not claim the same address: the kernel could not tell whose dial it is. */
+static void claim_addresses(struct build *build, struct service *service, uint32_t line)
+{
+	const struct service_draft *drafts = build->draft->services.items;
+	for (uint32_t i = 0; i < service->address_count; i++) {
+		char text[ADDRESS_TEXT_MAX];
+		const struct weft_address *address = &service->addresses[i];
+		const struct service *holder = index_claim(build->next->index, address, service);
+		if (!holder)
+			continue;
+		uint32_t other = 0;
+		while (build->next->services[other] != holder)
+			other++;
+		build_fault(build, line, "services[].addresses",
+			    "%s of service \"%s\" belongs to service \"%s\" (line %u) already",
+			    address_print(address, text), service->name, holder->name,
+			    drafts[other].line);
+	}
+}
+
+/* Before any fault services[i] is the one of draft i; afterwards nobody uses the result. */
+static int build_services(struct build *build)
+{
+	const struct service_draft *drafts = build->draft->services.items;
+	struct snapshot *next = build->next;
+	uint64_t address_count = 0;
+	uint32_t count = build->draft->services.count;
+	for (uint32_t i = 0; i < count; i++)
+		address_count += (uint64_t)drafts[i].addresses.count * drafts[i].ports.count;
+	if (address_count > ADDRESSES_MOST) {
+		build_fault(build, 0, "services",
+			    "all services together have more than %u addresses with ports",
+			    ADDRESSES_MOST);
+		return -EINVAL;
+	}
+	next->index = index_new((uint32_t)address_count);
+	next->services = mem_zalloc((count + 1) * sizeof(struct service *));
+	if (!next->index || !next->services)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		int error = build_service(build, &drafts[i], &next->services[i]);
+		next->service_count = i + 1;
+		if (error)
+			return error;
+		if (next->services[i])
+			claim_addresses(build, next->services[i], drafts[i].line);
+	}
+	return 0;
+}
+
+static int build_pods(struct build *build)
+{
+	const struct pod_draft *drafts = build->draft->pods.items;
+	struct snapshot *next = build->next;
+	uint32_t count = build->draft->pods.count;
+	next->pods = mem_zalloc((count + 1) * sizeof(struct pod *));
+	if (!next->pods)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		int error = build_pod(build, &drafts[i], &next->pods[i]);
+		next->pod_count = i + 1;
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int compare_services(const void *a, const void *b)
+{
+	return strcmp((*(struct service *const *)a)->name, (*(struct service *const *)b)->name);
+}
+
+static int compare_pods(const void *a, const void *b)
+{
+	return strcmp((*(struct pod *const *)a)->name, (*(struct pod *const *)b)->name);
+}
+
+static void note_limits(struct build *build)
+{
+	struct snapshot *next = build->next;
+	for (uint32_t i = 0; i < next->service_count; i++) {
+		const struct service *service = next->services[i];
+		uint32_t count = service->endpoint_count;
+		/* endpoints are sorted by id */
+		uint32_t limit = count ? service->endpoints[count - 1].id + 1 : 0;
+		if (service->id >= next->service_id_limit)
+			next->service_id_limit = service->id + 1;
+		if (limit > next->endpoint_id_limit)
+			next->endpoint_id_limit = limit;
+	}
+	for (uint32_t i = 0; i < next->pod_count; i++) {
+		if (next->pods[i]->id >= next->pod_id_limit)
+			next->pod_id_limit = next->pods[i]->id + 1;
+	}
+	next->service_id_next = build->service_ids.next;
+	next->endpoint_id_next = build->endpoint_ids.next;
+	next->pod_id_next = build->pod_ids.next;
+}
+
+static void claim_slot(const struct build *build, uint32_t *slot, const char *service,
+		       const char *endpoint)
+{
+	const struct build_options *options = build->options;
+	if (*slot == SERIES_UNCLAIMED)
+		*slot = options->series ? options->series(options->series_owner, span_text(service),
+							  span_text(endpoint))
+					: 0;
+}
+
+static void claim_series(const struct build *build)
+{
+	for (uint32_t i = 0; i < build->next->service_count; i++) {
+		struct service *service = build->next->services[i];
+		if (service->users > 1)
+			continue; /* shared with the snapshot before, which claimed */
+		claim_slot(build, &service->series, service->name, "");
+		for (uint32_t j = 0; j < service->endpoint_count; j++)
+			claim_slot(build, &service->endpoints[j].series, service->name,
+				   service->endpoints[j].text);
+	}
+}
+
+static int sort_out(struct build *build)
+{
+	struct snapshot *next = build->next;
+	qsort(next->services, next->service_count, sizeof(struct service *), compare_services);
+	qsort(next->pods, next->pod_count, sizeof(struct pod *), compare_pods);
+	note_limits(build);
+	next->service_by_id = mem_zalloc((next->service_id_limit + 1) * sizeof(struct service *));
+	if (!next->service_by_id)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < next->service_count; i++)
+		next->service_by_id[next->services[i]->id] = next->services[i];
+	claim_series(build);
+	return 0;
+}
+
+static int build_all(struct build *build)
+{
+	int error = copy_settings(build);
+	if (!error)
+		error = check_names(build);
+	if (!error)
+		error = init_ids(build);
+	if (!error)
+		error = build_services(build);
+	if (!error)
+		error = build_pods(build);
+	if (!error && build->faults > 0)
+		error = -EINVAL;
+	return error ? error : sort_out(build);
+}
+
+int snapshot_build(const struct draft *draft, const struct build_options *options,
+		   struct snapshot **ret_snapshot)
+{
+	struct build build = {.draft = draft, .options = options};
+	build.next = mem_zalloc(sizeof(*build.next));
+	if (!build.next)
+		return -ENOMEM;
+	build.next->generation = options->previous ? options->previous->generation + 1 : 1;
+	int error = build_all(&build);
+	ids_fini(&build.service_ids);
+	ids_fini(&build.endpoint_ids);
+	ids_fini(&build.pod_ids);
+	if (error) {
+		snapshot_free(build.next);
+		return error;
+	}
+	*ret_snapshot = build.next;
+	return 0;
+}

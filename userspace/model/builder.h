@@ -1,0 +1,40 @@
+/*
+ * Drafts -> snapshot: checks the whole, gives ids, shares what did not change with the snapshot
+ * before. Pure but for the two callbacks. Owner: the control thread.
+ *
+ * Ids: a service, endpoint or pod keeps its id for as long as it exists. An id whose owner is gone
+ * is given again as late as the arrays by id allow (they have room for four times what there is),
+ * and never while the snapshot before still uses it.
+ */
+#ifndef MODEL_BUILDER_H
+#define MODEL_BUILDER_H
+
+#include "base/span.h"
+#include "model/draft.h"
+
+/* An id that a name had in a process before this one (found in the pinned maps). */
+struct known_id {
+	char name[WEFT_NAME_MAX];
+	uint32_t id;
+};
+
+struct build_options {
+	const struct snapshot *previous;       /* NULL = none */
+	const struct known_id *known_services; /* sorted by name; each name and id once */
+	uint32_t known_service_count;
+	const struct known_id *known_pods;
+	uint32_t known_pod_count;
+	/* Slot in the metric store; endpoint "" = the service's total. NULL: all slots are 0. */
+	uint32_t (*series)(void *owner, struct span service, struct span endpoint);
+	void *series_owner;
+	/* Told for each fault: line of the draft, config key, sentence. NULL: nobody listens. */
+	void (*fault)(void *owner, uint32_t line, const char *key, const char *sentence);
+	void *fault_owner;
+};
+
+/* 0, -EINVAL (fault was called) or -ENOMEM. The result is not published; generation is one more
+ * than the one before. */
+int snapshot_build(const struct draft *draft, const struct build_options *options,
+		   struct snapshot **ret_snapshot) MUST_CHECK;
+
+#endif

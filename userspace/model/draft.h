@@ -1,0 +1,59 @@
+/*
+ * What somebody asked for, not yet checked as a whole: filled by the loader (control/config) and by
+ * discovery, turned into a snapshot by model/builder. Plain memory of whoever fills it; text is
+ * borrowed and NUL-terminated. Every struct that a list holds begins with its line, and a field
+ * that a config key fills is named in the table of model/keys.c.
+ */
+#ifndef MODEL_DRAFT_H
+#define MODEL_DRAFT_H
+
+#include "model/snapshot.h"
+
+struct draft_list {
+	uint32_t count;
+	void *items;
+};
+
+/* One element of a list of plain values, such as services[].ports[]. */
+struct draft_value {
+	uint32_t line; /* 0 = not from a file */
+	uint8_t prefix;
+	uint64_t number;
+	struct weft_address address;
+};
+
+struct endpoint_draft {
+	uint32_t line;
+	uint32_t weight;
+	struct weft_address address;
+};
+
+struct service_draft {
+	uint32_t line;
+	enum protocol protocol;
+	enum balancer balancer;
+	const char *name;
+	struct draft_list addresses; /* of draft_value: address without port */
+	struct draft_list ports;     /* of draft_value: number */
+	struct draft_list endpoints; /* of endpoint_draft */
+};
+
+struct pod_draft {
+	uint32_t line;
+	enum on_proxy_death on_proxy_death;
+	bool captures_all;
+	const char *name;
+	const char *netns_path;       /* "" = none */
+	const char *cgroup_path;      /* "" = none */
+	struct draft_list addresses;  /* of draft_value: address without port */
+	struct draft_list skip_ports; /* of draft_value: number */
+	struct draft_list skip_cidrs; /* of draft_value: address and prefix */
+};
+
+struct draft {
+	struct settings settings;
+	struct draft_list services; /* of service_draft */
+	struct draft_list pods;     /* of pod_draft */
+};
+
+#endif

@@ -1,0 +1,264 @@
+#include "model/keys.h"
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define MS  1000000ull
+#define SEC (1000 * MS)
+#define DAY (86400 * SEC)
+
+#define FIELD(holder, member)                                                                      \
+	.offset = __builtin_offsetof(holder, member), .width = sizeof(((holder *)0)->member)
+#define NUMBER(holder, member)  .store = KEY_STORE_NUMBER, FIELD(holder, member)
+#define TEXT(holder, member)    .store = KEY_STORE_TEXT, FIELD(holder, member)
+#define ADDRESS(holder, member) .store = KEY_STORE_ADDRESS, FIELD(holder, member)
+/* A list of plain values, and a list of maps that fill a struct of their own. */
+#define VALUES(holder, member)                                                                     \
+	.type = KEY_LIST, .store = KEY_STORE_LIST, .offset = __builtin_offsetof(holder, member),   \
+	.width = sizeof(struct draft_value)
+#define MAPS(holder, member, item)                                                                 \
+	.type = KEY_LIST, .store = KEY_STORE_LIST, .offset = __builtin_offsetof(holder, member),   \
+	.width = sizeof(item)
+#define RANGE(low, high) .least = (low), .most = (high)
+#define SETTING(member)  NUMBER(struct draft, settings.member)
+
+/* In the order of the reference; a map or list stands before what it holds. */
+static const struct key keys[] = {
+	{"workers", KEY_INTEGER, SETTING(workers), RANGE(0, WEFT_WORKERS_MAX),
+	 .flags = KEY_AT_START, .fallback = "0", .unit = "threads",
+	 .meaning = "Worker threads; 0 takes a quarter of the CPUs, at least 1 and at most 16."},
+
+	{"admin", KEY_MAP, .meaning = "Where metrics, health and state are shown."},
+	{"admin.address", KEY_ADDRESS, TEXT(struct draft, settings.admin_address),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "127.0.0.1:9990",
+	 .meaning = "Address of the read-only HTTP server; \"\" switches it off."},
+	{"admin.socket", KEY_PATH, TEXT(struct draft, settings.control_socket), RANGE(0, 107),
+	 .flags = KEY_AT_START, .fallback = "/run/weft/weftd.sock",
+	 .meaning =
+		 "Unix socket for the command line, which may also drain; only root may open it."},
+
+	{"bpf", KEY_MAP, .meaning = "Where the kernel side lives."},
+	{"bpf.pin_dir", KEY_PATH, TEXT(struct draft, settings.pin_dir), RANGE(0, 255),
+	 .flags = KEY_AT_START, .fallback = WEFT_PIN_DIR,
+	 .meaning = "Folder of a bpf file system in which maps and programs are pinned."},
+	{"bpf.cgroup_root", KEY_PATH, TEXT(struct draft, settings.cgroup_root), RANGE(0, 4095),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
+	 .meaning = "Cgroup v2 folder to attach the hooks to; \"\" finds the mount."},
+
+	{"log", KEY_MAP, .meaning = "Log lines on standard error."},
+	{"log.level", KEY_CHOICE, TEXT(struct draft, settings.log_level),
+	 .choices = "debug|info|warn|error", .fallback = "info",
+	 .meaning = "Least level that is written."},
+	{"log.format", KEY_CHOICE, SETTING(log_json), .choices = "text|json", .fallback = "text",
+	 .meaning = "Lines as key=value text or as JSON objects."},
+
+	{"timeouts", KEY_MAP, .meaning = "How long things may take."},
+	{"timeouts.connect", KEY_DURATION, SETTING(connect_timeout_ns), RANGE(MS, 600 * SEC),
+	 .fallback = "1s", .meaning = "Longest wait for one dial of an endpoint."},
+	{"timeouts.header", KEY_DURATION, SETTING(header_timeout_ns), RANGE(0, DAY),
+	 .fallback = "60s",
+	 .meaning = "Longest time from a request's first byte to the end of its head; 0s is off."},
+	{"timeouts.client_idle", KEY_DURATION, SETTING(client_idle_timeout_ns), RANGE(0, DAY),
+	 .fallback = "0s", .meaning = "Longest pause of a client between two requests; 0s is off."},
+	{"timeouts.tunnel_idle", KEY_DURATION, SETTING(tunnel_idle_timeout_ns), RANGE(0, 30 * DAY),
+	 .fallback = "0s", .meaning = "Longest silence of both ends of a tunnel; 0s is off."},
+	{"timeouts.upstream_idle", KEY_DURATION, SETTING(upstream_idle_timeout_ns), RANGE(0, DAY),
+	 .fallback = "2s",
+	 .meaning = "How long an unused connection to an endpoint is kept; 0s keeps none."},
+	{"timeouts.upstream_fresh", KEY_DURATION, SETTING(upstream_fresh_ns), RANGE(0, DAY),
+	 .fallback = "1s",
+	 .meaning =
+		 "A request that cannot be sent twice takes no kept connection older than this."},
+	{"timeouts.drain", KEY_DURATION, SETTING(drain_timeout_ns), RANGE(0, DAY),
+	 .fallback = "30s",
+	 .meaning = "Time that connections get to end when a pod or weftd leaves; 0s cuts them."},
+
+	{"limits", KEY_MAP, .meaning = "How much things may take."},
+	{"limits.connect_attempts", KEY_INTEGER, SETTING(connect_attempts), RANGE(1, 16),
+	 .fallback = "3", .unit = "endpoints",
+	 .meaning = "Endpoints that are dialled for one connection or request before it fails."},
+	{"limits.header_bytes", KEY_SIZE, SETTING(head_limit_bytes), RANGE(KIB, MIB),
+	 .fallback = "64KiB", .unit = "bytes",
+	 .meaning = "Largest head of a request or response; beyond it 431 or 502."},
+	{"limits.request_line_bytes", KEY_SIZE, SETTING(line_limit_bytes), RANGE(256, MIB),
+	 .fallback = "16KiB", .unit = "bytes", .meaning = "Longest request line; beyond it 414."},
+	{"limits.header_count", KEY_INTEGER, SETTING(field_limit), RANGE(8, 1024),
+	 .fallback = "128", .unit = "fields",
+	 .meaning = "Most header fields of a request or response."},
+	{"limits.window", KEY_SIZE, SETTING(window_bytes), RANGE(4 * KIB, 16 * MIB),
+	 .fallback = "64KiB", .unit = "bytes",
+	 .meaning = "Bytes queued in one direction of a connection before reading pauses."},
+	{"limits.buffers", KEY_SIZE, SETTING(buffer_limit_bytes), RANGE(MIB, 64 * GIB),
+	 .flags = KEY_AT_START, .fallback = "256MiB", .unit = "bytes",
+	 .meaning = "Buffer memory that one worker may use."},
+	{"limits.sessions", KEY_INTEGER, SETTING(session_limit), RANGE(16, 1u << 20),
+	 .fallback = "65536", .unit = "connections",
+	 .meaning = "Captured connections that one worker serves at a time."},
+	{"limits.socket_stock", KEY_INTEGER, SETTING(socket_stock), RANGE(1, 1024),
+	 .flags = KEY_AT_START, .fallback = "8", .unit = "sockets",
+	 .meaning = "Unconnected sockets kept ready per pod, worker and address family."},
+
+	{"http", KEY_MAP, .meaning = "How HTTP is forwarded."},
+	{"http.via", KEY_BOOL, SETTING(via), .fallback = "false",
+	 .meaning = "Adds a Via header to what is forwarded (some servers then stop compressing)."},
+
+	{"services", MAPS(struct draft, services, struct service_draft), .most = 65536,
+	 .meaning = "What pods may dial by a virtual address."},
+	{"services[].name", KEY_NAME, TEXT(struct service_draft, name), .flags = KEY_REQUIRED,
+	 .most = WEFT_NAME_MAX - 1, .example = "web",
+	 .meaning = "Name in metrics and output; unique."},
+	{"services[].addresses", VALUES(struct service_draft, addresses), .flags = KEY_REQUIRED,
+	 RANGE(1, 64), .meaning = "Virtual addresses, without a port."},
+	{"services[].addresses[]", KEY_IP, .example = "10.96.0.10",
+	 .meaning = "One IPv4 or IPv6 address."},
+	{"services[].ports", VALUES(struct service_draft, ports), .flags = KEY_REQUIRED,
+	 RANGE(1, 256), .meaning = "Ports, each at every address."},
+	{"services[].ports[]", KEY_INTEGER, RANGE(1, 65535), .example = "80",
+	 .meaning = "One TCP port."},
+	{"services[].protocol", KEY_CHOICE, NUMBER(struct service_draft, protocol),
+	 .choices = "auto|http|opaque", .fallback = "auto",
+	 .meaning = "auto looks at the first bytes, http promises HTTP, opaque never looks."},
+	{"services[].balancer", KEY_CHOICE, NUMBER(struct service_draft, balancer),
+	 .choices = "p2c|round_robin", .fallback = "p2c",
+	 .meaning =
+		 "p2c takes the less busy of two random endpoints, round_robin one after another."},
+	{"services[].endpoints", MAPS(struct service_draft, endpoints, struct endpoint_draft),
+	 .most = 16384,
+	 .meaning = "Who answers; while there is none, connect() is refused at once."},
+	{"services[].endpoints[].address", KEY_ADDRESS, ADDRESS(struct endpoint_draft, address),
+	 .flags = KEY_REQUIRED, .example = "10.0.0.2:8080", .meaning = "Address and port."},
+	{"services[].endpoints[].weight", KEY_INTEGER, NUMBER(struct endpoint_draft, weight),
+	 RANGE(0, 65535), .fallback = "1",
+	 .meaning = "Share of the traffic beside the other endpoints; 0 takes no new requests."},
+
+	{"pods", MAPS(struct draft, pods, struct pod_draft), .most = 4096,
+	 .meaning = "Whose connections are captured."},
+	{"pods[].name", KEY_NAME, TEXT(struct pod_draft, name), .flags = KEY_REQUIRED,
+	 .most = WEFT_NAME_MAX - 1, .example = "client",
+	 .meaning = "Name in metrics and output; unique."},
+	{"pods[].netns", KEY_PATH, TEXT(struct pod_draft, netns_path), RANGE(0, 4095),
+	 .flags = KEY_MAY_BE_EMPTY, .fallback = "", .example = "/run/netns/client",
+	 .meaning = "The pod's network namespace; exactly one of netns and cgroup is given."},
+	{"pods[].cgroup", KEY_PATH, TEXT(struct pod_draft, cgroup_path), RANGE(0, 4095),
+	 .flags = KEY_MAY_BE_EMPTY, .fallback = "",
+	 .meaning = "The pod's cgroup v2 folder, for one that shares weftd's network namespace."},
+	{"pods[].addresses", VALUES(struct pod_draft, addresses), .most = 2,
+	 .meaning = "What getsockname() says, one per family; by default found in the namespace."},
+	{"pods[].addresses[]", KEY_IP, .example = "10.0.0.5",
+	 .meaning = "One IPv4 or IPv6 address."},
+	{"pods[].on_proxy_death", KEY_CHOICE, NUMBER(struct pod_draft, on_proxy_death),
+	 .choices = "open|closed", .fallback = "open",
+	 .meaning = "While weftd is dead, dials go direct (open) or are refused (closed)."},
+	{"pods[].capture", KEY_CHOICE, NUMBER(struct pod_draft, captures_all),
+	 .choices = "services|all", .fallback = "services",
+	 .meaning = "Captures dials to the services above, or every TCP dial."},
+	{"pods[].skip_outbound_ports", VALUES(struct pod_draft, skip_ports), .most = 1024,
+	 .meaning = "Destination ports that are never captured."},
+	{"pods[].skip_outbound_ports[]", KEY_INTEGER, RANGE(1, 65535), .example = "25",
+	 .meaning = "One TCP port."},
+	{"pods[].skip_outbound_cidrs", VALUES(struct pod_draft, skip_cidrs), .most = 1024,
+	 .meaning = "Destination networks that are never captured."},
+	{"pods[].skip_outbound_cidrs[]", KEY_CIDR, .example = "192.0.2.0/24",
+	 .meaning = "One network, as address/prefix."},
+};
+
+size_t keys_count(void)
+{
+	return array_count(keys);
+}
+
+const struct key *keys_at(size_t index)
+{
+	return index < array_count(keys) ? &keys[index] : NULL;
+}
+
+/* The part of the key's path below parent ("ports", "endpoints[].weight"), or NULL. */
+static const char *path_below(const struct key *key, const struct key *parent)
+{
+	if (!parent)
+		return key->path;
+	size_t size = strlen(parent->path);
+	const char *rest = key->path + size;
+	if (strncmp(key->path, parent->path, size) != 0)
+		return NULL;
+	if (parent->type == KEY_LIST) {
+		if (strncmp(rest, "[]", 2) != 0)
+			return NULL;
+		rest += 2;
+	}
+	return *rest == '.' ? rest + 1 : NULL;
+}
+
+bool key_is_child(const struct key *key, const struct key *parent)
+{
+	const char *rest = path_below(key, parent);
+	return rest && !strpbrk(rest, ".[");
+}
+
+const struct key *key_child(const struct key *parent, struct span name)
+{
+	for (size_t i = 0; i < array_count(keys); i++) {
+		if (key_is_child(&keys[i], parent) && span_is(name, key_name(&keys[i])))
+			return &keys[i];
+	}
+	return NULL;
+}
+
+const struct key *key_element(const struct key *list)
+{
+	size_t size = strlen(list->path);
+	for (size_t i = 0; i < array_count(keys); i++) {
+		if (strncmp(keys[i].path, list->path, size) == 0 &&
+		    strcmp(keys[i].path + size, "[]") == 0)
+			return &keys[i];
+	}
+	return NULL;
+}
+
+const char *key_name(const struct key *key)
+{
+	const char *dot = strrchr(key->path, '.');
+	return dot ? dot + 1 : key->path;
+}
+
+#define NEAR_MOST 24 /* longest word that is compared */
+
+/* Levenshtein distance, two rows. */
+static unsigned distance(struct span a, struct span b)
+{
+	unsigned row[NEAR_MOST + 1];
+	for (unsigned j = 0; j <= b.size; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a.size; i++) {
+		unsigned corner = row[0];
+		row[0] = i;
+		for (unsigned j = 1; j <= b.size; j++) {
+			unsigned least = corner + (a.data[i - 1] != b.data[j - 1]);
+			if (row[j] + 1 < least)
+				least = row[j] + 1;
+			if (row[j - 1] + 1 < least)
+				least = row[j - 1] + 1;
+			corner = row[j];
+			row[j] = least;
+		}
+	}
+	return row[b.size];
+}
+
+const struct key *key_near(const struct key *parent, struct span name)
+{
+	const struct key *best = NULL;
+	unsigned best_distance = 3;
+	if (name.size < 3 || name.size > NEAR_MOST)
+		return NULL;
+	for (size_t i = 0; i < array_count(keys); i++) {
+		if (!key_is_child(&keys[i], parent))
+			continue;
+		unsigned d = distance(name, span_text(key_name(&keys[i])));
+		if (d < best_distance) {
+			best_distance = d;
+			best = &keys[i];
+		}
+	}
+	return best;
+}

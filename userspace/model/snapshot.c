@@ -1,0 +1,137 @@
+#include "model/snapshot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/span.h"
+#include "model/index.h"
+#include "model/shared.h"
+
+const struct service *snapshot_service(const struct snapshot *snapshot, uint32_t id)
+{
+	return id < snapshot->service_id_limit ? snapshot->service_by_id[id] : NULL;
+}
+
+const struct service *snapshot_service_at(const struct snapshot *snapshot,
+					  const struct weft_address *address)
+{
+	return snapshot->index ? index_find(snapshot->index, address) : NULL;
+}
+
+static int compare_name(struct span a, const char *b)
+{
+	size_t size = strlen(b);
+	int order = memcmp(a.data, b, a.size < size ? a.size : size);
+	return order ? order : (a.size > size) - (a.size < size);
+}
+
+const struct service *snapshot_service_named(const struct snapshot *snapshot, struct span name)
+{
+	uint32_t low = 0;
+	uint32_t high = snapshot->service_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = compare_name(name, snapshot->services[middle]->name);
+		if (order == 0)
+			return snapshot->services[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct span name)
+{
+	uint32_t low = 0;
+	uint32_t high = snapshot->pod_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = compare_name(name, snapshot->pods[middle]->name);
+		if (order == 0)
+			return snapshot->pods[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id)
+{
+	uint32_t low = 0;
+	uint32_t high = service->endpoint_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct endpoint *endpoint = &service->endpoints[middle];
+		if (endpoint->id == endpoint_id)
+			return endpoint;
+		if (endpoint_id < endpoint->id)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+void service_drop(struct service *service)
+{
+	if (!service)
+		return;
+	assert(service->users > 0);
+	if (--service->users > 0)
+		return;
+	mem_free(service->addresses);
+	mem_free(service->endpoints);
+	mem_free(service);
+}
+
+/* The count is the control thread's own; everything else of a pod is immutable. */
+const struct pod *pod_keep(const struct pod *pod)
+{
+	((struct pod *)pod)->users++;
+	return pod;
+}
+
+void pod_drop(const struct pod *lent)
+{
+	struct pod *pod = (struct pod *)lent;
+	if (!pod)
+		return;
+	assert(pod->users > 0);
+	if (--pod->users > 0)
+		return;
+	mem_free(pod->netns_path);
+	mem_free(pod->cgroup_path);
+	mem_free(pod->skip_ports);
+	mem_free(pod->skip_cidrs);
+	mem_free(pod);
+}
+
+static void settings_fini(struct settings *settings)
+{
+	mem_free(settings->admin_address);
+	mem_free(settings->control_socket);
+	mem_free(settings->pin_dir);
+	mem_free(settings->cgroup_root);
+	mem_free(settings->log_level);
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	for (uint32_t i = 0; i < snapshot->service_count; i++)
+		service_drop(snapshot->services[i]);
+	for (uint32_t i = 0; i < snapshot->pod_count; i++)
+		pod_drop(snapshot->pods[i]);
+	mem_free(snapshot->services);
+	mem_free(snapshot->pods);
+	mem_free(snapshot->service_by_id);
+	index_free(snapshot->index);
+	settings_fini(&snapshot->settings);
+	mem_free(snapshot);
+}
