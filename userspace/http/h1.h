@@ -2,8 +2,10 @@
  * HTTP/1.x, reading: bytes in, events out (RFC 9112), llhttp in strict mode plus what it lets pass.
  * Owner: one connection's reader; no I/O, no clock. Memory is held only while a head is incomplete.
  *
- * Order of events for each message: head, body*, trailers?, complete. After a 101, or a 2xx to
- * CONNECT, or when the owner calls h1_stop, h1_feed returns early and the rest belongs to a tunnel.
+ * Order of events for each message: head, body*, trailers?, complete. After a 101, a CONNECT
+ * request, or a 2xx to one, or when the owner calls h1_stop, h1_feed returns early; the rest is a
+ * tunnel's. After a request with Upgrade the owner itself stops until the answer is there.
+ * 1xx answers are messages of their own; answers_head and answers_connect last to the final one.
  */
 #ifndef HTTP_H1_H
 #define HTTP_H1_H
@@ -54,7 +56,13 @@ struct h1_reader {
 	bool head_done;       /* of the current message */
 	bool is_stopped;      /* by h1_stop, or a tunnel has begun */
 	bool until_close;     /* the body ends with the connection */
+	/* private */
+	uint8_t phase;           /* what the next byte is part of */
+	uint8_t chunk_step;      /* where in a chunk's size line */
+	uint16_t chunk_count;    /* digits, then extension bytes, of that line */
+	uint16_t extension_debt; /* extension bytes not outweighed by body bytes */
 };
+_Static_assert(sizeof(struct h1_reader) <= 160, "idle connections hold one each");
 
 void h1_reader_init(struct h1_reader *reader, bool is_request, const struct h1_events *events,
 		    const struct h1_limits *limits);
@@ -67,8 +75,9 @@ void h1_reader_fini(struct h1_reader *reader);
  * owner calls h1_stop in `complete` and h1_go_on later.
  */
 size_t h1_feed(struct h1_reader *reader, struct span bytes) MUST_CHECK;
-/* From inside an event: h1_feed returns after it. */
+/* From inside an event: h1_feed returns after it. h1_reader_fini never from inside one. */
 void h1_stop(struct h1_reader *reader);
+/* Then feed again, an empty span too: `complete` may be due without another byte. */
 void h1_go_on(struct h1_reader *reader);
 /*
  * The peer sends nothing more. H1_OK when that ends a message cleanly (or between messages; a
