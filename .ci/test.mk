@@ -1,9 +1,39 @@
-# The test runner and what it builds; .ci/test says in which order.
-.PHONY: unit-tests unit fuzz-replays fuzz-replay
+# The test runner and what it builds; .ci/test says which stages there are.
+TEST_STAMP := build/.deps-test
+DEMO_STAMP := build/.deps-demo
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(wildcard userspace/*/fuzz/fuzz_*.c)
+
+$(TEST_STAMP): .ci/packages.mk | $(DEPS_STAMP)
+	.ci/install-packages $(PACKAGES_TEST)
+	@touch $@
+$(DEMO_STAMP): .ci/packages.mk | $(DEPS_STAMP)
+	.ci/install-packages $(PACKAGES_DEMO)
+	@touch $@
+
+.PHONY: test demo fuzz unit unit-tests fuzz-replays
+test: | $(TEST_STAMP) ## build and run every test (STAGES='lint unit-asan …': only these)
+	@.ci/test $(STAGES)
+
+demo: all | $(DEMO_STAMP) ## five pods with real programs, meshed, in under a minute
+	@$(if $(filter 0,$(shell id -u)),,sudo) integration-tests/demo
+
 unit-tests: $(UNIT_TESTS)
+fuzz-replays: $(FUZZ_REPLAYS)
 unit: $(UNIT_TESTS) ## build and run the unit and scenario tests of VARIANT
 	@for t in $^; do echo "== $$t"; $$t || exit 1; done
-fuzz-replays: $(FUZZ_REPLAYS)
-fuzz-replay: $(FUZZ_REPLAYS) ## replay the fuzz corpora through the targets of VARIANT
-	@for t in $^; do name=$$(basename $$t); room=$$(basename $$(dirname $$t)); \
-		$$t userspace/$$room/fuzz/corpus/$${name#fuzz_}/*; done
+
+# For .ci/test: the value of a list.
+print-%:
+	@echo $($*)
+
+# What it finds stays in build/fuzz/found; what is worth keeping goes to the corpus by hand.
+fuzz: | $(DEPS_STAMP) ## every fuzz target under libFuzzer, FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-replays
+	@for target in $(FUZZ_TARGETS); do \
+		room=$$(cut -d/ -f2 <<<"$$target"); name=$$(basename "$$target" .c); \
+		mkdir -p build/fuzz/found/$$name; echo "== $$room/$$name, $(FUZZ_SECONDS) s"; \
+		build/fuzz/fuzz/$$room/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
+			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/found/$$name- \
+			build/fuzz/found/$$name userspace/$$room/fuzz/corpus/$${name#fuzz_}; \
+	done
