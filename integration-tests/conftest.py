@@ -87,9 +87,9 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
-            weftd = value.weftd if isinstance(value, Mesh) else getattr(value, "last_weftd", None)
-            if weftd is not None:
-                report.sections.append(("weftd's log", weftd.log()[-4000:]))
+            for mesh in [value] if isinstance(value, Mesh) else getattr(value, "meshes", []):
+                if mesh.weftd is not None:
+                    report.sections.append(("weftd's log", mesh.weftd.log()[-4000:]))
 
 
 @pytest.fixture(scope="session")
@@ -119,3 +119,19 @@ def mesh(request, cluster):
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def daemon(cluster, request):
+    """daemon(services, …) starts a weftd for one test; returns its Mesh."""
+    made = []
+
+    def start(services=(), options=None, pod_options=None, clients=("client",), only=None):
+        mesh = Mesh("weft", cluster, list(services), options, pod_options, clients, only)
+        made.append(mesh)
+        return mesh.open()
+
+    start.meshes = made
+    yield start
+    for mesh in reversed(made):
+        mesh.close()

@@ -17,12 +17,13 @@ class Service:
     port: int = 80
     protocol: str = "auto"
     balancer: str = "p2c"
+    family: int = 4  # of the endpoints
 
 
 class Mesh:
     """mode "direct": names resolve to the endpoint itself. mode "weft": to the virtual address."""
 
-    def __init__(self, mode, cluster, services, options=None, pod_options=None, clients=("client",)):
+    def __init__(self, mode, cluster, services, options=None, pod_options=None, clients=("client",), only=None):
         self.mode = mode
         self.is_weft = mode == "weft"
         self.cluster = cluster
@@ -30,6 +31,7 @@ class Mesh:
         self.numbers = {service.name: at for at, service in enumerate(services, 10)}
         self.options = options or {}
         self.pod_options = pod_options or {}
+        self.only = only  # names of the pods to enrol; None: all
         for name in clients:
             cluster.pod(name)
         for service in services:
@@ -46,6 +48,12 @@ class Mesh:
             return host, int(port)
         pod = self.cluster.pod(host)
         return (pod.address if family == 4 else pod.address6), int(port)
+
+    def endpoint(self, name, at=0):
+        """The service's endpoint as weft.yaml and the metrics write it."""
+        service = self.services[name]
+        host, port = self._endpoint(service.endpoints[at], service.family)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def virtual(self, name, family=4):
         number = self.numbers[name]
@@ -76,13 +84,14 @@ class Mesh:
                 "ports": [service.port],
                 "protocol": service.protocol,
                 "balancer": service.balancer,
-                "endpoints": [{"address": "%s:%d" % self._endpoint(text)} for text in service.endpoints],
+                "endpoints": [{"address": self.endpoint(service.name, at)} for at in range(len(service.endpoints))],
             }
             for service in self.services.values()
         ]
         config["pods"] = [
             {"name": pod.name, "netns": pod.netns, **self.pod_options.get(pod.name, {})}
             for pod in self.cluster.pods.values()
+            if self.only is None or pod.name in self.only
         ]
         return config
 
