@@ -1,6 +1,7 @@
 # The test runner and what it builds; .ci/test says which stages there are.
 TEST_STAMP := build/.deps-test
 DEMO_STAMP := build/.deps-demo
+FUZZ_STAMP := build/.deps-fuzz
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(wildcard userspace/*/fuzz/fuzz_*.c)
 
@@ -9,6 +10,10 @@ $(TEST_STAMP): .ci/packages.mk | $(DEPS_STAMP)
 	@touch $@
 $(DEMO_STAMP): .ci/packages.mk | $(DEPS_STAMP)
 	.ci/install-packages $(PACKAGES_DEMO)
+	@touch $@
+
+$(FUZZ_STAMP): .ci/packages.mk | $(DEPS_STAMP)
+	.ci/install-packages $(PACKAGES_FUZZ)
 	@touch $@
 
 .PHONY: test demo fuzz unit unit-tests fuzz-replays
@@ -28,7 +33,7 @@ print-%:
 	@echo $($*)
 
 # What it finds stays in build/fuzz/found; what is worth keeping goes to the corpus by hand.
-fuzz: | $(DEPS_STAMP) ## every fuzz target under libFuzzer, FUZZ_SECONDS (60) each
+fuzz: | $(FUZZ_STAMP) ## every fuzz target under libFuzzer, FUZZ_SECONDS (60) each
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-replays
 	@for target in $(FUZZ_TARGETS); do \
 		room=$$(cut -d/ -f2 <<<"$$target"); name=$$(basename "$$target" .c); \
