@@ -108,7 +108,7 @@ struct weft_flow {
 	__u32 service_id; /* 0: no mesh service (capture of every dial) */
 	__u32 worker;
 	__u32 family; /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
-	__u32 pad;
+	__u32 queued; /* 1: our end is established, a worker will accept it */
 	__u64 dialled_ns; /* CLOCK_MONOTONIC */
 };
 

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Flows between "established" and "accepted". The app's end files its flow before its handshake's
+ * last segment leaves, so that it is there when our end comes up. From then on (`queued`) it
+ * belongs to our end: the app may send, close and be gone before a worker accepts, and what it sent
+ * must still be delivered.
+ */
+#ifndef WEFT_FLOW_BPF_H
+#define WEFT_FLOW_BPF_H
+
+#include "address.bpf.h"
+#include "maps.bpf.h"
+#include "pod.bpf.h"
+
+struct sock___weft_error {
+	int sk_err;
+} __attribute__((preserve_access_index));
+
+/* Volatile, since the verifier takes no pointer into the context that the compiler computed. */
+#define context_read(field) (*(volatile typeof(field) *)&(field))
+
+/* The two ends as the socket has them, folded. */
+static __always_inline void ends_of(struct bpf_sock_ops *ctx, struct weft_address *ret_local,
+				    struct weft_address *ret_remote)
+{
+	__be16 local_port = bpf_htons((__u16)ctx->local_port);
+	__be16 remote_port = bpf_htons((__u16)bpf_ntohl(ctx->remote_port));
+	__be32 local4 = context_read(ctx->local_ip4);
+	__be32 remote4 = context_read(ctx->remote_ip4);
+	address_set_v4(ret_local, local4, local_port);
+	address_set_v4(ret_remote, remote4, remote_port);
+	if (ctx->family != AF_INET6)
+		return;
+	__be32 word0 = context_read(ctx->remote_ip6[0]), word1 = context_read(ctx->remote_ip6[1]);
+	__be32 word2 = context_read(ctx->remote_ip6[2]), word3 = context_read(ctx->remote_ip6[3]);
+	if (word0 == 0 && word1 == 0 && word2 == bpf_htonl(V4_MAPPED_WORD2))
+		return; /* an IPv6 socket that talks IPv4 */
+	address_set(ret_remote, word0, word1, word2, word3, remote_port);
+	word0 = context_read(ctx->local_ip6[0]), word1 = context_read(ctx->local_ip6[1]);
+	word2 = context_read(ctx->local_ip6[2]), word3 = context_read(ctx->local_ip6[3]);
+	address_set(ret_local, word0, word1, word2, word3, local_port);
+}
+
+/* The app's end is established. */
+static __always_inline void flow_file(struct bpf_sock_ops *ctx, const struct weft_flow *dial)
+{
+	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
+	ends_of(ctx, &key.app, &key.listener);
+	if (bpf_map_update_elem(&weft_flows, &key, dial, BPF_ANY))
+		reason_count(dial->pod_id, WEFT_REASON_FLOW_TABLE_FULL);
+}
+
+/* The app's end is gone; if ours never came up, nobody will take the flow. */
+static __always_inline void flow_app_closed(struct bpf_sock_ops *ctx)
+{
+	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
+	ends_of(ctx, &key.app, &key.listener);
+	struct weft_flow *flow = bpf_map_lookup_elem(&weft_flows, &key);
+	if (flow && !flow->queued)
+		bpf_map_delete_elem(&weft_flows, &key);
+}
+
+/* Some server's end is established; true if it is ours. */
+static __always_inline bool flow_queue(struct bpf_sock_ops *ctx)
+{
+	struct weft_flow_key key = {};
+	ends_of(ctx, &key.listener, &key.app);
+	if (!address_is_loopback(&key.listener))
+		return false;
+	key.netns_cookie = bpf_get_netns_cookie(ctx);
+	struct weft_flow *flow = bpf_map_lookup_elem(&weft_flows, &key);
+	if (!flow)
+		return false;
+	flow->queued = 1;
+	return true;
+}
+
+/*
+ * Our end is gone: the listener was closed before anybody accepted it, or a worker is done with it.
+ * One that the app reset is still in the queue: it will be accepted, and may hold bytes to deliver.
+ */
+static __always_inline void flow_listener_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct sock___weft_error *full = (void *)bpf_skc_to_tcp_sock(sk);
+	if (full && full->sk_err)
+		return;
+	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
+	ends_of(ctx, &key.listener, &key.app);
+	bpf_map_delete_elem(&weft_flows, &key);
+}
+
+#endif
