@@ -22,13 +22,11 @@
 #define WEFT_MAPS_H
 
 #include "weft/address.h"
+#include "weft/limits.h"
 #include "weft/reason.h"
 
-#define WEFT_PIN_DIR            "/sys/fs/bpf/weft"
-#define WEFT_LAYOUT_MAGIC       0x74666577u /* "weft" */
-#define WEFT_LAYOUT_VERSION     1u          /* raise on any change of this file */
-#define WEFT_WORKERS_MAX        16
-#define WEFT_NAME_MAX           64 /* bytes of a pod's, service's or endpoint's name, with the final NUL */
+#define WEFT_LAYOUT_MAGIC       0x74666577u   /* "weft" */
+#define WEFT_LAYOUT_VERSION     1u            /* raise on any change of this file */
 #define WEFT_HEARTBEAT_STALE_NS 2000000000ull /* a worker silent for longer counts as dead */
 
 struct weft_layout {
@@ -107,8 +105,8 @@ struct weft_flow {
 	__u32 pod_id;
 	__u32 service_id; /* 0: no mesh service (capture of every dial) */
 	__u32 worker;
-	__u32 family; /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
-	__u32 queued; /* 1: our end is established, a worker will accept it */
+	__u32 family;     /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
+	__u32 queued;     /* 1: our end is established, a worker will accept it */
 	__u64 dialled_ns; /* CLOCK_MONOTONIC */
 };
 

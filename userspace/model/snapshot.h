@@ -12,7 +12,7 @@
 
 #include "base/address.h"
 #include "base/attr.h"
-#include "weft/maps.h"
+#include "weft/limits.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
 enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN };

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Sizes and places that every room may know; no types, so that model needs nothing of maps.h. */
+#ifndef WEFT_LIMITS_H
+#define WEFT_LIMITS_H
+
+#define WEFT_PIN_DIR     "/sys/fs/bpf/weft"
+#define WEFT_WORKERS_MAX 16
+#define WEFT_NAME_MAX    64 /* bytes of a pod's, service's or endpoint's name, with the final NUL */
+
+#endif
