@@ -36,7 +36,11 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
     """--mesh=direct leaves out the tests that need a weftd of their own."""
     if config.getoption("--mesh") == "direct":
-        left_out = [item for item in items if "daemon" in getattr(item, "fixturenames", ())]
+        left_out = [
+            item
+            for item in items
+            if "daemon" in item.fixturenames or "direct" not in getattr(item.module, "MODES", ("direct",))
+        ]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
