@@ -92,7 +92,7 @@ include .ci/packages.mk
 DEPS_STAMP := build/.deps-build
 $(DEPS_STAMP): .ci/packages.mk .ci/install-packages
 	@mkdir -p $(@D)
-	.ci/install-packages $(PACKAGES_BUILD)
+	@.ci/install-packages $(PACKAGES_BUILD)
 	@touch $@
 deps: $(DEPS_STAMP)
 
@@ -104,14 +104,17 @@ BPF_FLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -Wno-unused-param
 
 $(GEN)/vmlinux.h: | $(DEPS_STAMP)
 	@mkdir -p $(@D)
-	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $@
+	@test -r /sys/kernel/btf/vmlinux || { echo "this kernel has no BTF: boot one with CONFIG_DEBUG_INFO_BTF" >&2; exit 1; }
+	@echo "  BTF $@"
+	@$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $@
 build/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h include/weft/*.h) $(GEN)/vmlinux.h
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_FLAGS) -c $< -o $@
+	@echo "  BPF $<"
+	@$(CLANG) $(BPF_FLAGS) -c $< -o $@
 build/bpf/weft.o: $(BPF_OBJECTS)
-	$(BPFTOOL) gen object $@ $^ >/dev/null
+	@$(BPFTOOL) gen object $@ $^ >/dev/null
 $(GEN)/weft.skel.h: build/bpf/weft.o
-	$(BPFTOOL) gen skeleton $< name weft > $@
+	@$(BPFTOOL) gen skeleton $< name weft > $@
 
 # ---- user side ----
 $(OUT)/obj/%.o: userspace/%.c $(FLAGS_STAMP) | $(DEPS_STAMP)

@@ -12,7 +12,7 @@ TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iuserspace -Iinclude -I$(GEN) -I/usr/sha
 
 $(LINT_STAMP): .ci/packages.mk
 	@mkdir -p $(@D)
-	.ci/install-packages $(PACKAGES_LINT)
+	@.ci/install-packages $(PACKAGES_LINT)
 	@touch $@
 
 .PHONY: lint lint-includes lint-style lint-format lint-tidy lint-cppcheck lint-self-test

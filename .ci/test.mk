@@ -6,14 +6,14 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(wildcard userspace/*/fuzz/fuzz_*.c)
 
 $(TEST_STAMP): .ci/packages.mk | $(DEPS_STAMP)
-	.ci/install-packages $(PACKAGES_TEST)
+	@.ci/install-packages $(PACKAGES_TEST)
 	@touch $@
 $(DEMO_STAMP): .ci/packages.mk | $(DEPS_STAMP)
-	.ci/install-packages $(PACKAGES_DEMO)
+	@.ci/install-packages $(PACKAGES_DEMO)
 	@touch $@
 
 $(FUZZ_STAMP): .ci/packages.mk | $(DEPS_STAMP)
-	.ci/install-packages $(PACKAGES_FUZZ)
+	@.ci/install-packages $(PACKAGES_FUZZ)
 	@touch $@
 
 .PHONY: test demo fuzz unit unit-tests fuzz-replays

@@ -5,7 +5,7 @@ BENCH_STAMP := build/.deps-bench
 
 $(BENCH_STAMP): .ci/packages.mk
 	@mkdir -p $(@D)
-	.ci/install-packages $(PACKAGES_BENCH)
+	@.ci/install-packages $(PACKAGES_BENCH)
 	@touch $@
 
 build/bench/%: bench/%.c | $(DEPS_STAMP)
