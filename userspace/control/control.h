@@ -53,19 +53,34 @@ struct control_options {
  */
 int config_read(const char *path, struct text *why, struct snapshot **ret_snapshot) MUST_CHECK;
 
-/* Loads the config, publishes it, enrols the pods, watches the file (also for symlink swaps). */
+/*
+ * Loads the config, publishes it and watches the file (also for symlink swaps). Pods are enrolled
+ * from the ring's first turn on, so that hooks.pod_added is never called from inside control_open
+ * (hooks.published is). The kernel's maps from a weftd before this one are adopted: names keep
+ * their ids, what the config does not have is removed.
+ */
 int control_open(const struct control_options *options, struct text *why,
 		 struct control **ret_control) MUST_CHECK;
+/* After the workers have ended; turns the ring until nothing of control is in flight on it, so not
+ * to be called from a callback of that ring. The kernel's maps stay as they are. */
 void control_close(struct control *control);
+
+/* A config is published, every pod of it is captured, nothing is draining. */
+bool control_is_ready(const struct control *control);
 
 /* SIGHUP: as when the file changed. A bad file changes nothing and is logged. */
 void control_reload(struct control *control);
-/* SIGTERM, POST /drain: capture off for every pod, hooks.pod_removing for each, then `done`. */
+/* SIGTERM, POST /drain: capture off for every pod, hooks.pod_removing for each, then `done` (at
+ * once when there is none). Reloads end. A second call only replaces `done`. */
 void control_drain(struct control *control, void (*done)(void *owner), void *owner);
 
 /* From any thread. */
 void control_pod_served(struct control *control, uint32_t pod_id, unsigned worker);
 void control_pod_left(struct control *control, uint32_t pod_id, unsigned worker);
+
+/* A config is published, no pod is on its way into or out of the kernel's map (pods that failed and
+ * are tried again do not count), and nothing drains. */
+bool control_is_ready(const struct control *control);
 
 /* JSON for the admin room: what is enrolled, how, since when, connections older than enrolment,
  * the reasons counted by the kernel; and the outcome of the last config read. */

@@ -31,8 +31,9 @@ struct io_ring {
 	uint64_t now_ns;
 	uint64_t busy_ns;
 	uint64_t turns;
-	void (*flush)(void *owner);
-	void *flush_owner;
+	void (*before_wait)(void *owner);
+	void (*after_wait)(void *owner);
+	void *hooks_owner;
 
 	struct lent shared;
 	char *shared_memory;
@@ -239,10 +240,12 @@ uint64_t io_turns(const struct io_ring *ring)
 	return ring->turns;
 }
 
-void io_set_flush(struct io_ring *ring, void (*flush)(void *owner), void *owner)
+void io_set_hooks(struct io_ring *ring, void (*before_wait)(void *owner),
+		  void (*after_wait)(void *owner), void *owner)
 {
-	ring->flush = flush;
-	ring->flush_owner = owner;
+	ring->before_wait = before_wait;
+	ring->after_wait = after_wait;
+	ring->hooks_owner = owner;
 }
 
 /* ---- mails from other threads ---- */
@@ -356,8 +359,8 @@ static uint64_t wait_limit(const struct io_ring *ring, uint64_t wait_ns)
 
 void io_turn(struct io_ring *ring, uint64_t wait_ns)
 {
-	if (ring->flush)
-		ring->flush(ring->flush_owner);
+	if (ring->before_wait)
+		ring->before_wait(ring->hooks_owner);
 	uint64_t limit_ns = wait_limit(ring, wait_ns);
 	struct __kernel_timespec limit = {
 		.tv_sec = (long long)(limit_ns / NS_PER_S),
@@ -370,6 +373,8 @@ void io_turn(struct io_ring *ring, uint64_t wait_ns)
 					 limit_ns == UINT64_MAX ? NULL : &limit, NULL);
 	ring->now_ns = clock_ns();
 	ring->turns++;
+	if (ring->after_wait)
+		ring->after_wait(ring->hooks_owner);
 	if (ring->large.missing)
 		large_refill_missing(ring);
 	dispatch_all(ring);

@@ -60,8 +60,10 @@ struct timers *io_timers(struct io_ring *ring);
 /* Nanoseconds that the loop spent not waiting, and turns, since it was opened. */
 uint64_t io_busy_ns(const struct io_ring *ring);
 uint64_t io_turns(const struct io_ring *ring);
-/* Called before every submit, so that an owner can flush what it gathered in the turn. */
-void io_set_flush(struct io_ring *ring, void (*flush)(void *owner), void *owner);
+/* `before_wait` flushes what the owner gathered in the turn; `after_wait` runs before the first
+ * completion is dispatched. Either may be NULL. */
+void io_set_hooks(struct io_ring *ring, void (*before_wait)(void *owner),
+		  void (*after_wait)(void *owner), void *owner);
 
 /* Multishot; each completion's result is a new connection. Non-blocking, close-on-exec. */
 void io_accept(struct io_ring *ring, struct io_op *op, int fd);

@@ -102,6 +102,10 @@ static int fill_endpoints(struct build *build, const struct service_draft *draft
 		service->ready_count += endpoint->weight > 0;
 		service->weight_total += endpoint->weight;
 	}
+	uint64_t first = service->endpoints[0].weight;
+	service->has_equal_weights = first > 0;
+	for (uint32_t i = 1; i < count; i++)
+		service->has_equal_weights &= service->endpoints[i].weight == first;
 	return 0;
 }
 

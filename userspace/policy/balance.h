@@ -29,4 +29,14 @@ struct balance_state {
 const struct endpoint *balance_pick(const struct service *service, struct balance_state *state,
 				    const struct balance_view *view, struct rng *rng);
 
+/* ---- for the algorithms ---- */
+
+/* Ready, and not tried by this request. */
+bool balance_may_take(const struct balance_view *view, const struct endpoint *endpoint);
+/* Endpoint at this point of the weights laid end to end; point < service->weight_total. */
+const struct endpoint *balance_by_weight(const struct service *service, uint64_t point);
+/* First that may be taken, going round from index `start`; NULL = none. */
+const struct endpoint *balance_first_from(const struct service *service,
+					  const struct balance_view *view, uint32_t start);
+
 #endif

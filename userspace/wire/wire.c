@@ -92,8 +92,8 @@ static void out_drop_unsent(struct wire *wire)
 
 static bool takes_writes(const struct wire *wire)
 {
-	return (wire->state == WIRE_OPEN || wire->state == WIRE_DIALLING) && !wire->wants_fin &&
-	       wire->ending == WIRE_STAYS && !wire->error;
+	return wire->state <= WIRE_OPEN && !wire->wants_fin && wire->ending == WIRE_STAYS &&
+	       !wire->error;
 }
 
 static void wrote(struct wire *wire, size_t size)
@@ -178,7 +178,7 @@ void wire_write_block(struct wire *wire, struct block *block)
 
 void wire_move_queue(struct wire *from, struct wire *to)
 {
-	assert(!from->send_op.in_flight && !to->out_first);
+	assert(from->flight_bytes == 0 && !to->out_first);
 	to->out_first = from->out_first;
 	to->out_last = from->out_last;
 	from->out_first = from->out_last = NULL;

@@ -80,7 +80,7 @@ struct wire {
 };
 
 void wire_loop_init(struct wire_loop *loop, struct io_ring *ring, struct blocks *blocks);
-/* At the end of each turn (io_set_flush): sends, deliveries of kept bytes, ends. */
+/* At the end of each turn (io_set_hooks): sends, deliveries of kept bytes, ends. */
 void wire_loop_flush(struct wire_loop *loop);
 
 /* Cannot fail; no descriptor yet. */

@@ -1,0 +1,425 @@
+/*
+ * weftd: opens the rooms in order, wires them by hooks, turns the control thread's loop, and takes
+ * everything down in reverse. The only file that knows both proxy and control and admin.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/log.h"
+#include "control/control.h"
+#include "kernel/metrics.h"
+#include "proxy/workers.h"
+
+#define CONFIG_PATH    "/etc/weft/weft.yaml"
+#define RING_ENTRIES   256
+#define SHARED_BUFFERS 64
+#define DESCRIPTORS    1048576
+
+struct daemon {
+	const char *config_path;
+	struct settings settings; /* of the config at start; texts belong to `first` */
+	struct snapshot_slot *slot;
+	struct kernel *kernel;
+	struct stock *stock;
+	struct io_ring *ring;
+	struct series_store series;
+	struct workers *workers;
+	struct control *control;
+	struct admin *admin;
+	unsigned worker_count;
+	int signal_fd;
+	struct io_op signal_op;
+	bool is_draining;
+	bool must_stop;
+};
+
+/* ---- hooks: control -> workers, workers -> control ---- */
+
+static void on_pod_added(void *owner, const struct pod *pod, struct stock_pod *stock,
+			 const struct stock_listeners *listeners)
+{
+	struct daemon *daemon = owner;
+	workers_pod_added(daemon->workers, pod, stock, listeners);
+}
+
+static void on_pod_removing(void *owner, uint32_t pod_id, uint64_t drain_ns)
+{
+	struct daemon *daemon = owner;
+	workers_pod_removing(daemon->workers, pod_id, drain_ns);
+}
+
+static void on_published(void *owner)
+{
+	(void)owner; /* workers read the slot in each turn, at least five times a second */
+}
+
+static void on_pod_served(void *owner, uint32_t pod_id, unsigned worker)
+{
+	struct daemon *daemon = owner;
+	control_pod_served(daemon->control, pod_id, worker);
+}
+
+static void on_pod_left(void *owner, uint32_t pod_id, unsigned worker)
+{
+	struct daemon *daemon = owner;
+	control_pod_left(daemon->control, pod_id, worker);
+}
+
+/* ---- hooks: admin -> everything ---- */
+
+static bool is_ready(void *owner)
+{
+	const struct daemon *daemon = owner;
+	return !daemon->is_draining && control_is_ready(daemon->control);
+}
+
+static void pods_json(void *owner, struct text *json)
+{
+	const struct daemon *daemon = owner;
+	control_pods_json(daemon->control, json);
+}
+
+static void config_json(void *owner, struct text *json)
+{
+	const struct daemon *daemon = owner;
+	control_config_json(daemon->control, json);
+}
+
+static void metrics_of_kernel(void *owner, struct text *page)
+{
+	const struct daemon *daemon = owner;
+	kernel_metrics_page(daemon->kernel, page);
+}
+
+static void connections_json(void *owner, void (*done)(void *request, const char *json),
+			     void *request)
+{
+	struct daemon *daemon = owner;
+	workers_connections(daemon->workers, daemon->ring, done, request);
+}
+
+static void on_drained(void *owner)
+{
+	struct daemon *daemon = owner;
+	log_info("drained", "pods=0");
+	daemon->must_stop = true;
+}
+
+static void drain(void *owner)
+{
+	struct daemon *daemon = owner;
+	if (daemon->is_draining)
+		return;
+	daemon->is_draining = true;
+	log_info("draining", "limit_seconds=%llu",
+		 (unsigned long long)(daemon->settings.drain_timeout_ns / 1000000000));
+	control_drain(daemon->control, on_drained, daemon);
+}
+
+/* ---- signals ---- */
+
+static void on_signal(struct io_op *op, int result, bool more)
+{
+	struct daemon *daemon = container_of(op, struct daemon, signal_op);
+	struct signalfd_siginfo info;
+	(void)result;
+	while (read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			control_reload(daemon->control);
+		else if (daemon->is_draining)
+			daemon->must_stop = true; /* asked twice: at once */
+		else
+			drain(daemon);
+	}
+	if (!more)
+		io_poll(daemon->ring, op, daemon->signal_fd, POLLIN);
+}
+
+static int open_signals(struct daemon *daemon)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return daemon->signal_fd < 0 ? -errno : 0;
+}
+
+/* ---- opening ---- */
+
+static unsigned choose_workers(unsigned wanted)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned count = wanted ? wanted : (unsigned)(cpus > 4 ? cpus / 4 : 1);
+	return count > WEFT_WORKERS_MAX ? WEFT_WORKERS_MAX : count;
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit = {DESCRIPTORS, DESCRIPTORS};
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	log_warn("few_descriptors", "limit=%llu why=\"a connection takes two\"",
+		 (unsigned long long)limit.rlim_cur);
+}
+
+static void set_log(const struct settings *settings)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+	log_set_json(settings->log_json);
+	for (unsigned i = 0; i < array_count(names); i++) {
+		if (settings->log_level && strcmp(settings->log_level, names[i]) == 0)
+			log_set_level((enum log_level)i);
+	}
+}
+
+/* The first snapshot is published as it is, so that workers always have one; control replaces it
+ * before a pod is enrolled. */
+static int open_config(struct daemon *daemon, struct text *why)
+{
+	struct snapshot *first;
+	int error = config_read(daemon->config_path, why, &first);
+	if (error)
+		return error;
+	daemon->slot = snapshot_slot_new();
+	if (!daemon->slot) {
+		snapshot_free(first);
+		return -ENOMEM;
+	}
+	daemon->settings = first->settings;
+	daemon->settings.admin_address = strdup(first->settings.admin_address);
+	daemon->settings.control_socket = strdup(first->settings.control_socket);
+	daemon->settings.pin_dir = strdup(first->settings.pin_dir);
+	daemon->settings.cgroup_root = strdup(first->settings.cgroup_root);
+	set_log(&first->settings);
+	daemon->worker_count = choose_workers(first->settings.workers);
+	snapshot_publish(daemon->slot, first);
+	return 0;
+}
+
+static int open_kernel(struct daemon *daemon, struct text *why)
+{
+	struct kernel_options options = {
+		.pin_dir = daemon->settings.pin_dir,
+		.cgroup_root = daemon->settings.cgroup_root,
+		.workers = daemon->worker_count,
+	};
+	int error = kernel_open(&options, why, &daemon->kernel);
+	if (error)
+		return error;
+	series_store_init(&daemon->series, kernel_series(daemon->kernel),
+			  kernel_series_labels(daemon->kernel), kernel_proxy_counts(daemon->kernel),
+			  daemon->worker_count);
+	struct stock_options stock_options = {
+		.kernel = daemon->kernel,
+		.workers = daemon->worker_count,
+		.depth = daemon->settings.socket_stock,
+	};
+	error = stock_open(&stock_options, &daemon->stock);
+	if (error)
+		text_printf(why, "the socket helper thread could not start: %s", strerror(-error));
+	return error;
+}
+
+static int open_ring(struct daemon *daemon, struct text *why)
+{
+	struct io_options options = {.entries = RING_ENTRIES, .shared_count = SHARED_BUFFERS};
+	int error = io_ring_open(&options, &daemon->ring);
+	if (error) {
+		text_printf(why, "io_uring is not usable: %s; `weft check` says more",
+			    strerror(-error));
+		return error;
+	}
+	daemon->signal_op.done = on_signal;
+	io_poll(daemon->ring, &daemon->signal_op, daemon->signal_fd, POLLIN);
+	return 0;
+}
+
+static int open_workers(struct daemon *daemon, struct text *why)
+{
+	struct workers_options options = {
+		.count = daemon->worker_count,
+		.kernel = daemon->kernel,
+		.slot = daemon->slot,
+		.series = &daemon->series,
+		.heartbeats = kernel_heartbeats(daemon->kernel),
+		.owner = daemon,
+		.pod_served = on_pod_served,
+		.pod_left = on_pod_left,
+	};
+	return workers_open(&options, why, &daemon->workers);
+}
+
+static int open_control(struct daemon *daemon, struct text *why)
+{
+	struct control_options options = {
+		.config_path = daemon->config_path,
+		.ring = daemon->ring,
+		.kernel = daemon->kernel,
+		.stock = daemon->stock,
+		.slot = daemon->slot,
+		.series = &daemon->series,
+		.workers = daemon->worker_count,
+		.hooks =
+			{
+				.owner = daemon,
+				.published = on_published,
+				.pod_added = on_pod_added,
+				.pod_removing = on_pod_removing,
+			},
+	};
+	return control_open(&options, why, &daemon->control);
+}
+
+static int open_admin(struct daemon *daemon, struct text *why)
+{
+	struct admin_sources sources = {
+		.owner = daemon,
+		.slot = daemon->slot,
+		.series = &daemon->series,
+		.heartbeats = kernel_heartbeats(daemon->kernel),
+		.workers = daemon->worker_count,
+		.started_ns = io_now_ns(daemon->ring),
+		.is_ready = is_ready,
+		.pods_json = pods_json,
+		.config_json = config_json,
+		.kernel_metrics = metrics_of_kernel,
+		.connections_json = connections_json,
+		.drain = drain,
+	};
+	return admin_open(daemon->ring, &sources, daemon->settings.admin_address,
+			  daemon->settings.control_socket, why, &daemon->admin);
+}
+
+static int open_all(struct daemon *daemon, struct text *why)
+{
+	int (*const steps[])(struct daemon *, struct text *) = {
+		open_kernel, open_ring, open_workers, open_control, open_admin,
+	};
+	for (unsigned i = 0; i < array_count(steps); i++) {
+		int error = steps[i](daemon, why);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static void close_all(struct daemon *daemon)
+{
+	admin_close(daemon->admin);
+	workers_close(daemon->workers);
+	control_close(daemon->control);
+	stock_close(daemon->stock);
+	io_ring_close(daemon->ring);
+	kernel_close(daemon->kernel);
+	snapshot_slot_free(daemon->slot);
+	close(daemon->signal_fd);
+	free(daemon->settings.admin_address);
+	free(daemon->settings.control_socket);
+	free(daemon->settings.pin_dir);
+	free(daemon->settings.cgroup_root);
+}
+
+/* ---- command line ---- */
+
+static const char usage_text[] =
+	"usage: weftd [--config FILE] [--validate]\n"
+	"\n"
+	"  --config FILE   YAML or JSON, default " CONFIG_PATH
+	"; keys: weft config --reference\n"
+	"  --validate      read the config, say what is wrong with it, start nothing\n"
+	"\n"
+	"SIGTERM drains and ends, SIGHUP reads the config again. Pins stay; `weft cleanup` "
+	"removes\n"
+	"them.\n";
+
+static int validate(const char *path)
+{
+	struct text why = {0};
+	struct snapshot *snapshot;
+	int error = config_read(path, &why, &snapshot);
+	if (error)
+		fprintf(stderr, "%s\n", why.data ? why.data : strerror(-error));
+	else
+		printf("%s: %u services, %u pods, no error\n", path, snapshot->service_count,
+		       snapshot->pod_count);
+	if (!error)
+		snapshot_free(snapshot);
+	text_fini(&why);
+	return error ? 1 : 0;
+}
+
+static int serve(struct daemon *daemon)
+{
+	struct text why = {0};
+	int error = open_signals(daemon);
+	raise_descriptor_limit();
+	if (!error)
+		error = open_config(daemon, &why);
+	if (!error)
+		error = open_all(daemon, &why);
+	if (error) {
+		fprintf(stderr, "weftd: %s\n", why.data ? why.data : strerror(-error));
+	} else {
+		log_info("serving", "pid=%d workers=%u config=%s socket=%s admin=%s", getpid(),
+			 daemon->worker_count, daemon->config_path, daemon->settings.control_socket,
+			 daemon->settings.admin_address);
+		while (!daemon->must_stop)
+			io_turn(daemon->ring, UINT64_MAX);
+	}
+	close_all(daemon);
+	text_fini(&why);
+	return error ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"validate", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	struct daemon daemon = {.config_path = CONFIG_PATH, .signal_fd = -1};
+	bool only_validates = false;
+	int option;
+	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			daemon.config_path = optarg;
+			break;
+		case 'v':
+			only_validates = true;
+			break;
+		case 'h':
+			fputs(usage_text, stdout);
+			return 0;
+		default:
+			fputs(usage_text, stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "weftd: unexpected argument \"%s\"\n%s", argv[optind], usage_text);
+		return 2;
+	}
+	return only_validates ? validate(daemon.config_path) : serve(&daemon);
+}

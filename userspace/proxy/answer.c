@@ -1,0 +1,60 @@
+#include "proxy/answer.h"
+
+#include <errno.h>
+
+#include "base/text.h"
+
+static const char *reason_phrase(unsigned status)
+{
+	switch (status) {
+	case 400:
+		return "Bad Request";
+	case 408:
+		return "Request Timeout";
+	case 414:
+		return "URI Too Long";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 502:
+		return "Bad Gateway";
+	case 503:
+		return "Service Unavailable";
+	default:
+		return "Error";
+	}
+}
+
+/* As java.net.URLEncoder does, which Linkerd used: blanks become '+'. */
+static void add_url_encoded(struct text *text, const char *message)
+{
+	for (const unsigned char *c = (const unsigned char *)message; *c; c++) {
+		bool is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+				(*c >= '0' && *c <= '9') || strchr(".-*_", *c);
+		if (is_plain)
+			text_add(text, span_of((const char *)c, 1));
+		else if (*c == ' ')
+			text_add(text, span_text("+"));
+		else
+			text_printf(text, "%%%02X", *c);
+	}
+}
+
+int answer_write(struct wire *wire, const struct answer *answer)
+{
+	struct text body = {0};
+	struct text head = {0};
+	text_printf(&body, "weft: %s: %s", answer->service, answer->text);
+	text_printf(&head, "HTTP/1.1 %u %s\r\nl5d-err: ", answer->status,
+		    reason_phrase(answer->status));
+	add_url_encoded(&head, body.data ? body.data : "");
+	text_add(&body, span_text("\n"));
+	text_printf(&head, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n",
+		    body.size);
+	text_printf(&head, "%s\r\n", answer->keep_alive ? "" : "Connection: close\r\n");
+	if (!answer->is_head)
+		text_add(&head, text_span(&body));
+	int error = head.failed || body.failed ? -ENOMEM : wire_write(wire, text_span(&head));
+	text_fini(&body);
+	text_fini(&head);
+	return error;
+}

@@ -1,0 +1,18 @@
+/* Answers that weft makes itself: status, l5d-err (linkerd1.md 1.9), a text body. Internal. */
+#ifndef PROXY_ANSWER_H
+#define PROXY_ANSWER_H
+
+#include "wire/wire.h"
+
+struct answer {
+	unsigned status;
+	const char *service; /* which service, or the address dialled */
+	const char *text;    /* why, one sentence */
+	bool keep_alive;
+	bool is_head; /* answers HEAD: no body */
+};
+
+/* Queues the answer. 0 or -ENOMEM. */
+int answer_write(struct wire *wire, const struct answer *answer) MUST_CHECK;
+
+#endif

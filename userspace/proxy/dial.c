@@ -1,0 +1,195 @@
+#include "proxy/dial.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* What the balancer or the original destination gives for one attempt. */
+struct target {
+	struct weft_address address;
+	uint32_t endpoint_id;
+	struct series_pair series;
+};
+
+static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_reason *ret_reason)
+{
+	struct worker *worker = dial->worker;
+	const struct service *service = snapshot_service(worker->snapshot, dial->service_id);
+	if (!service && dial->service_id == 0) {
+		*ret = (struct target){.address = dial->destination,
+				       .endpoint_id = ENDPOINT_ID_NONE};
+		*ret_reason = WEFT_PROXY_DIAL_FAILED;
+		return dial->tried_count == 0;
+	}
+	const struct endpoint *endpoint = NULL;
+	if (service && service->id < worker->balance_count) {
+		struct balance_view view = {
+			.loads = worker->loads,
+			.load_count = worker->load_count,
+			.tried = dial->tried,
+			.tried_count = dial->tried_count,
+		};
+		endpoint =
+			balance_pick(service, &worker->balances[service->id], &view, &worker->rng);
+	}
+	if (!endpoint) {
+		*ret_reason = dial->tried_count ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
+		return false;
+	}
+	*ret = (struct target){
+		.address = endpoint->address,
+		.endpoint_id = endpoint->id,
+		.series = {service->series, endpoint->series},
+	};
+	return true;
+}
+
+static struct upstream *new_attempt(struct dial *dial, const struct target *target)
+{
+	struct upstream *upstream = upstream_new(dial->pod, &target->address);
+	if (!upstream)
+		return NULL;
+	upstream->service_id = dial->service_id;
+	upstream->endpoint_id = target->endpoint_id;
+	upstream->series = target->series;
+	upstream->role = UPSTREAM_DIALLING;
+	upstream->user = dial;
+	return upstream;
+}
+
+/* The socket comes from the stock; an empty one makes the dial wait for the helper thread. */
+static void connect_or_wait(struct dial *dial)
+{
+	const struct settings *settings = &dial->worker->snapshot->settings;
+	struct upstream *upstream = dial->upstream;
+	bool v4 = address_is_v4(&upstream->address);
+	int fd = stock_take(dial->pod->share, v4 ? AF_INET : AF_INET6);
+	if (fd < 0) {
+		dial->waits_until_ns = worker_now_ns(dial->worker) + settings->connect_timeout_ns;
+		list_add_last(&dial->worker->waiting_dials, &dial->waiting);
+		return;
+	}
+	upstream_dial(upstream, fd, &dial->local, settings->connect_timeout_ns);
+}
+
+bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
+{
+	struct target target;
+	list_init(&dial->waiting);
+	dial->is_ready = false;
+	dial->from_pool = false;
+	dial->upstream = NULL;
+	if (!pick_target(dial, &target, ret_reason))
+		return false;
+	if (dial->service_id == 0)
+		target.series = dial->series;
+	dial->last_address = target.address;
+	if (dial->pool_idle_ns)
+		dial->upstream = upstream_take(dial->pod, &target.address, dial->pool_idle_ns);
+	if (dial->upstream) {
+		dial->from_pool = dial->is_ready = true;
+		dial->upstream->service_id = dial->service_id;
+		dial->upstream->endpoint_id = target.endpoint_id;
+		dial->upstream->series = target.series;
+		return true;
+	}
+	dial->upstream = new_attempt(dial, &target);
+	if (!dial->upstream) {
+		*ret_reason = WEFT_PROXY_OUT_OF_MEMORY;
+		return false;
+	}
+	connect_or_wait(dial);
+	return true;
+}
+
+void dial_connected(struct dial *dial)
+{
+	dial->is_ready = true;
+	dial->events->ready(dial);
+}
+
+static bool may_try_again(const struct dial *dial)
+{
+	const struct settings *settings = &dial->worker->snapshot->settings;
+	return dial->tried_count < settings->connect_attempts &&
+	       dial->tried_count < DIAL_ATTEMPTS_MAX;
+}
+
+static void count_failure(struct dial *dial)
+{
+	const struct upstream *upstream = dial->upstream;
+	worker_row(dial->worker, upstream->series.service)->connect_failures++;
+	worker_row(dial->worker, upstream->series.endpoint)->connect_failures++;
+}
+
+void dial_attempt_failed(struct dial *dial, int error)
+{
+	struct upstream *old = dial->upstream;
+	struct target target;
+	enum weft_proxy_reason reason = WEFT_PROXY_DIAL_FAILED;
+	count_failure(dial);
+	dial->error = error;
+	assert(dial->tried_count < DIAL_ATTEMPTS_MAX);
+	dial->tried[dial->tried_count++] = old->endpoint_id;
+
+	struct upstream *next = NULL;
+	if (may_try_again(dial) && pick_target(dial, &target, &reason))
+		next = new_attempt(dial, &target);
+	if (next) {
+		dial->last_address = target.address;
+		wire_move_queue(&old->wire, &next->wire);
+		dial->upstream = next;
+		upstream_abort(old);
+		connect_or_wait(dial);
+		return;
+	}
+	dial->upstream = NULL;
+	upstream_abort(old);
+	dial->events->failed(dial, WEFT_PROXY_DIAL_FAILED);
+}
+
+void dial_cancel(struct dial *dial)
+{
+	if (list_is_linked(&dial->waiting))
+		list_remove(&dial->waiting);
+	upstream_abort(dial->upstream);
+	dial->upstream = NULL;
+}
+
+void dial_move(struct dial *from, struct dial *to, const struct dial_events *events)
+{
+	bool is_waiting = list_is_linked(&from->waiting);
+	if (is_waiting)
+		list_remove(&from->waiting);
+	*to = *from;
+	to->events = events;
+	list_init(&to->waiting);
+	if (is_waiting)
+		list_add_last(&to->worker->waiting_dials, &to->waiting);
+	if (to->upstream && to->upstream->role == UPSTREAM_DIALLING)
+		to->upstream->user = to;
+	from->upstream = NULL;
+}
+
+void dials_retry(struct worker *worker)
+{
+	uint64_t now_ns = worker_now_ns(worker);
+	struct list again;
+	list_init(&again);
+	list_each (&worker->waiting_dials, link) {
+		list_remove(link);
+		list_add_last(&again, link);
+	}
+	while (!list_is_empty(&again)) {
+		struct dial *dial = list_entry(again.next, struct dial, waiting);
+		list_remove(&dial->waiting);
+		if (now_ns >= dial->waits_until_ns) {
+			worker_count(worker, WEFT_PROXY_NO_SOCKET);
+			dial_attempt_failed(dial, -EAGAIN);
+			continue;
+		}
+		uint64_t until_ns = dial->waits_until_ns;
+		connect_or_wait(dial);
+		if (list_is_linked(&dial->waiting))
+			dial->waits_until_ns = until_ns;
+	}
+}

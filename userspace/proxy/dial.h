@@ -1,0 +1,58 @@
+/*
+ * What an exchange or a tunnel needs first: a connected upstream, after at most N attempts at
+ * different endpoints. Embedded in its owner. Internal to proxy.
+ */
+#ifndef PROXY_DIAL_H
+#define PROXY_DIAL_H
+
+#include "proxy/upstream.h"
+
+#define DIAL_ATTEMPTS_MAX 8
+
+struct dial;
+
+struct dial_events {
+	/* dial->upstream is connected (or was idle in the pool); what was queued is being sent. */
+	void (*ready)(struct dial *dial);
+	/* dial->upstream is NULL now. */
+	void (*failed)(struct dial *dial, enum weft_proxy_reason reason);
+};
+
+struct dial {
+	const struct dial_events *events;
+	struct worker *worker;
+	struct worker_pod *pod;
+	struct list waiting; /* for a socket */
+	uint64_t waits_until_ns;
+	struct upstream *upstream; /* takes writes from dial_start on */
+	uint32_t service_id;       /* 0: original destination */
+	struct weft_address destination;
+	struct series_pair series; /* of an original destination */
+	struct weft_address local; /* to bind to; all zero = none */
+	uint64_t pool_idle_ns;     /* take a pooled one idle for at most this; 0 = always dial */
+	uint32_t tried[DIAL_ATTEMPTS_MAX];
+	uint32_t tried_count;
+	int error; /* -errno of the last attempt */
+	struct weft_address last_address;
+	bool from_pool;
+	bool is_ready;
+};
+
+/*
+ * Finds an endpoint and begins to connect. True: dial->upstream takes writes, and `ready` or
+ * `failed` follows later from the loop (with is_ready set already, nothing follows). False: failed
+ * at once, *ret_reason says why and no event comes.
+ */
+bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason);
+/* The owner gives up; the upstream is cut. */
+void dial_cancel(struct dial *dial);
+/* Moves an ongoing or ready dial to another owner. */
+void dial_move(struct dial *from, struct dial *to, const struct dial_events *events);
+/* Loop: sockets are there again, or time has passed. */
+void dials_retry(struct worker *worker);
+
+/* Called by upstream.c for the role DIALLING. */
+void dial_connected(struct dial *dial);
+void dial_attempt_failed(struct dial *dial, int error);
+
+#endif

@@ -1,0 +1,464 @@
+#include "proxy/exchange.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "proxy/answer.h"
+#include "proxy/tunnel.h"
+
+#define VIA_PSEUDONYM "weft"
+
+static void on_ready(struct dial *dial);
+static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason);
+
+static const struct dial_events exchange_dial_events = {
+	.ready = on_ready,
+	.failed = on_dial_failed,
+};
+
+/* ---- counting ---- */
+
+static struct weft_series *service_row(const struct exchange *exchange)
+{
+	return worker_row(exchange->session->worker, exchange->session->series);
+}
+
+static void count_outcome(const struct exchange *exchange, struct weft_series *row)
+{
+	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	uint64_t latency_us = (now_ns - exchange->started_ns) / 1000;
+	unsigned class = exchange->status / 100;
+	row->requests++;
+	row->responses[class < 6 ? class : 0]++;
+	row->proxy_errors += exchange->answered_by_proxy;
+	row->latency_us_sum += latency_us;
+	row->latency_buckets[latency_bucket(latency_us)]++;
+}
+
+static void count_bytes(const struct exchange *exchange, struct weft_series *row)
+{
+	const struct wire *wire = &exchange->dial.upstream->wire;
+	row->bytes_sent += wire->bytes_sent - exchange->sent_before;
+	row->bytes_received += wire->bytes_received - exchange->received_before;
+}
+
+static void count_all(const struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	const struct upstream *upstream = exchange->dial.upstream;
+	count_outcome(exchange, service_row(exchange));
+	service_row(exchange)->requests_active--;
+	if (!upstream || !exchange->dial.is_ready)
+		return;
+	struct weft_series *row = worker_row(worker, upstream->series.endpoint);
+	count_outcome(exchange, row);
+	count_bytes(exchange, row);
+	count_bytes(exchange, service_row(exchange));
+	row->requests_active--;
+}
+
+/* ---- ends ---- */
+
+static void release_upstream(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->dial.upstream;
+	const struct settings *settings = &exchange->session->worker->snapshot->settings;
+	if (!upstream || !exchange->dial.is_ready) {
+		dial_cancel(&exchange->dial);
+		return;
+	}
+	exchange->dial.upstream = NULL;
+	worker_load_add(exchange->session->worker, upstream->endpoint_id, -1);
+	bool is_clean = exchange->request_done && exchange->head_sent &&
+			exchange->upstream_keep_alive && h1_is_idle(&upstream->reader) &&
+			upstream->reader.error == H1_OK;
+	if (!is_clean) {
+		if (exchange->request_done && exchange->head_sent)
+			upstream_close(upstream);
+		else
+			upstream_abort(upstream);
+	} else if (exchange->pins || upstream->is_pinned) {
+		upstream_pin(upstream, exchange->session);
+	} else {
+		upstream_give(upstream, upstream->idle_limit_ns
+						? upstream->idle_limit_ns
+						: settings->upstream_idle_timeout_ns);
+	}
+}
+
+static void forget(struct exchange *exchange)
+{
+	struct session *session = exchange->session;
+	count_all(exchange);
+	release_upstream(exchange);
+	blocks_give(&session->worker->blocks, exchange->replay);
+	session->exchange = NULL;
+	mem_free(exchange);
+}
+
+void exchange_detach(struct exchange *exchange)
+{
+	struct session *session = exchange->session;
+	count_all(exchange);
+	worker_load_add(session->worker, exchange->dial.upstream->endpoint_id, -1);
+	blocks_give(&session->worker->blocks, exchange->replay);
+	session->exchange = NULL;
+	mem_free(exchange);
+}
+
+void exchange_end(struct exchange *exchange, bool keep_alive)
+{
+	struct session *session = exchange->session;
+	forget(exchange);
+	session_exchange_ended(session, keep_alive);
+}
+
+void exchange_client_gone(struct exchange *exchange, enum weft_proxy_reason reason)
+{
+	worker_count(exchange->session->worker, reason);
+	if (!exchange->head_sent)
+		exchange->status = 0;
+	exchange->upstream_keep_alive = false;
+	forget(exchange);
+}
+
+void exchange_out_of_memory(struct exchange *exchange)
+{
+	struct session *session = exchange->session;
+	worker_count(session->worker, WEFT_PROXY_OUT_OF_MEMORY);
+	exchange->upstream_keep_alive = false;
+	forget(exchange);
+	session_abort(session);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+		     const char *text)
+{
+	struct session *session = exchange->session;
+	char destination[ADDRESS_TEXT_MAX];
+	struct answer answer = {
+		.status = status,
+		.service = session_destination(session, destination),
+		.text = text,
+		.keep_alive = exchange->client_keep_alive && exchange->request_done &&
+			      !session->closes && !session->pod->is_draining,
+		.is_head = exchange->is_head,
+	};
+	worker_count(session->worker, reason);
+	exchange->status = (uint16_t)status;
+	exchange->answered_by_proxy = true;
+	exchange->upstream_keep_alive = false;
+	if (answer_write(&session->client, &answer)) {
+		exchange_out_of_memory(exchange);
+		return;
+	}
+	exchange_end(exchange, answer.keep_alive);
+}
+
+void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_reason reason,
+		     const char *text)
+{
+	struct weft_series *row = worker_row(session->worker, session->series);
+	char destination[ADDRESS_TEXT_MAX];
+	struct answer answer = {
+		.status = status,
+		.service = session_destination(session, destination),
+		.text = text,
+	};
+	worker_count(session->worker, reason);
+	row->requests++;
+	row->responses[status / 100]++;
+	row->proxy_errors++;
+	if (answer_write(&session->client, &answer)) {
+		session_abort(session);
+		return;
+	}
+	session_close(session);
+}
+
+/* ---- the dial ---- */
+
+static void dial_failure_text(const struct dial *dial, char *text, size_t size)
+{
+	char address[ADDRESS_TEXT_MAX];
+	snprintf(text, size, "no endpoint could be reached in %u attempts, last %s: %s",
+		 dial->tried_count, address_print(&dial->last_address, address),
+		 strerror(-dial->error));
+}
+
+static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
+{
+	struct exchange *exchange = container_of(dial, struct exchange, dial);
+	char text[160];
+	dial_failure_text(dial, text, sizeof(text));
+	exchange_answer(exchange, 502, reason, text);
+}
+
+static void on_ready(struct dial *dial)
+{
+	response_begin(container_of(dial, struct exchange, dial));
+}
+
+static void not_started(struct exchange *exchange, enum weft_proxy_reason reason)
+{
+	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
+		exchange_out_of_memory(exchange);
+	else if (reason == WEFT_PROXY_NO_ENDPOINT)
+		exchange_answer(exchange, 503, reason, "the service has no ready endpoint");
+	else
+		exchange_answer(exchange, 502, reason, "no endpoint is left to try");
+}
+
+static void prepare_dial(struct exchange *exchange)
+{
+	struct session *session = exchange->session;
+	const struct settings *settings = &session->worker->snapshot->settings;
+	bool can_replay = exchange->is_idempotent && !exchange->has_body;
+	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
+	exchange->dial.events = &exchange_dial_events;
+	exchange->dial.worker = session->worker;
+	exchange->dial.pod = session->pod;
+	exchange->dial.service_id = session->flow.service_id;
+	exchange->dial.destination = session->flow.destination;
+	exchange->dial.series = (struct series_pair){session->series, SERIES_NONE};
+	exchange->dial.pool_idle_ns =
+		can_replay ? settings->upstream_idle_timeout_ns : settings->upstream_fresh_ns;
+	if (wants_own)
+		exchange->dial.pool_idle_ns = 0;
+	list_init(&exchange->dial.waiting);
+	if (!address_is_loopback(&session->app)) {
+		exchange->dial.local = session->app;
+		exchange->dial.local.port = 0;
+	}
+}
+
+/* True: dial.upstream takes writes now. */
+static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason)
+{
+	struct session *session = exchange->session;
+	struct tunnel *probe = session->tunnel;
+	if (session->pinned) {
+		exchange->dial.upstream = session->pinned;
+		exchange->dial.is_ready = exchange->dial.from_pool = true;
+		session->pinned = NULL;
+		return true;
+	}
+	if (probe && probe->dial.upstream) {
+		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
+		return true;
+	}
+	if (probe)
+		tunnel_free(probe);
+	return dial_start(&exchange->dial, ret_reason);
+}
+
+/* ---- the request ---- */
+
+static void keep_for_replay(struct exchange *exchange, const char *head, size_t size)
+{
+	struct block *block = size <= BLOCK_SMALL_BYTES
+				      ? blocks_take_small(&exchange->session->worker->blocks)
+				      : blocks_take_large(&exchange->session->worker->blocks);
+	if (!block || size > block->capacity) {
+		blocks_give(&exchange->session->worker->blocks, block);
+		return; /* then it is not tried again */
+	}
+	memcpy(block->data, head, size);
+	block->end = (uint32_t)size;
+	exchange->replay = block;
+}
+
+static bool write_request_head(struct exchange *exchange, const struct http_head *head)
+{
+	struct wire *wire = &exchange->dial.upstream->wire;
+	bool via = exchange->session->worker->snapshot->settings.via;
+	struct h1_rewrite rewrite = {
+		.framing = exchange->request_framing,
+		.minor_version = head->minor_version,
+		.keep_alive = head->minor_version > 0 || head->keep_alive,
+		.keeps_upgrade = exchange->wants_upgrade,
+		.via = via ? span_text(VIA_PSEUDONYM) : span_of("", 0),
+	};
+	size_t most = h1_head_bytes(head, &rewrite);
+	if (most <= BLOCK_LARGE_BYTES) {
+		char *memory = wire_write_room(wire, most);
+		if (!memory)
+			return false;
+		size_t size = h1_write_head(head, &rewrite, memory);
+		wire_write_commit(wire, size);
+		if (exchange->dial.from_pool && exchange->is_idempotent && !exchange->has_body)
+			keep_for_replay(exchange, memory, size);
+		return true;
+	}
+	char *memory = mem_alloc(most);
+	if (!memory)
+		return false;
+	int error = wire_write(wire, span_of(memory, h1_write_head(head, &rewrite, memory)));
+	mem_free(memory);
+	return error == 0;
+}
+
+void exchange_begin(struct session *session, const struct http_head *head)
+{
+	struct exchange *exchange = mem_zalloc(sizeof(*exchange));
+	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
+	if (!exchange) {
+		worker_count(session->worker, reason);
+		session_abort(session);
+		return;
+	}
+	exchange->session = session;
+	exchange->started_ns = worker_now_ns(session->worker);
+	exchange->client_minor = head->minor_version;
+	exchange->request_framing = head->framing;
+	exchange->is_head = head->method == HTTP_METHOD_HEAD;
+	exchange->is_connect = head->method == HTTP_METHOD_CONNECT;
+	exchange->is_idempotent = http_is_idempotent(head);
+	exchange->has_body = head->framing == HTTP_CHUNKED ||
+			     (head->framing == HTTP_LENGTH && head->body_length > 0);
+	exchange->request_done = !exchange->has_body;
+	exchange->wants_upgrade = head->has_upgrade;
+	exchange->client_keep_alive = head->keep_alive;
+	session->exchange = exchange;
+	service_row(exchange)->requests_active++;
+	prepare_dial(exchange);
+	if (!find_upstream(exchange, &reason)) {
+		not_started(exchange, reason);
+		return;
+	}
+	if (!write_request_head(exchange, head)) {
+		exchange_out_of_memory(exchange);
+		return;
+	}
+	if (exchange->dial.is_ready)
+		response_begin(exchange);
+}
+
+static bool write_chunk(struct wire *wire, struct span bytes)
+{
+	char head[H1_CHUNK_HEAD_MAX];
+	size_t size = h1_write_chunk_head(bytes.size, head);
+	return wire_write(wire, span_of(head, size)) == 0 && wire_write(wire, bytes) == 0 &&
+	       wire_write(wire, span_text("\r\n")) == 0;
+}
+
+void exchange_request_body(struct exchange *exchange, struct span bytes)
+{
+	struct session *session = exchange->session;
+	if (!exchange->dial.upstream)
+		return;
+	struct wire *wire = &exchange->dial.upstream->wire;
+	bool ok = exchange->request_framing == HTTP_CHUNKED ? write_chunk(wire, bytes)
+							    : wire_write(wire, bytes) == 0;
+	if (!ok) {
+		exchange_out_of_memory(exchange);
+		return;
+	}
+	if (wire_queued(wire) >= session->worker->snapshot->settings.window_bytes)
+		wire_pause(&session->client);
+}
+
+static bool write_last_chunk(struct wire *wire, const struct http_field *fields, size_t count)
+{
+	size_t size = h1_write_last_chunk(fields, count, NULL);
+	char *memory = mem_alloc(size);
+	if (!memory)
+		return false;
+	h1_write_last_chunk(fields, count, memory);
+	int error = wire_write(wire, span_of(memory, size));
+	mem_free(memory);
+	return error == 0;
+}
+
+void exchange_request_trailers(struct exchange *exchange, const struct http_field *fields,
+			       size_t count)
+{
+	if (!exchange->dial.upstream || exchange->request_framing != HTTP_CHUNKED)
+		return;
+	exchange->request_ended = true;
+	if (!write_last_chunk(&exchange->dial.upstream->wire, fields, count))
+		exchange_out_of_memory(exchange);
+}
+
+void exchange_request_complete(struct exchange *exchange)
+{
+	exchange->request_done = true;
+	if (exchange->request_framing == HTTP_CHUNKED && !exchange->request_ended &&
+	    exchange->dial.upstream &&
+	    wire_write(&exchange->dial.upstream->wire, span_text("0\r\n\r\n")))
+		exchange_out_of_memory(exchange);
+}
+
+void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason reason)
+{
+	struct session *session = exchange->session;
+	exchange->upstream_keep_alive = false;
+	if (exchange->head_sent) {
+		worker_count(session->worker, reason);
+		forget(exchange);
+		session_abort_after_queue(session);
+		return;
+	}
+	exchange_answer(exchange, 400, reason, "the request's body is malformed or incomplete");
+}
+
+void exchange_upstream_drained(struct exchange *exchange)
+{
+	if (!exchange->request_done)
+		wire_read_start(&exchange->session->client);
+}
+
+/* ---- an upstream that did not answer ---- */
+
+static bool may_try_again(const struct exchange *exchange)
+{
+	return exchange->replay && exchange->dial.from_pool && !exchange->retried &&
+	       !exchange->head_sent && h1_is_idle(&exchange->dial.upstream->reader);
+}
+
+/* A pooled connection turned out dead before a byte was answered (RFC 9110 9.2.2). */
+static void try_again(struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	struct upstream *dead = exchange->dial.upstream;
+	enum weft_proxy_reason reason;
+	exchange->retried = true;
+	service_row(exchange)->retries++;
+	worker_row(worker, dead->series.endpoint)->retries++;
+	worker_row(worker, dead->series.endpoint)->requests_active--;
+	worker_load_add(worker, dead->endpoint_id, -1);
+	exchange->dial.upstream = NULL;
+	upstream_abort(dead);
+	exchange->dial.pool_idle_ns = 0;
+	if (!dial_start(&exchange->dial, &reason)) {
+		not_started(exchange, reason);
+		return;
+	}
+	if (wire_write(&exchange->dial.upstream->wire, block_span(exchange->replay)))
+		exchange_out_of_memory(exchange);
+}
+
+void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason reason,
+			    const char *text)
+{
+	struct session *session = exchange->session;
+	bool ends_with_close = exchange->response_framing == HTTP_UNTIL_CLOSE;
+	exchange->upstream_keep_alive = false;
+	if (may_try_again(exchange)) {
+		try_again(exchange);
+		return;
+	}
+	if (!exchange->head_sent) {
+		exchange_answer(exchange, 502, reason, text);
+		return;
+	}
+	/* The client must notice that the answer was cut short. */
+	worker_count(session->worker, reason);
+	exchange->status = 0;
+	forget(exchange);
+	if (ends_with_close)
+		session_abort_after_queue(session);
+	else
+		session_close(session);
+}

@@ -1,0 +1,80 @@
+/*
+ * One HTTP request and its response: asks policy, takes an upstream, streams both bodies, tells
+ * telemetry the outcome once. Internal to proxy.
+ */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "proxy/dial.h"
+#include "proxy/session.h"
+
+struct exchange {
+	struct session *session;
+	struct dial dial;
+	struct block **lent; /* what the upstream's bytes of this moment lie in, may be taken */
+	const char *lent_end;
+	struct block *replay; /* the head as sent, for one more try on a fresh connection */
+	uint64_t started_ns;
+	uint64_t sent_before; /* upstream's byte counters when it was taken */
+	uint64_t received_before;
+	uint16_t status;          /* of the final answer, 0 = none yet */
+	uint8_t client_minor;     /* HTTP/1.x of the request */
+	uint8_t request_framing;  /* towards the upstream */
+	uint8_t response_framing; /* towards the client */
+	bool is_head : 1;
+	bool is_connect : 1;
+	bool is_idempotent : 1;
+	bool has_body : 1;
+	bool wants_upgrade : 1;
+	bool client_keep_alive : 1;
+	bool keep_alive : 1; /* what the client was told */
+	bool request_done : 1;
+	bool request_ended : 1;  /* its last chunk was written with trailers */
+	bool response_ended : 1; /* its last chunk was written with trailers */
+	bool head_sent : 1;      /* final head is on its way to the client */
+	bool is_tunnel : 1;      /* 101 or 2xx to CONNECT */
+	bool upstream_keep_alive : 1;
+	bool retried : 1;
+	bool answered_by_proxy : 1;
+	bool pins : 1; /* 401 with NTLM or Negotiate */
+};
+
+/* Reader events of the client's side. */
+void exchange_begin(struct session *session, const struct http_head *head);
+void exchange_request_body(struct exchange *exchange, struct span bytes);
+void exchange_request_trailers(struct exchange *exchange, const struct http_field *fields,
+			       size_t count);
+void exchange_request_complete(struct exchange *exchange);
+/* The request's body broke its framing. */
+void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason reason);
+
+void exchange_client_drained(struct exchange *exchange);
+/* The client is gone: cuts the upstream, frees the exchange. */
+void exchange_client_gone(struct exchange *exchange, enum weft_proxy_reason reason);
+
+void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct block **block);
+void exchange_upstream_drained(struct exchange *exchange);
+void exchange_upstream_eof(struct exchange *exchange);
+void exchange_upstream_failed(struct exchange *exchange, int error);
+
+/* ---- between exchange.c (request) and response.c ---- */
+
+/* The upstream is connected: the exchange takes it and waits for the answer. */
+void response_begin(struct exchange *exchange);
+/* The answer is complete, or the proxy gave one: counts it, frees the exchange. */
+void exchange_end(struct exchange *exchange, bool keep_alive);
+/* Its upstream becomes a tunnel's: counts it, frees the exchange, leaves the upstream alone. */
+void exchange_detach(struct exchange *exchange);
+/* No answer from upstream: tries once more if that is safe, else answers 502, else cuts. */
+void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason reason,
+			    const char *text);
+/* Answers in the upstream's place. */
+void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+		     const char *text);
+void exchange_out_of_memory(struct exchange *exchange);
+
+/* An answer of weft's own for a request that got no exchange (bad head, timeout). Closes. */
+void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_reason reason,
+		     const char *text);
+
+#endif

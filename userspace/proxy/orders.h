@@ -1,0 +1,27 @@
+/* What other threads ask of a worker, and what it tells back. Internal to proxy. */
+#ifndef PROXY_ORDERS_H
+#define PROXY_ORDERS_H
+
+#include "proxy/worker.h"
+
+/* Serve this pod; the worker owns the descriptors from then on. */
+struct pod_order {
+	uint32_t pod_id;
+	char name[WEFT_NAME_MAX];
+	uint64_t netns_cookie;
+	struct stock_share *share;
+	int fd4;
+	int fd6;
+	__be16 port4;
+	__be16 port6;
+};
+
+/* From the worker's thread to whoever started it. */
+void workers_told_start(struct workers *workers, int error);
+void workers_told_served(struct workers *workers, uint32_t pod_id, unsigned worker);
+void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker);
+
+unsigned workers_count(const struct workers *workers);
+struct worker *workers_at(struct workers *workers, unsigned index);
+
+#endif

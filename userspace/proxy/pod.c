@@ -1,0 +1,181 @@
+/* Pods as a worker has them: listeners, stock, pool; added, drained and forgotten. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/dial.h"
+#include "proxy/orders.h"
+#include "proxy/session.h"
+
+/* A dial that passed the hook just before capture went off may still be on its way. */
+#define LISTEN_GRACE_NS 300000000ull
+
+static struct worker_pod *find(struct worker *worker, uint32_t pod_id)
+{
+	list_each (&worker->pods, link) {
+		struct worker_pod *pod = list_entry(link, struct worker_pod, link);
+		if (pod->id == pod_id)
+			return pod;
+	}
+	return NULL;
+}
+
+/* ---- listeners ---- */
+
+static void on_accepted(struct io_op *op, int result, bool more)
+{
+	struct listener *listener = container_of(op, struct listener, accept_op);
+	struct worker_pod *pod = listener->pod;
+	if (result >= 0)
+		session_accept(listener, result);
+	else if (result != -ECANCELED)
+		log_warn("accept_failed", "pod=%s error=%d", pod->name, result);
+	if (more)
+		return;
+	if (pod->is_draining && pod->listen_until_ns == 0) {
+		io_close(pod->worker->ring, listener->fd);
+		listener->fd = -1;
+		worker_pod_forget(pod);
+		return;
+	}
+	io_accept(pod->worker->ring, op, listener->fd);
+}
+
+static void listen_on(struct listener *listener, struct worker_pod *pod, int fd, const char *ip,
+		      __be16 port)
+{
+	listener->pod = pod;
+	listener->fd = fd;
+	listener->accept_op.done = on_accepted;
+	if (fd < 0 || address_parse_ip(span_text(ip), 0, &listener->address))
+		return;
+	listener->address.port = port;
+	io_accept(pod->worker->ring, &listener->accept_op, fd);
+}
+
+/* ---- the stock's news ---- */
+
+static void on_refill_mail(struct io_mail *mail)
+{
+	struct worker_pod *pod = container_of(mail, struct worker_pod, refill_mail);
+	atomic_store(&pod->refill_posted, false);
+	dials_retry(pod->worker);
+	worker_pod_forget(pod);
+}
+
+/* In the helper's thread. */
+static void on_refilled(void *owner)
+{
+	struct worker_pod *pod = owner;
+	if (!atomic_exchange(&pod->refill_posted, true))
+		io_post(pod->worker->ring, &pod->refill_mail);
+}
+
+/* ---- added ---- */
+
+void worker_pod_add(struct worker *worker, const struct pod_order *order)
+{
+	struct worker_pod *pod = mem_zalloc(sizeof(*pod));
+	if (!pod) {
+		/* Never told as served: the pod stays uncaptured, its dials go direct. */
+		log_error("pod_not_served", "pod=%s why=\"out of memory\"", order->name);
+		worker_count(worker, WEFT_PROXY_OUT_OF_MEMORY);
+		return;
+	}
+	pod->worker = worker;
+	pod->id = order->pod_id;
+	memcpy(pod->name, order->name, sizeof(pod->name));
+	pod->netns_cookie = order->netns_cookie;
+	pod->share = order->share;
+	pod->refill_mail.run = on_refill_mail;
+	for (unsigned i = 0; i < POOL_BUCKETS; i++)
+		list_init(&pod->pool[i]);
+	list_add_last(&worker->pods, &pod->link);
+	stock_share_on_refill(pod->share, on_refilled, pod);
+	listen_on(&pod->listeners[0], pod, order->fd4, "127.0.0.1", order->port4);
+	listen_on(&pod->listeners[1], pod, order->fd6, "::1", order->port6);
+	workers_told_served(worker->workers, pod->id, worker->index);
+}
+
+/* ---- drained ---- */
+
+void worker_pod_drain(struct worker *worker, uint32_t pod_id, uint64_t drain_ns)
+{
+	struct worker_pod *pod = find(worker, pod_id);
+	if (!pod) {
+		workers_told_left(worker->workers, pod_id, worker->index);
+		return;
+	}
+	uint64_t now_ns = worker_now_ns(worker);
+	pod->is_draining = true;
+	pod->listen_until_ns = now_ns + LISTEN_GRACE_NS;
+	pod->cut_at_ns = pod->listen_until_ns + drain_ns;
+	upstreams_close_idle(pod);
+	list_each (&worker->sessions, link) {
+		struct session *session = list_entry(link, struct session, link);
+		if (session->pod == pod)
+			session_drain(session);
+	}
+}
+
+static void stop_listening(struct worker_pod *pod)
+{
+	pod->listen_until_ns = 0;
+	for (int i = 0; i < 2; i++) {
+		if (pod->listeners[i].fd >= 0)
+			io_cancel(pod->worker->ring, &pod->listeners[i].accept_op);
+	}
+}
+
+static void cut_sessions(struct worker_pod *pod)
+{
+	list_each (&pod->worker->sessions, link) {
+		struct session *session = list_entry(link, struct session, link);
+		if (session->pod != pod || session->mode == SESSION_ENDING)
+			continue;
+		worker_count(pod->worker, WEFT_PROXY_DRAINED);
+		session_abort(session);
+	}
+}
+
+void worker_pods_tick(struct worker *worker)
+{
+	uint64_t now_ns = worker_now_ns(worker);
+	list_each (&worker->pods, link) {
+		struct worker_pod *pod = list_entry(link, struct worker_pod, link);
+		if (!pod->is_draining)
+			continue;
+		if (pod->listen_until_ns && now_ns >= pod->listen_until_ns)
+			stop_listening(pod);
+		if (now_ns >= pod->cut_at_ns)
+			cut_sessions(pod);
+		worker_pod_forget(pod);
+	}
+}
+
+void worker_pods_cut(struct worker *worker)
+{
+	list_each (&worker->pods, link) {
+		struct worker_pod *pod = list_entry(link, struct worker_pod, link);
+		pod->is_draining = true;
+		pod->cut_at_ns = 0;
+		stop_listening(pod);
+	}
+}
+
+void worker_pod_forget(struct worker_pod *pod)
+{
+	bool has_listeners = pod->listeners[0].fd >= 0 || pod->listeners[1].fd >= 0;
+	if (!pod->is_draining || has_listeners || pod->session_count || pod->upstream_count)
+		return;
+	/* From here on the helper's thread does not call on_refilled any more; one mail may be
+	 * under way: then on_refill_mail comes here again. */
+	stock_share_on_refill(pod->share, NULL, NULL);
+	if (atomic_load(&pod->refill_posted))
+		return;
+	uint32_t pod_id = pod->id;
+	struct worker *worker = pod->worker;
+	list_remove(&pod->link);
+	mem_free(pod);
+	workers_told_left(worker->workers, pod_id, worker->index);
+}

@@ -1,0 +1,315 @@
+/* The answer's way: upstream's bytes to the reader, the reader's events to the client. */
+#include <errno.h>
+
+#include "base/mem.h"
+#include "proxy/exchange.h"
+#include "proxy/tunnel.h"
+
+/* Body spans at least this long go on as the block that they were received in. */
+#define HAND_OVER_BYTES 8192
+
+static const struct h1_events response_events;
+
+void response_begin(struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	struct upstream *upstream = exchange->dial.upstream;
+	upstream_assign(upstream, UPSTREAM_EXCHANGE, exchange);
+	h1_reader_init(&upstream->reader, false, &response_events, &worker->h1_limits);
+	upstream->reader.answers_head = exchange->is_head;
+	upstream->reader.answers_connect = exchange->is_connect;
+	upstream->uses++;
+	upstream->idle_limit_ns = 0;
+	exchange->sent_before = upstream->wire.bytes_sent;
+	exchange->received_before = upstream->wire.bytes_received;
+	worker_load_add(worker, upstream->endpoint_id, 1);
+	worker_row(worker, upstream->series.endpoint)->requests_active++;
+	wire_read_start(&upstream->wire);
+}
+
+static struct exchange *of_reader(struct h1_reader *reader)
+{
+	return container_of(reader, struct upstream, reader)->user;
+}
+
+/* The events of one h1_feed come after the exchange was ended by an earlier one. */
+static bool is_over(struct h1_reader *reader)
+{
+	return container_of(reader, struct upstream, reader)->role != UPSTREAM_EXCHANGE;
+}
+
+/* ---- head ---- */
+
+static bool write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive)
+{
+	struct wire *wire = &exchange->session->client;
+	bool via = exchange->session->worker->snapshot->settings.via;
+	bool has_no_body = exchange->is_head || head->status == 304;
+	struct h1_rewrite rewrite = {
+		.framing = has_no_body ? head->framing : exchange->response_framing,
+		.minor_version = exchange->client_minor,
+		.keep_alive = keep_alive,
+		.keeps_upgrade = exchange->is_tunnel || head->status == 426,
+		.is_head_answer = has_no_body,
+		.via = via ? span_text("weft") : span_of("", 0),
+	};
+	size_t most = h1_head_bytes(head, &rewrite);
+	if (most <= BLOCK_LARGE_BYTES) {
+		char *memory = wire_write_room(wire, most);
+		if (!memory)
+			return false;
+		wire_write_commit(wire, h1_write_head(head, &rewrite, memory));
+		return true;
+	}
+	char *memory = mem_alloc(most);
+	if (!memory)
+		return false;
+	int error = wire_write(wire, span_of(memory, h1_write_head(head, &rewrite, memory)));
+	mem_free(memory);
+	return error == 0;
+}
+
+static uint8_t framing_to_client(const struct exchange *exchange, const struct http_head *head)
+{
+	bool is_open_ended = head->framing == HTTP_CHUNKED || head->framing == HTTP_UNTIL_CLOSE;
+	if (!is_open_ended)
+		return head->framing;
+	return exchange->client_minor >= 1 ? HTTP_CHUNKED : HTTP_UNTIL_CLOSE;
+}
+
+/* NTLM and Negotiate authenticate the connection, not the request (RFC 4559 6). */
+static bool authenticates_connection(const struct http_head *head)
+{
+	if (head->status != 401 && head->status != 407)
+		return false;
+	for (uint16_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		bool is_challenge = span_is_nocase(field->name, "www-authenticate") ||
+				    span_is_nocase(field->name, "proxy-authenticate");
+		struct span scheme = field->value;
+		scheme.size = scheme.size > 9 ? 9 : scheme.size;
+		if (is_challenge &&
+		    (span_is_nocase(scheme, "negotiate") ||
+		     span_is_nocase(span_of(scheme.data, scheme.size > 4 ? 4 : 0), "ntlm")))
+			return true;
+	}
+	return false;
+}
+
+static void remember_limits(struct upstream *upstream, const struct http_head *head,
+			    const struct settings *settings)
+{
+	uint64_t own_ns = settings->upstream_idle_timeout_ns;
+	/* A tenth less than the server promised, so that ours ends first. */
+	uint64_t server_ns = (uint64_t)head->keep_alive_timeout_s * 900000000ull;
+	upstream->idle_limit_ns = server_ns && server_ns < own_ns ? server_ns : own_ns;
+}
+
+static void interim_answer(struct exchange *exchange, const struct http_head *head)
+{
+	uint8_t framing = exchange->response_framing;
+	if (exchange->client_minor == 0)
+		return; /* RFC 9110 15.2 */
+	exchange->response_framing = HTTP_NO_BODY;
+	bool ok = write_head(exchange, head, true);
+	exchange->response_framing = framing;
+	if (!ok)
+		exchange_out_of_memory(exchange);
+}
+
+static void tunnel_answer(struct exchange *exchange, const struct http_head *head)
+{
+	exchange->is_tunnel = true;
+	exchange->head_sent = true;
+	exchange->response_framing = HTTP_NO_BODY;
+	if (!write_head(exchange, head, true))
+		exchange_out_of_memory(exchange);
+}
+
+static void final_answer(struct exchange *exchange, const struct http_head *head)
+{
+	struct session *session = exchange->session;
+	struct upstream *upstream = exchange->dial.upstream;
+	exchange->response_framing = framing_to_client(exchange, head);
+	exchange->upstream_keep_alive = head->keep_alive && head->framing != HTTP_UNTIL_CLOSE;
+	exchange->keep_alive = exchange->client_keep_alive && exchange->request_done &&
+			       exchange->response_framing != HTTP_UNTIL_CLOSE && !session->closes &&
+			       !session->pod->is_draining;
+	exchange->pins = authenticates_connection(head);
+	remember_limits(upstream, head, &session->worker->snapshot->settings);
+	exchange->head_sent = true;
+	if (!write_head(exchange, head, exchange->keep_alive))
+		exchange_out_of_memory(exchange);
+}
+
+static void on_head(struct h1_reader *reader, const struct http_head *head)
+{
+	struct exchange *exchange = of_reader(reader);
+	if (is_over(reader))
+		return;
+	if (head->status == 101 && !exchange->wants_upgrade) {
+		h1_stop(reader);
+		exchange_upstream_gone(exchange, WEFT_PROXY_BAD_RESPONSE,
+				       "the upstream switched protocols without being asked to");
+		return;
+	}
+	exchange->status = head->status >= 200 || head->status == 101 ? head->status : 0;
+	if (head->status == 101 ||
+	    (exchange->is_connect && head->status >= 200 && head->status < 300))
+		tunnel_answer(exchange, head);
+	else if (head->status < 200)
+		interim_answer(exchange, head);
+	else
+		final_answer(exchange, head);
+}
+
+/* ---- body ---- */
+
+/* The block itself goes on when the rest of it is body: no copy of bulk. */
+static bool hand_over(struct exchange *exchange, struct wire *to, struct span bytes)
+{
+	struct block **lent = exchange->lent;
+	bool is_rest = bytes.data + bytes.size == exchange->lent_end;
+	if (!lent || !*lent || !is_rest || bytes.size < HAND_OVER_BYTES)
+		return false;
+	struct block *block = *lent;
+	*lent = NULL;
+	block->begin = (uint32_t)(bytes.data - block->data);
+	block->end = block->begin + (uint32_t)bytes.size;
+	wire_write_block(to, block);
+	return true;
+}
+
+static bool write_body(struct exchange *exchange, struct span bytes)
+{
+	struct wire *wire = &exchange->session->client;
+	char head[H1_CHUNK_HEAD_MAX];
+	bool chunked = exchange->response_framing == HTTP_CHUNKED;
+	if (chunked && wire_write(wire, span_of(head, h1_write_chunk_head(bytes.size, head))))
+		return false;
+	if (!hand_over(exchange, wire, bytes) && wire_write(wire, bytes))
+		return false;
+	return !chunked || wire_write(wire, span_text("\r\n")) == 0;
+}
+
+static void on_body(struct h1_reader *reader, struct span bytes)
+{
+	struct exchange *exchange = of_reader(reader);
+	if (is_over(reader))
+		return;
+	struct session *session = exchange->session;
+	struct upstream *upstream = exchange->dial.upstream;
+	if (!write_body(exchange, bytes)) {
+		exchange_out_of_memory(exchange);
+		return;
+	}
+	if (wire_queued(&session->client) >= session->worker->snapshot->settings.window_bytes)
+		wire_pause(&upstream->wire);
+}
+
+static void on_trailers(struct h1_reader *reader, const struct http_field *fields, size_t count)
+{
+	struct exchange *exchange = of_reader(reader);
+	if (is_over(reader) || exchange->response_framing != HTTP_CHUNKED)
+		return;
+	size_t size = h1_write_last_chunk(fields, count, NULL);
+	char *memory = mem_alloc(size);
+	exchange->response_ended = true;
+	if (memory)
+		h1_write_last_chunk(fields, count, memory);
+	if (!memory || wire_write(&exchange->session->client, span_of(memory, size)))
+		exchange_out_of_memory(exchange);
+	mem_free(memory);
+}
+
+static void on_complete(struct h1_reader *reader)
+{
+	struct exchange *exchange = of_reader(reader);
+	if (is_over(reader))
+		return;
+	if (!exchange->head_sent || exchange->is_tunnel)
+		return; /* an interim answer; or the tunnel begins when h1_feed returns */
+	h1_stop(reader);
+	struct wire *client = &exchange->session->client;
+	bool has_last_chunk = exchange->response_framing == HTTP_CHUNKED && !exchange->is_head &&
+			      exchange->status != 304 && !exchange->response_ended;
+	if (has_last_chunk && wire_write(client, span_text("0\r\n\r\n"))) {
+		exchange_out_of_memory(exchange);
+		return;
+	}
+	exchange_end(exchange, exchange->keep_alive && exchange->request_done);
+}
+
+static const struct h1_events response_events = {
+	.head = on_head,
+	.body = on_body,
+	.trailers = on_trailers,
+	.complete = on_complete,
+};
+
+/* ---- what the upstream's wire tells ---- */
+
+static void become_tunnel(struct exchange *exchange, struct span rest)
+{
+	struct session *session = exchange->session;
+	struct upstream *upstream = exchange->dial.upstream;
+	struct block *none = NULL;
+	worker_count(session->worker,
+		     exchange->is_connect ? WEFT_PROXY_CONNECTED : WEFT_PROXY_UPGRADED);
+	exchange_detach(exchange);
+	if (!tunnel_join(session, upstream)) {
+		worker_count(session->worker, WEFT_PROXY_OUT_OF_MEMORY);
+		upstream_abort(upstream);
+		session_abort(session);
+		return;
+	}
+	if (rest.size)
+		tunnel_upstream_data(session->tunnel, rest, &none);
+}
+
+void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct block **block)
+{
+	struct upstream *upstream = exchange->dial.upstream;
+	exchange->lent = block;
+	exchange->lent_end = bytes.data + bytes.size;
+	size_t used = h1_feed(&upstream->reader, bytes);
+	if (upstream->role != UPSTREAM_EXCHANGE || upstream->user != exchange) {
+		if (upstream->role == UPSTREAM_IDLE && used < bytes.size)
+			upstream_close(upstream); /* bytes that nobody asked for */
+		return;
+	}
+	exchange->lent = NULL;
+	if (exchange->is_tunnel)
+		become_tunnel(exchange, span_of(bytes.data + used, bytes.size - used));
+	else if (upstream->reader.error != H1_OK)
+		exchange_upstream_gone(exchange, WEFT_PROXY_BAD_RESPONSE,
+				       "the upstream's answer is malformed");
+}
+
+void exchange_upstream_eof(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->dial.upstream;
+	enum h1_error error = h1_end(&upstream->reader);
+	if (upstream->role != UPSTREAM_EXCHANGE || upstream->user != exchange)
+		return; /* a body until close is complete now */
+	(void)error;
+	exchange_upstream_gone(exchange, WEFT_PROXY_UPSTREAM_CLOSED,
+			       "the upstream closed the connection before it had answered");
+}
+
+void exchange_upstream_failed(struct exchange *exchange, int error)
+{
+	if (error == -ENOMEM)
+		exchange_upstream_gone(exchange, WEFT_PROXY_OUT_OF_MEMORY,
+				       "out of memory for the upstream's answer");
+	else
+		exchange_upstream_gone(exchange, WEFT_PROXY_UPSTREAM_RESET,
+				       "the upstream reset the connection before it had answered");
+}
+
+void exchange_client_drained(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->dial.upstream;
+	if (upstream && upstream->role == UPSTREAM_EXCHANGE)
+		wire_read_start(&upstream->wire);
+}

@@ -1,0 +1,463 @@
+#include "proxy/session.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/exchange.h"
+#include "proxy/tunnel.h"
+
+static const struct wire_events client_events;
+static const struct h1_events request_events;
+static void on_timer(struct timer *timer);
+
+const struct service *session_service(const struct session *session)
+{
+	return snapshot_service(session->worker->snapshot, session->flow.service_id);
+}
+
+const char *session_destination(const struct session *session, char text[ADDRESS_TEXT_MAX])
+{
+	const struct service *service = session_service(session);
+	return service ? service->name : address_print(&session->flow.destination, text);
+}
+
+/* ---- accept ---- */
+
+static bool find_flow(struct listener *listener, int fd, struct weft_address *ret_app,
+		      struct weft_flow *ret_flow)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+	if (getpeername(fd, (struct sockaddr *)&peer, &size) ||
+	    !address_from_sockaddr((struct sockaddr *)&peer, ret_app))
+		return false;
+	struct weft_flow_key key = {
+		.netns_cookie = listener->pod->netns_cookie,
+		.app = *ret_app,
+		.listener = listener->address,
+	};
+	return kernel_flow_take(listener->pod->worker->kernel, &key, ret_flow) == 0;
+}
+
+static uint32_t destination_series(struct worker *worker, const struct weft_flow *flow)
+{
+	char text[ADDRESS_TEXT_MAX];
+	const struct service *service = snapshot_service(worker->snapshot, flow->service_id);
+	if (service)
+		return service->series;
+	address_print(&flow->destination, text);
+	return series_slot(worker->series, span_text(text), span_text(""));
+}
+
+static void session_begin(struct session *session)
+{
+	const struct service *service = session_service(session);
+	enum protocol protocol = service ? service->protocol : PROTOCOL_AUTO;
+	if (protocol == PROTOCOL_HTTP) {
+		session->mode = SESSION_SNIFF;
+		wire_read_start(&session->client);
+		return;
+	}
+	if (protocol == PROTOCOL_OPAQUE)
+		worker_count(session->worker, WEFT_PROXY_OPAQUE);
+	tunnel_open(session, protocol == PROTOCOL_AUTO);
+}
+
+static void refuse_connection(struct listener *listener, int fd, enum weft_proxy_reason reason)
+{
+	worker_count(listener->pod->worker, reason);
+	io_close_reset(listener->pod->worker->ring, fd);
+}
+
+void session_accept(struct listener *listener, int fd)
+{
+	struct worker *worker = listener->pod->worker;
+	struct weft_address app;
+	struct weft_flow flow;
+	worker->counts->accepted_connections++;
+	if (!find_flow(listener, fd, &app, &flow)) {
+		refuse_connection(listener, fd, WEFT_PROXY_NO_FLOW);
+		return;
+	}
+	if (worker->counts->sessions >= worker->snapshot->settings.session_limit) {
+		refuse_connection(listener, fd, WEFT_PROXY_SESSION_LIMIT);
+		return;
+	}
+	struct session *session = mem_zalloc(sizeof(*session));
+	if (!session) {
+		refuse_connection(listener, fd, WEFT_PROXY_OUT_OF_MEMORY);
+		return;
+	}
+	session->worker = worker;
+	session->pod = listener->pod;
+	session->flow = flow;
+	session->app = app;
+	session->accepted_ns = worker_now_ns(worker);
+	session->series = destination_series(worker, &flow);
+	timer_init(&session->timer, on_timer);
+	wire_init(&session->client, &worker->loop, &client_events);
+	wire_adopt(&session->client, fd);
+	list_add_last(&worker->sessions, &session->link);
+	session->pod->session_count++;
+	worker->counts->sessions++;
+	session_begin(session);
+}
+
+/* ---- ends ---- */
+
+static void leave(struct session *session)
+{
+	session->mode = SESSION_ENDING;
+	timer_clear(io_timers(session->worker->ring), &session->timer);
+	if (session->exchange)
+		exchange_client_gone(session->exchange, WEFT_PROXY_CLIENT_CLOSED);
+	if (session->tunnel)
+		tunnel_free(session->tunnel);
+	upstream_close(session->pinned);
+	session->pinned = NULL;
+}
+
+void session_close(struct session *session)
+{
+	leave(session);
+	wire_close_lingering(&session->client);
+}
+
+void session_abort(struct session *session)
+{
+	leave(session);
+	wire_abort(&session->client);
+}
+
+void session_abort_after_queue(struct session *session)
+{
+	leave(session);
+	wire_abort_after_queue(&session->client);
+}
+
+bool session_is_idle(const struct session *session)
+{
+	bool is_between =
+		session->mode == SESSION_HTTP && !session->exchange && h1_is_idle(&session->reader);
+	return is_between || session->mode == SESSION_SNIFF;
+}
+
+void session_drain(struct session *session)
+{
+	session->closes = true;
+	if (!session_is_idle(session) || wire_has_kept(&session->client))
+		return;
+	worker_count(session->worker, WEFT_PROXY_DRAINED);
+	session_close(session);
+}
+
+static struct session *of_wire(struct wire *wire)
+{
+	return container_of(wire, struct session, client);
+}
+
+static void on_closed(struct wire *wire)
+{
+	struct session *session = of_wire(wire);
+	struct worker_pod *pod = session->pod;
+	if (session->mode != SESSION_ENDING)
+		leave(session);
+	h1_reader_fini(&session->reader);
+	list_remove(&session->link);
+	session->worker->counts->sessions--;
+	mem_free(session->server_name);
+	mem_free(session);
+	pod->session_count--;
+	worker_pod_forget(pod);
+}
+
+/* ---- HTTP: bytes to the reader, the reader's events to the exchange ---- */
+
+static void set_timer(struct session *session, uint64_t after_ns)
+{
+	struct worker *worker = session->worker;
+	uint64_t at_ns = worker_now_ns(worker) + after_ns;
+	if (after_ns && timer_set(io_timers(worker->ring), &session->timer, at_ns))
+		log_warn("no_timer", "what=session");
+}
+
+static void refuse_syntax(struct session *session)
+{
+	const struct h1_reader *reader = &session->reader;
+	const char *text = reader->error_text ? reader->error_text : "malformed request";
+	unsigned status = 400;
+	enum weft_proxy_reason reason = WEFT_PROXY_BAD_REQUEST;
+	if (reader->error == H1_URI_TOO_LONG) {
+		status = 414;
+		reason = WEFT_PROXY_URI_TOO_LONG;
+	} else if (reader->error == H1_HEAD_TOO_LARGE) {
+		status = 431;
+		reason = WEFT_PROXY_HEADERS_TOO_LARGE;
+	} else if (reader->error == H1_NO_MEMORY) {
+		worker_count(session->worker, WEFT_PROXY_OUT_OF_MEMORY);
+		session_abort(session);
+		return;
+	}
+	if (session->exchange)
+		exchange_request_broken(session->exchange, reason);
+	else
+		exchange_refuse(session, status, reason, text);
+}
+
+/* A head that has begun must be complete in time; while an exchange is open no timer runs. */
+static void watch_head(struct session *session)
+{
+	const struct settings *settings = &session->worker->snapshot->settings;
+	bool head_begun = !h1_is_idle(&session->reader) && !session->exchange;
+	if (head_begun && !timer_is_set(&session->timer))
+		set_timer(session, settings->header_timeout_ns);
+}
+
+static void feed(struct session *session, struct span bytes)
+{
+	size_t used = h1_feed(&session->reader, bytes);
+	if (session->mode != SESSION_HTTP) {
+		/* An event ended the session or turned it into a tunnel: the rest is the tunnel's.
+		 */
+		struct block *none = NULL;
+		if (session->mode == SESSION_TUNNEL && used < bytes.size)
+			tunnel_client_data(session, span_of(bytes.data + used, bytes.size - used),
+					   &none);
+		return;
+	}
+	if (session->reader.error != H1_OK) {
+		refuse_syntax(session);
+		return;
+	}
+	if (used < bytes.size &&
+	    wire_keep(&session->client, span_of(bytes.data + used, bytes.size - used))) {
+		worker_count(session->worker, WEFT_PROXY_OUT_OF_MEMORY);
+		session_abort(session);
+		return;
+	}
+	watch_head(session);
+}
+
+static struct session *of_reader(struct h1_reader *reader)
+{
+	return container_of(reader, struct session, reader);
+}
+
+static void on_request_head(struct h1_reader *reader, const struct http_head *head)
+{
+	struct session *session = of_reader(reader);
+	timer_clear(io_timers(session->worker->ring), &session->timer);
+	session->exchanges++;
+	exchange_begin(session, head);
+}
+
+static void on_request_body(struct h1_reader *reader, struct span bytes)
+{
+	struct session *session = of_reader(reader);
+	if (session->exchange)
+		exchange_request_body(session->exchange, bytes);
+}
+
+static void on_request_trailers(struct h1_reader *reader, const struct http_field *fields,
+				size_t count)
+{
+	struct session *session = of_reader(reader);
+	if (session->exchange)
+		exchange_request_trailers(session->exchange, fields, count);
+}
+
+static void on_request_complete(struct h1_reader *reader)
+{
+	struct session *session = of_reader(reader);
+	/* The next request waits for this one's answer, unless that was given already. */
+	if (session->exchange || session->mode != SESSION_HTTP)
+		h1_stop(reader);
+	if (session->exchange)
+		exchange_request_complete(session->exchange);
+}
+
+static const struct h1_events request_events = {
+	.head = on_request_head,
+	.body = on_request_body,
+	.trailers = on_request_trailers,
+	.complete = on_request_complete,
+};
+
+static void become_http(struct session *session, struct span prefix, struct span rest)
+{
+	session->mode = SESSION_HTTP;
+	session->client.fails_fast = true;
+	h1_reader_init(&session->reader, true, &request_events, &session->worker->h1_limits);
+	if (prefix.size)
+		feed(session, prefix);
+	if (session->mode == SESSION_HTTP)
+		feed(session, rest);
+}
+
+enum sniff session_sniff(struct session *session, struct span bytes)
+{
+	char seen[sizeof(session->prefix)];
+	size_t held = session->prefix_size;
+	size_t room = sizeof(seen) - held;
+	size_t more = bytes.size < room ? bytes.size : room;
+	memcpy(seen, session->prefix, held);
+	memcpy(seen + held, bytes.data, more);
+	enum sniff answer = sniff_client(span_of(seen, held + more));
+	if (answer == SNIFF_MORE && more == bytes.size) {
+		memcpy(session->prefix + held, bytes.data, more);
+		session->prefix_size = (uint8_t)(held + more);
+		return SNIFF_MORE;
+	}
+	if (answer == SNIFF_HTTP1) {
+		session->prefix_size = 0;
+		become_http(session, span_of(seen, held), bytes);
+		return SNIFF_HTTP1;
+	}
+	if (answer == SNIFF_TLS && held == 0) {
+		struct span name = sniff_server_name(bytes);
+		session->server_name = name.size ? mem_text(name.data, name.size) : NULL;
+	}
+	return answer == SNIFF_MORE ? SNIFF_OPAQUE : answer;
+}
+
+enum weft_proxy_reason session_tunnel_reason(enum sniff answer, enum weft_proxy_reason otherwise)
+{
+	switch (answer) {
+	case SNIFF_TLS:
+		return WEFT_PROXY_TLS_PASSED;
+	case SNIFF_HTTP2:
+		return WEFT_PROXY_HTTP2_PASSED;
+	default:
+		return otherwise;
+	}
+}
+
+void session_exchange_ended(struct session *session, bool keep_alive)
+{
+	session->exchange = NULL;
+	if (!keep_alive || session->closes || session->pod->is_draining) {
+		session_close(session);
+		return;
+	}
+	h1_go_on(&session->reader);
+	if (session->is_client_done && !wire_has_kept(&session->client)) {
+		session_close(session);
+		return;
+	}
+	set_timer(session, session->worker->snapshot->settings.client_idle_timeout_ns);
+	wire_read_start(&session->client);
+}
+
+/* ---- sniffing on a port that is declared HTTP ---- */
+
+static void sniff_declared(struct session *session, struct span bytes, struct block **block)
+{
+	enum sniff answer = session_sniff(session, bytes);
+	if (answer == SNIFF_HTTP1 || answer == SNIFF_MORE)
+		return;
+	worker_count(session->worker, session_tunnel_reason(answer, WEFT_PROXY_NOT_HTTP));
+	if (tunnel_open(session, false))
+		tunnel_client_data(session, bytes, block);
+}
+
+/* ---- what the client's wire tells ---- */
+
+static void on_data(struct wire *wire, struct span bytes, struct block **block)
+{
+	struct session *session = of_wire(wire);
+	switch ((enum session_mode)session->mode) {
+	case SESSION_SNIFF:
+		sniff_declared(session, bytes, block);
+		return;
+	case SESSION_HTTP:
+		if (session->reader.is_stopped && wire_keep(wire, bytes))
+			session_abort(session);
+		else if (!session->reader.is_stopped)
+			feed(session, bytes);
+		return;
+	case SESSION_TUNNEL:
+		tunnel_client_data(session, bytes, block);
+		return;
+	case SESSION_ENDING:
+		return;
+	}
+}
+
+/* A client may half-close after its request and still wants the answer (RFC 9112 9.6). */
+static void http_client_eof(struct session *session)
+{
+	session->is_client_done = true;
+	if (!session->exchange) {
+		session_close(session);
+		return;
+	}
+	if (h1_end(&session->reader) != H1_OK)
+		exchange_request_broken(session->exchange, WEFT_PROXY_CLIENT_CLOSED);
+}
+
+static void on_eof(struct wire *wire)
+{
+	struct session *session = of_wire(wire);
+	switch ((enum session_mode)session->mode) {
+	case SESSION_SNIFF:
+		session_close(session);
+		return;
+	case SESSION_HTTP:
+		http_client_eof(session);
+		return;
+	case SESSION_TUNNEL:
+		tunnel_client_eof(session);
+		return;
+	case SESSION_ENDING:
+		return;
+	}
+}
+
+static void on_drained(struct wire *wire)
+{
+	struct session *session = of_wire(wire);
+	if (session->mode == SESSION_TUNNEL)
+		tunnel_client_drained(session);
+	else if (session->mode == SESSION_HTTP && session->exchange)
+		exchange_client_drained(session->exchange);
+}
+
+static void on_failed(struct wire *wire, int error)
+{
+	struct session *session = of_wire(wire);
+	if (session->mode == SESSION_TUNNEL) {
+		tunnel_client_failed(session, error);
+		return;
+	}
+	worker_count(session->worker,
+		     error == -ENOMEM ? WEFT_PROXY_OUT_OF_MEMORY : WEFT_PROXY_CLIENT_RESET);
+	session_abort(session);
+}
+
+static void on_connected(struct wire *wire)
+{
+	(void)wire; /* accepted connections are never dialled */
+}
+
+static const struct wire_events client_events = {
+	.data = on_data,
+	.eof = on_eof,
+	.drained = on_drained,
+	.connected = on_connected,
+	.failed = on_failed,
+	.closed = on_closed,
+};
+
+static void on_timer(struct timer *timer)
+{
+	struct session *session = container_of(timer, struct session, timer);
+	if (session->mode == SESSION_HTTP && !h1_is_idle(&session->reader)) {
+		exchange_refuse(session, 408, WEFT_PROXY_HEADER_TIMEOUT,
+				"the request head did not arrive in time");
+		return;
+	}
+	worker_count(session->worker, WEFT_PROXY_IDLE_TIMEOUT);
+	session_close(session);
+}

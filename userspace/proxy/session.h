@@ -1,0 +1,65 @@
+/*
+ * One connection that we accepted, from accept to its last completion. It begins undecided, as
+ * HTTP or as a tunnel by the service's protocol, and hands its bytes to one of them. Internal.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include "http/sniff.h"
+#include "proxy/upstream.h"
+
+enum session_mode {
+	SESSION_SNIFF,  /* declared HTTP: waits for the first bytes, nothing is dialled */
+	SESSION_HTTP,   /* reader and exchanges */
+	SESSION_TUNNEL, /* tunnel, decided or not */
+	SESSION_ENDING,
+};
+
+struct session {
+	struct wire client;
+	struct list link;
+	struct worker *worker;
+	struct worker_pod *pod;
+	struct weft_flow flow;
+	struct weft_address app;
+	struct h1_reader reader;
+	struct exchange *exchange; /* the one that is open */
+	struct tunnel *tunnel;     /* also: an upstream dialled before HTTP was detected */
+	struct upstream *pinned;   /* NTLM, Negotiate */
+	struct timer timer;        /* head, idle */
+	uint64_t accepted_ns;
+	uint32_t series; /* service's total */
+	uint32_t exchanges;
+	char *server_name; /* SNI of a ClientHello that passed, NULL = none */
+	char prefix[32];   /* first bytes while it is not known what they are */
+	uint8_t prefix_size;
+	uint8_t mode;        /* enum session_mode */
+	bool is_client_done; /* the client sends nothing more */
+	bool closes;         /* after the exchange that is open */
+};
+
+/* Takes an accepted connection. */
+void session_accept(struct listener *listener, int fd);
+const struct service *session_service(const struct session *session);
+/* What a person calls its destination: the service's name, or the address dialled. */
+const char *session_destination(const struct session *session, char text[ADDRESS_TEXT_MAX]);
+
+/*
+ * Sniffs the prefix and these bytes. SNIFF_MORE: they were added to the prefix. SNIFF_HTTP1: the
+ * session is HTTP now and has parsed them; an upstream that was dialled is kept for it. Otherwise
+ * they are for a tunnel, after the prefix.
+ */
+enum sniff session_sniff(struct session *session, struct span bytes);
+enum weft_proxy_reason session_tunnel_reason(enum sniff answer, enum weft_proxy_reason otherwise);
+/* The exchange has ended; the next request may be read, or the client is closed. */
+void session_exchange_ended(struct session *session, bool keep_alive);
+
+void session_close(struct session *session); /* after what is queued, lingering */
+void session_abort(struct session *session);
+/* RST after what is queued was sent. */
+void session_abort_after_queue(struct session *session);
+/* Draining: closes it if it is idle, else marks it. */
+void session_drain(struct session *session);
+bool session_is_idle(const struct session *session);
+
+#endif

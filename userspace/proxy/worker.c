@@ -1,0 +1,170 @@
+#include "proxy/worker.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/dial.h"
+#include "proxy/orders.h"
+#include "proxy/session.h"
+
+#define RING_ENTRIES   1024
+#define SHARED_BUFFERS 512 /* × 4 KiB */
+#define LARGE_BUFFERS  16  /* × 64 KiB, touched only by bulk traffic */
+
+/* Counts of attempts that belong to no endpoint go nowhere. */
+static _Thread_local struct weft_series waste_row;
+
+struct weft_series *worker_row(struct worker *worker, uint32_t slot)
+{
+	return slot == SERIES_NONE ? &waste_row : series_row(worker->series, worker->index, slot);
+}
+
+/* On failure the tables stay short: an id past them has load 0 and its service no balancer. */
+void worker_grow_tables(struct worker *worker)
+{
+	const struct snapshot *snapshot = worker->snapshot;
+	if (snapshot->endpoint_id_limit > worker->load_count) {
+		uint32_t count = snapshot->endpoint_id_limit;
+		struct endpoint_load *loads =
+			mem_realloc(worker->loads, count * sizeof(struct endpoint_load));
+		if (loads) {
+			memset(loads + worker->load_count, 0,
+			       (count - worker->load_count) * sizeof(struct endpoint_load));
+			worker->loads = loads;
+			worker->load_count = count;
+		}
+	}
+	if (snapshot->service_id_limit > worker->balance_count) {
+		uint32_t count = snapshot->service_id_limit;
+		struct balance_state *balances =
+			mem_realloc(worker->balances, count * sizeof(struct balance_state));
+		if (balances) {
+			memset(balances + worker->balance_count, 0,
+			       (count - worker->balance_count) * sizeof(struct balance_state));
+			worker->balances = balances;
+			worker->balance_count = count;
+		}
+	}
+}
+
+static void show_gauges(struct worker *worker)
+{
+	worker->counts->loop_turns = io_turns(worker->ring);
+	worker->counts->loop_busy_ns = io_busy_ns(worker->ring);
+	worker->counts->blocks_in_use = worker->blocks.in_use;
+	worker->counts->block_bytes = worker->blocks.bytes_in_use;
+}
+
+static void on_tick(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, tick);
+	bool snapshot_changed = worker->generation != worker->snapshot->generation;
+	worker->generation = worker->snapshot->generation;
+	upstreams_tick(worker, snapshot_changed);
+	if (!list_is_empty(&worker->waiting_dials))
+		dials_retry(worker);
+	worker_pods_tick(worker);
+	show_gauges(worker);
+	int error =
+		timer_set(io_timers(worker->ring), timer, worker_now_ns(worker) + WORKER_TICK_NS);
+	if (error)
+		log_error("worker_tick_lost", "worker=%u error=%d", worker->index, error);
+}
+
+/* A snapshot may be used between after_wait and the end of before_wait, never while waiting. */
+static void before_wait(void *owner)
+{
+	struct worker *worker = owner;
+	wire_loop_flush(&worker->loop);
+	snapshot_reader_offline();
+	worker->snapshot = NULL;
+}
+
+static void adopt_snapshot(struct worker *worker)
+{
+	snapshot_reader_online();
+	worker->snapshot = snapshot_current(worker->slot);
+	if (worker->generation == worker->snapshot->generation)
+		return;
+	const struct settings *settings = &worker->snapshot->settings;
+	worker->h1_limits = (struct h1_limits){
+		.head_bytes = settings->head_limit_bytes,
+		.line_bytes = settings->line_limit_bytes,
+		.field_count = settings->field_limit,
+	};
+	worker->blocks.limit_bytes = settings->buffer_limit_bytes;
+	worker_grow_tables(worker);
+}
+
+static void after_wait(void *owner)
+{
+	struct worker *worker = owner;
+	__atomic_store_n(worker->heartbeat, io_now_ns(worker->ring), __ATOMIC_RELAXED);
+	adopt_snapshot(worker);
+}
+
+static int open_worker(struct worker *worker)
+{
+	struct io_options options = {
+		.entries = RING_ENTRIES,
+		.shared_count = SHARED_BUFFERS,
+		.large_count = LARGE_BUFFERS,
+		.blocks = &worker->blocks,
+	};
+	blocks_init(&worker->blocks, UINT64_MAX);
+	int error = io_ring_open(&options, &worker->ring);
+	if (error)
+		return error;
+	wire_loop_init(&worker->loop, worker->ring, &worker->blocks);
+	io_set_hooks(worker->ring, before_wait, after_wait, worker);
+	rng_init(&worker->rng, io_now_ns(worker->ring) + worker->index);
+	timer_init(&worker->tick, on_tick);
+	return timer_set(io_timers(worker->ring), &worker->tick,
+			 io_now_ns(worker->ring) + WORKER_TICK_NS);
+}
+
+static void cut_all(struct worker *worker)
+{
+	worker_pods_cut(worker);
+	list_each (&worker->sessions, link) {
+		session_abort(list_entry(link, struct session, link));
+	}
+	list_each (&worker->idle_upstreams, link) {
+		upstream_close(list_entry(link, struct upstream, idle_link));
+	}
+}
+
+static void close_worker(struct worker *worker)
+{
+	cut_all(worker);
+	for (int turns = 0; worker->counts->sessions + worker->counts->upstreams && turns < 1000;
+	     turns++)
+		io_turn(worker->ring, WORKER_TICK_NS);
+	snapshot_reader_offline();
+	show_gauges(worker);
+}
+
+/*
+ * The thread: it opens its own ring (SINGLE_ISSUER), tells whoever started it, and turns until it
+ * is told to stop.
+ */
+void *worker_run(void *argument)
+{
+	struct worker *worker = argument;
+	char name[16];
+	snprintf(name, sizeof(name), "weft-worker-%u", worker->index);
+	pthread_setname_np(pthread_self(), name);
+	snapshot_reader_register();
+	snapshot_reader_offline();
+	int error = open_worker(worker);
+	workers_told_start(worker->workers, error);
+	if (!error) {
+		adopt_snapshot(worker);
+		while (!worker->must_stop)
+			io_turn(worker->ring, UINT64_MAX);
+		close_worker(worker);
+	}
+	snapshot_reader_unregister();
+	return NULL;
+}

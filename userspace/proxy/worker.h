@@ -1,0 +1,119 @@
+/*
+ * One worker: a thread, its ring and everything it owns. Nothing here is shared with another
+ * thread but by mail. Internal to proxy.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "http/h1.h"
+#include "policy/balance.h"
+#include "proxy/workers.h"
+#include "wire/wire.h"
+
+#define WORKER_TICK_NS 200000000ull /* housekeeping; also the slowest heartbeat */
+#define POOL_BUCKETS   64
+#define SERIES_NONE    UINT32_MAX
+
+/* Which counters something belongs to. */
+struct series_pair {
+	uint32_t service;
+	uint32_t endpoint; /* SERIES_NONE: a destination without endpoints of its own */
+};
+
+struct listener {
+	struct io_op accept_op;
+	struct worker_pod *pod;
+	int fd; /* -1 = none */
+	struct weft_address address;
+};
+
+/* A pod as one worker has it. Freed when it is draining and nothing of it is left. */
+struct worker_pod {
+	struct list link;
+	struct worker *worker;
+	uint32_t id;
+	char name[WEFT_NAME_MAX];
+	uint64_t netns_cookie;
+	struct stock_share *share;
+	struct listener listeners[2]; /* IPv4, IPv6 */
+	uint32_t session_count;
+	uint32_t upstream_count;
+	bool is_draining;
+	uint64_t listen_until_ns; /* draining: accept what is queued until then */
+	uint64_t cut_at_ns;       /* draining: sessions still open then are cut */
+	struct io_mail refill_mail;
+	atomic_bool refill_posted;
+	struct list pool[POOL_BUCKETS]; /* idle upstreams by address */
+};
+
+struct worker {
+	struct workers *workers;
+	pthread_t thread;
+	unsigned index;
+	bool is_started;
+	bool must_stop;
+
+	struct io_ring *ring;
+	struct blocks blocks;
+	struct wire_loop loop;
+	struct rng rng;
+	struct timer tick;
+	const struct kernel *kernel;
+	struct snapshot_slot *slot;
+	const struct snapshot *snapshot; /* of this turn */
+	uint64_t generation;             /* of the snapshot that housekeeping saw last */
+	struct h1_limits h1_limits;
+	struct series_store *series;
+	struct weft_proxy_counts *counts;
+	uint64_t *heartbeat;
+
+	struct endpoint_load *loads; /* by endpoint id */
+	uint32_t load_count;
+	struct balance_state *balances; /* by service id */
+	uint32_t balance_count;
+
+	struct list pods;
+	struct list sessions;
+	struct list idle_upstreams; /* longest idle first */
+	struct list waiting_dials;  /* for a socket from an empty stock */
+	struct io_mail start_mail;
+};
+
+static inline void worker_count(struct worker *worker, enum weft_proxy_reason reason)
+{
+	worker->counts->reasons[reason]++;
+}
+
+static inline uint64_t worker_now_ns(const struct worker *worker)
+{
+	return io_now_ns(worker->ring);
+}
+
+/* Rows of the worker's own counters; the endpoint's is a waste row when there is none. */
+struct weft_series *worker_row(struct worker *worker, uint32_t slot);
+
+/* Makes loads[] and balances[] long enough for this turn's snapshot. */
+void worker_grow_tables(struct worker *worker);
+
+/* Attempts in flight of an endpoint, ENDPOINT_ID_NONE is fine. */
+static inline void worker_load_add(struct worker *worker, uint32_t endpoint_id, int change)
+{
+	if (endpoint_id < worker->load_count)
+		worker->loads[endpoint_id].active += (uint32_t)change;
+}
+
+void *worker_run(void *worker);
+
+/* pod.c: in the worker's thread */
+struct pod_order; /* what the control thread asks for */
+void worker_pods_tick(struct worker *worker);
+void worker_pods_cut(struct worker *worker);
+void worker_pod_forget(struct worker_pod *pod); /* frees it if nothing of it is left */
+void worker_pod_add(struct worker *worker, const struct pod_order *order);
+void worker_pod_drain(struct worker *worker, uint32_t pod_id, uint64_t drain_ns);
+
+#endif

@@ -1,0 +1,202 @@
+#include "proxy/workers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/orders.h"
+
+struct workers {
+	struct workers_options options;
+	unsigned count;
+	pthread_mutex_t start_lock; /* start-up only */
+	pthread_cond_t start_told;
+	unsigned told;
+	int start_error;
+	struct worker workers[];
+};
+
+void workers_told_start(struct workers *workers, int error)
+{
+	pthread_mutex_lock(&workers->start_lock);
+	workers->told++;
+	if (error)
+		workers->start_error = error;
+	pthread_cond_signal(&workers->start_told);
+	pthread_mutex_unlock(&workers->start_lock);
+}
+
+void workers_told_served(struct workers *workers, uint32_t pod_id, unsigned worker)
+{
+	workers->options.pod_served(workers->options.owner, pod_id, worker);
+}
+
+void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker)
+{
+	workers->options.pod_left(workers->options.owner, pod_id, worker);
+}
+
+static void worker_init(struct workers *workers, unsigned index)
+{
+	const struct workers_options *options = &workers->options;
+	struct worker *worker = &workers->workers[index];
+	worker->workers = workers;
+	worker->index = index;
+	worker->kernel = options->kernel;
+	worker->slot = options->slot;
+	worker->series = options->series;
+	worker->counts = &options->series->proxy[index];
+	worker->heartbeat = &options->heartbeats[index];
+	list_init(&worker->pods);
+	list_init(&worker->sessions);
+	list_init(&worker->idle_upstreams);
+	list_init(&worker->waiting_dials);
+}
+
+static int start_all(struct workers *workers)
+{
+	for (unsigned i = 0; i < workers->count; i++) {
+		struct worker *worker = &workers->workers[i];
+		int error = pthread_create(&worker->thread, NULL, worker_run, worker);
+		if (error)
+			return -error;
+		worker->is_started = true;
+	}
+	pthread_mutex_lock(&workers->start_lock);
+	while (workers->told < workers->count)
+		pthread_cond_wait(&workers->start_told, &workers->start_lock);
+	pthread_mutex_unlock(&workers->start_lock);
+	return workers->start_error;
+}
+
+int workers_open(const struct workers_options *options, struct text *why,
+		 struct workers **ret_workers)
+{
+	struct workers *workers =
+		mem_zalloc(sizeof(*workers) + options->count * sizeof(struct worker));
+	if (!workers)
+		return -ENOMEM;
+	workers->options = *options;
+	workers->count = options->count;
+	pthread_mutex_init(&workers->start_lock, NULL);
+	pthread_cond_init(&workers->start_told, NULL);
+	for (unsigned i = 0; i < workers->count; i++)
+		worker_init(workers, i);
+	int error = start_all(workers);
+	if (error) {
+		text_printf(why,
+			    "workers could not be started: %s; `weft check` says what io_uring "
+			    "lacks here",
+			    strerror(-error));
+		workers_close(workers);
+		return error;
+	}
+	*ret_workers = workers;
+	return 0;
+}
+
+/* ---- mails ---- */
+
+enum order_kind { ORDER_POD_ADD, ORDER_POD_DRAIN, ORDER_STOP };
+
+struct order {
+	struct io_mail mail;
+	struct worker *worker;
+	enum order_kind kind;
+	struct pod_order pod;
+	uint64_t drain_ns;
+};
+
+static void run_order(struct io_mail *mail)
+{
+	struct order *order = container_of(mail, struct order, mail);
+	switch (order->kind) {
+	case ORDER_POD_ADD:
+		worker_pod_add(order->worker, &order->pod);
+		break;
+	case ORDER_POD_DRAIN:
+		worker_pod_drain(order->worker, order->pod.pod_id, order->drain_ns);
+		break;
+	case ORDER_STOP:
+		order->worker->must_stop = true;
+		break;
+	}
+	mem_free(order);
+}
+
+/* An order must not get lost: rather than that, weftd ends and the kernel passes dials on. */
+static void post(struct worker *worker, const struct order *order)
+{
+	struct order *copy = mem_alloc(sizeof(*copy));
+	if (!copy) {
+		log_error("out_of_memory", "what=order");
+		abort();
+	}
+	*copy = *order;
+	copy->worker = worker;
+	copy->mail.run = run_order;
+	io_post(worker->ring, &copy->mail);
+}
+
+void workers_close(struct workers *workers)
+{
+	if (!workers)
+		return;
+	for (unsigned i = 0; i < workers->count; i++) {
+		struct worker *worker = &workers->workers[i];
+		if (!worker->is_started)
+			continue;
+		if (worker->ring)
+			post(worker, &(struct order){.kind = ORDER_STOP});
+		pthread_join(worker->thread, NULL);
+		io_ring_close(worker->ring);
+		blocks_fini(&worker->blocks);
+		mem_free(worker->loads);
+		mem_free(worker->balances);
+	}
+	pthread_mutex_destroy(&workers->start_lock);
+	pthread_cond_destroy(&workers->start_told);
+	mem_free(workers);
+}
+
+void workers_pod_added(struct workers *workers, const struct pod *pod, struct stock_pod *stock,
+		       const struct stock_listeners *listeners)
+{
+	for (unsigned i = 0; i < workers->count; i++) {
+		struct order order = {
+			.kind = ORDER_POD_ADD,
+			.pod =
+				{
+					.pod_id = pod->id,
+					.netns_cookie = listeners->netns_cookie,
+					.share = stock_pod_share(stock, i),
+					.fd4 = listeners->fd4[i],
+					.fd6 = listeners->fd6[i],
+					.port4 = listeners->ports[i].port4,
+					.port6 = listeners->ports[i].port6,
+				},
+		};
+		memcpy(order.pod.name, pod->name, sizeof(order.pod.name));
+		post(&workers->workers[i], &order);
+	}
+}
+
+void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t drain_ns)
+{
+	struct order order = {.kind = ORDER_POD_DRAIN, .drain_ns = drain_ns};
+	order.pod.pod_id = pod_id;
+	for (unsigned i = 0; i < workers->count; i++)
+		post(&workers->workers[i], &order);
+}
+
+unsigned workers_count(const struct workers *workers)
+{
+	return workers->count;
+}
+
+struct worker *workers_at(struct workers *workers, unsigned index)
+{
+	return &workers->workers[index];
+}

@@ -1,0 +1,45 @@
+/*
+ * The workers: threads that own connections. For main.c; everything here may be called from the
+ * control thread, and what the workers tell back is told from their threads.
+ */
+#ifndef PROXY_WORKERS_H
+#define PROXY_WORKERS_H
+
+#include "io/ring.h"
+#include "kernel/kernel.h"
+#include "kernel/stock.h"
+#include "model/publish.h"
+#include "telemetry/series.h"
+
+struct workers;
+
+struct workers_options {
+	unsigned count; /* 1..WEFT_WORKERS_MAX */
+	const struct kernel *kernel;
+	struct snapshot_slot *slot;
+	struct series_store *series;
+	uint64_t *heartbeats;
+	/* Told by worker threads. */
+	void *owner;
+	void (*pod_served)(void *owner, uint32_t pod_id, unsigned worker);
+	void (*pod_left)(void *owner, uint32_t pod_id, unsigned worker);
+};
+
+/* Starts the threads. -errno and a sentence in `why`. */
+int workers_open(const struct workers_options *options, struct text *why,
+		 struct workers **ret_workers) MUST_CHECK;
+/* Cuts what is still open, ends the threads. */
+void workers_close(struct workers *workers);
+
+/* The workers take the listeners over; each tells pod_served. Copies what it needs. */
+void workers_pod_added(struct workers *workers, const struct pod *pod, struct stock_pod *stock,
+		       const struct stock_listeners *listeners);
+/* Accept what is queued, close the listeners, end idle sessions, cut the rest after drain_ns; each
+ * worker tells pod_left. */
+void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t drain_ns);
+/* JSON array of every connection; `done` runs in the thread of `ring`, with NULL when a worker did
+ * not answer within a second. */
+void workers_connections(struct workers *workers, struct io_ring *ring,
+			 void (*done)(void *request, const char *json), void *request);
+
+#endif
