@@ -18,6 +18,7 @@ class Service:
     protocol: str = "auto"
     balancer: str = "p2c"
     family: int = 4  # of the endpoints
+    at: str = ""  # "POD:PORT": the mesh takes dials to this pod's own address, which also answers by itself
 
 
 class Mesh:
@@ -35,7 +36,7 @@ class Mesh:
         for name in clients:
             cluster.pod(name)
         for service in services:
-            for endpoint in service.endpoints:
+            for endpoint in [*service.endpoints, *filter(None, [service.at])]:
                 self._endpoint(endpoint)
         self.weftd = None
 
@@ -49,6 +50,10 @@ class Mesh:
         pod = self.cluster.pod(host)
         return (pod.address if family == 4 else pod.address6), int(port)
 
+    @staticmethod
+    def _service_port(service):
+        return int(service.at.rpartition(":")[2]) if service.at else service.port
+
     def endpoint(self, name, at=0):
         """The service's endpoint as weft.yaml and the metrics write it."""
         service = self.services[name]
@@ -56,6 +61,8 @@ class Mesh:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def virtual(self, name, family=4):
+        if self.services[name].at:
+            return self._endpoint(self.services[name].at, family)[0]
         number = self.numbers[name]
         return f"10.96.0.{number}" if family == 4 else f"fd96::{number:x}"
 
@@ -63,7 +70,7 @@ class Mesh:
         """(address, port) that a client dials."""
         service = self.services[name]
         if self.is_weft:
-            return self.virtual(name, family), service.port
+            return self.virtual(name, family), self._service_port(service)
         return self._endpoint(service.endpoints[0], family)
 
     def port(self, name):
@@ -81,7 +88,7 @@ class Mesh:
             {
                 "name": service.name,
                 "addresses": [self.virtual(service.name, 4), self.virtual(service.name, 6)],
-                "ports": [service.port],
+                "ports": [self._service_port(service)],
                 "protocol": service.protocol,
                 "balancer": service.balancer,
                 "endpoints": [{"address": self.endpoint(service.name, at)} for at in range(len(service.endpoints))],
@@ -101,7 +108,7 @@ class Mesh:
 
     def open(self):
         names = {}
-        for name in self.services:
+        for name in self.services if self.is_weft else [n for n, s in self.services.items() if s.endpoints]:
             address, address6 = self.address(name, 4)[0], self.address(name, 6)[0]
             names.update({name: [address], f"{name}-v6": [address6], f"{name}-both": [address6, address]})
         for pod in self.cluster.pods.values():
