@@ -65,9 +65,6 @@ int control_open(const struct control_options *options, struct text *why,
  * to be called from a callback of that ring. The kernel's maps stay as they are. */
 void control_close(struct control *control);
 
-/* A config is published, every pod of it is captured, nothing is draining. */
-bool control_is_ready(const struct control *control);
-
 /* SIGHUP: as when the file changed. A bad file changes nothing and is logged. */
 void control_reload(struct control *control);
 /* SIGTERM, POST /drain: capture off for every pod, hooks.pod_removing for each, then `done` (at

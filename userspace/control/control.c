@@ -1,0 +1,293 @@
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/config.h"
+#include "control/state.h"
+#include "model/keys.h"
+
+#define COALESCE_NS 50000000ull /* changes that come together are read together */
+#define TICK_NS     1000000000ull
+
+_Static_assert(__builtin_offsetof(struct draft, settings) == 0,
+	       "keys outside of lists are fields of struct settings");
+
+static uint32_t claim_series(void *owner, struct span service, struct span endpoint)
+{
+	return series_slot(owner, service, endpoint);
+}
+
+/* ---- settings that take effect here ---- */
+
+static void apply_log(const struct settings *settings)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	for (unsigned i = 0; i < array_count(levels); i++) {
+		if (strcmp(settings->log_level, levels[i]) == 0)
+			log_set_level((enum log_level)i);
+	}
+	log_set_json(settings->log_json);
+}
+
+static void warn_of_restart(const struct settings *old, const struct settings *next)
+{
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		struct text before = {0};
+		struct text after = {0};
+		if (!(key->flags & KEY_AT_START))
+			continue;
+		key_print(key, old, &before);
+		key_print(key, next, &after);
+		if (!span_equal(text_span(&before), text_span(&after)))
+			log_warn("setting_needs_restart", "key=%s running=\"%.*s\" file=\"%.*s\"",
+				 key->path, SPAN_PRINT(text_span(&before)),
+				 SPAN_PRINT(text_span(&after)));
+		text_fini(&before);
+		text_fini(&after);
+	}
+}
+
+/* ---- reading the file ---- */
+
+static void note_failure(struct control *control, struct text *why)
+{
+	struct span rest = text_span(why);
+	struct span line;
+	while (span_split(&rest, '\n', &line)) {
+		if (line.size > 0)
+			log_error("config_refused", "%.*s", SPAN_PRINT(line));
+	}
+	text_fini(&control->last_error);
+	control->last_error = *why;
+	*why = (struct text){0};
+	if (control->last_error.size == 0) /* no memory even for the sentence */
+		text_add(&control->last_error, span_text("out of memory"));
+	control->failed_at = time(NULL);
+}
+
+static void publish(struct control *control, struct snapshot *next)
+{
+	const struct control_hooks *hooks = &control->options.hooks;
+	if (control->current)
+		warn_of_restart(&control->current->settings, &next->settings);
+	apply_log(&next->settings);
+	destinations_publish(control, next);
+	text_clear(&control->last_error);
+	control->loaded_at = time(NULL);
+	log_info("config_loaded", "path=%s generation=%llu services=%u pods=%u",
+		 control->config_path, (unsigned long long)next->generation, next->service_count,
+		 next->pod_count);
+	hooks->published(hooks->owner);
+}
+
+static void reload_now(struct control *control)
+{
+	struct text why = {0};
+	struct snapshot *next;
+	const struct build_options options = {
+		.previous = control->current,
+		.series = claim_series,
+		.series_owner = control->options.series,
+	};
+	if (control->watch)
+		watch_follow(control->watch);
+	int error = config_load(control->config_path, &options, &why, &next);
+	if (error) {
+		note_failure(control, &why);
+	} else {
+		publish(control, next);
+		pods_apply(control);
+	}
+	text_fini(&why);
+}
+
+static void on_reload(struct timer *timer)
+{
+	reload_now(container_of(timer, struct control, reload));
+}
+
+void control_reload(struct control *control)
+{
+	if (control->is_draining || timer_is_set(&control->reload))
+		return;
+	uint64_t due_ns = io_now_ns(control->options.ring) + COALESCE_NS;
+	if (timer_set(io_timers(control->options.ring), &control->reload, due_ns))
+		reload_now(control); /* no memory to wait */
+}
+
+static void on_file_changed(void *owner)
+{
+	control_reload(owner);
+}
+
+/* ---- time ---- */
+
+static void on_tick(struct timer *timer)
+{
+	struct control *control = container_of(timer, struct control, tick);
+	uint64_t due_ns = io_now_ns(control->options.ring) + TICK_NS;
+	if (timer_set(io_timers(control->options.ring), timer, due_ns))
+		log_error("tick_lost", "error=\"out of memory\"");
+	if (control->destinations_owed)
+		destinations_reconcile(control);
+	pods_tick(control);
+}
+
+/* ---- life ---- */
+
+static void on_start(struct io_mail *mail)
+{
+	struct control *control = container_of(mail, struct control, start);
+	control->is_started = true;
+	if (!control->is_draining)
+		pods_apply(control);
+}
+
+static int load_first(struct control *control, struct text *why)
+{
+	struct adopted_names names;
+	struct snapshot *next = NULL;
+	int error = adopt_read(control, &names);
+	if (error) {
+		text_printf(why, "the kernel's maps cannot be read: %s\n", strerror(-error));
+		return error;
+	}
+	const struct build_options options = {
+		.known_services = names.services,
+		.known_service_count = names.service_count,
+		.known_pods = names.pods,
+		.known_pod_count = names.pod_count,
+		.series = claim_series,
+		.series_owner = control->options.series,
+	};
+	error = config_load(control->config_path, &options, why, &next);
+	adopted_names_fini(&names);
+	if (error)
+		return error;
+	/* What main.c may have published already was built without ids and series: the new one
+	 * shares nothing with it. */
+	const struct snapshot *before = snapshot_current(control->options.slot);
+	if (before)
+		next->generation = before->generation + 1;
+	publish(control, next);
+	destinations_remove_stale(control);
+	return 0;
+}
+
+static void control_free(struct control *control)
+{
+	mem_free(control->config_path);
+	mem_free(control->adopted);
+	text_fini(&control->last_error);
+	mem_free(control);
+}
+
+static int control_start(struct control *control, struct text *why)
+{
+	struct io_ring *ring = control->options.ring;
+	/* The watch begins before the file is read: a change in between is read again. */
+	int error =
+		watch_open(ring, control->config_path, on_file_changed, control, &control->watch);
+	if (error)
+		log_warn("config_not_watched", "path=%s error=\"%s\" remedy=\"send SIGHUP\"",
+			 control->config_path, strerror(-error));
+	error = load_first(control, why);
+	if (!error)
+		error = timer_set(io_timers(ring), &control->tick, io_now_ns(ring) + TICK_NS);
+	if (error) {
+		watch_close(control->watch);
+		return error;
+	}
+	io_post(ring, &control->start);
+	return 0;
+}
+
+int control_open(const struct control_options *options, struct text *why,
+		 struct control **ret_control)
+{
+	struct control *control = mem_zalloc(sizeof(*control));
+	if (!control)
+		return -ENOMEM;
+	control->options = *options;
+	control->config_path = mem_text(options->config_path, strlen(options->config_path));
+	control->start.run = on_start;
+	list_init(&control->enrolments);
+	timer_init(&control->reload, on_reload);
+	timer_init(&control->tick, on_tick);
+	int error = control->config_path ? control_start(control, why) : -ENOMEM;
+	if (error) {
+		timer_clear(io_timers(options->ring), &control->reload);
+		control_free(control);
+		return error;
+	}
+	*ret_control = control;
+	return 0;
+}
+
+static void stop_learning(struct control *control)
+{
+	timer_clear(io_timers(control->options.ring), &control->reload);
+	timer_clear(io_timers(control->options.ring), &control->tick);
+	watch_close(control->watch);
+	control->watch = NULL;
+}
+
+void control_close(struct control *control)
+{
+	if (!control)
+		return;
+	io_turn(control->options.ring, 0); /* mails that workers sent last */
+	while (!control->is_started)
+		io_turn(control->options.ring, 0);
+	control->is_draining = true;
+	stop_learning(control);
+	pods_close(control);
+	control_free(control);
+}
+
+static bool is_on_its_way(const struct enrolment *enrolment)
+{
+	return enrolment->state != ENROLMENT_CAPTURED && enrolment->state != ENROLMENT_FAILED;
+}
+
+bool control_is_ready(const struct control *control)
+{
+	if (!control->is_started || control->is_draining)
+		return false;
+	list_each(&control->enrolments, item)
+	{
+		if (is_on_its_way(list_entry(item, struct enrolment, item)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- draining ---- */
+
+void control_check_drained(struct control *control)
+{
+	if (!control->is_draining || !list_is_empty(&control->enrolments) || !control->drained)
+		return;
+	void (*drained)(void *owner) = control->drained;
+	control->drained = NULL;
+	drained(control->drained_owner);
+}
+
+void control_drain(struct control *control, void (*done)(void *owner), void *owner)
+{
+	bool is_first = !control->is_draining;
+	control->is_draining = true;
+	control->drained = done;
+	control->drained_owner = owner;
+	if (is_first) {
+		timer_clear(io_timers(control->options.ring), &control->reload);
+		timer_clear(io_timers(control->options.ring), &control->tick);
+		log_info("draining", "pods=%u", control->current->pod_count);
+		pods_drain(control);
+	}
+	control_check_drained(control);
+}

@@ -1,0 +1,111 @@
+/* What the files of control share. Owner: the control thread. */
+#ifndef CONTROL_STATE_H
+#define CONTROL_STATE_H
+
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/list.h"
+#include "control/control.h"
+#include "control/watch.h"
+#include "model/builder.h"
+
+/* A pod in the kernel's map from a weftd before this one. */
+struct adopted_pod {
+	struct weft_pod_key key;
+	uint32_t pod_id;
+	char name[WEFT_NAME_MAX];
+	bool is_settled; /* removed, or overwritten by an enrolment */
+};
+
+enum enrolment_state {
+	ENROLMENT_WAITING,  /* for one that leaves and has the same id or place */
+	ENROLMENT_FAILED,   /* tried again each second */
+	ENROLMENT_SERVING,  /* listeners are open, workers are taking them over */
+	ENROLMENT_CAPTURED, /* the kernel sends dials */
+	ENROLMENT_DRAINING, /* capture is off, workers are letting go */
+};
+
+/* One pod's way into the kernel's map and out of it. */
+struct enrolment {
+	struct list item;
+	struct control *control;
+	const struct pod *pod; /* kept */
+	enum enrolment_state state;
+	bool is_leaving; /* not to come back once it is drained */
+	bool is_in_map;  /* kernel_pod_put was done with `key` */
+	uint32_t served; /* bit by worker */
+	uint32_t left;   /* bit by worker */
+	dev_t place_dev; /* identity of the namespace or cgroup behind the path */
+	ino_t place_inode;
+	struct stock_pod *stock;
+	struct stock_listeners listeners; /* descriptors belong to the workers */
+	struct weft_pod_key key;
+	uint64_t since_ns;
+	struct text error;
+};
+
+struct control {
+	struct control_options options;
+	char *config_path;
+	const struct snapshot *current; /* the published one */
+	struct watch *watch;            /* NULL = no inotify: SIGHUP only */
+	struct io_mail start;
+	bool is_started; /* the start mail ran */
+	struct timer reload;
+	struct timer tick;
+	bool destinations_owed; /* the kernel's map is to be compared as a whole */
+	bool is_draining;
+	void (*drained)(void *owner);
+	void *drained_owner;
+	struct list enrolments;
+	struct adopted_pod *adopted;
+	uint32_t adopted_count;
+	time_t loaded_at;
+	struct text last_error; /* of the last read; empty = it was good */
+	time_t failed_at;
+};
+
+/* ---- adopt.c: what a weftd before this one left in the maps ---- */
+struct adopted_names {
+	struct known_id *services;
+	uint32_t service_count;
+	uint32_t service_capacity;
+	struct known_id *pods;
+	uint32_t pod_count;
+	uint32_t pod_capacity;
+	int error;
+};
+/* Fills control->adopted and the names with their ids. */
+int adopt_read(struct control *control, struct adopted_names *ret_names) MUST_CHECK;
+void adopted_names_fini(struct adopted_names *names);
+/* Removes the rows of this name; `key` (NULL = none) is about to be overwritten and stays. */
+void adopted_settle(struct control *control, const char *name, const struct weft_pod_key *key);
+/* Removes the rows of pods that the snapshot does not have. */
+void adopted_settle_absent(struct control *control, const struct snapshot *snapshot);
+
+/* ---- destinations.c: the kernel's map of mesh destinations ---- */
+/*
+ * Publishes in the order in which no dial is sent for a service that workers do not know: what is
+ * gone leaves the map first, what is new enters it last.
+ */
+void destinations_publish(struct control *control, struct snapshot *next);
+/* Removes what the current snapshot does not have. */
+void destinations_remove_stale(struct control *control);
+/* Makes the whole map equal to the current snapshot. */
+void destinations_reconcile(struct control *control);
+
+/* ---- pods.c ---- */
+/* Brings enrolments in line with the current snapshot. */
+void pods_apply(struct control *control);
+/* Once a second: vanished namespaces, pods that failed. */
+void pods_tick(struct control *control);
+void pods_drain(struct control *control);
+/* Forgets them; the kernel's map stays as it is. */
+void pods_close(struct control *control);
+
+/* ---- control.c ---- */
+/* After an enrolment ended: calls `drained` if that was the last one. Last thing a caller does. */
+void control_check_drained(struct control *control);
+
+#endif
