@@ -1,0 +1,100 @@
+/* weft check: can this machine run weft? */
+#include <stdio.h>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "kernel/check.h"
+#include "weft/maps.h"
+
+#define LINES_MAX 64
+
+static const char *result_name(enum check_result result)
+{
+	switch (result) {
+	case CHECK_OK:
+		return "ok";
+	case CHECK_WARN:
+		return "warn";
+	case CHECK_FAIL:
+		return "FAIL";
+	}
+	return "?";
+}
+
+static void print_table(const struct check_line *lines, size_t count, struct text *text)
+{
+	for (size_t i = 0; i < count; i++) {
+		text_printf(text, "%-4s  %-16s %s\n", result_name(lines[i].result), lines[i].name,
+			    lines[i].found);
+		if (lines[i].advice[0])
+			text_printf(text, "      %-16s %s\n", "", lines[i].advice);
+	}
+}
+
+static void print_json(const struct check_line *lines, size_t count, struct text *text)
+{
+	text_add(text, span_text("{\"checks\":["));
+	for (size_t i = 0; i < count; i++) {
+		static const char *const results[] = {"ok", "warn", "fail"};
+		text_printf(text, "%s{\"name\":\"%s\",\"result\":\"%s\",\"found\":", i ? "," : "",
+			    lines[i].name, results[lines[i].result]);
+		text_json_string(text, span_text(lines[i].found));
+		text_add(text, span_text(",\"advice\":"));
+		text_json_string(text, span_text(lines[i].advice));
+		text_add(text, span_text("}"));
+	}
+	text_add(text, span_text("]}\n"));
+}
+
+static int check_run(const struct command *self, int argc, char **argv)
+{
+	static const struct option known[] = {{"json", no_argument, NULL, 'j'},
+					      {"output", required_argument, NULL, 'o'},
+					      {"pin-dir", required_argument, NULL, 'p'},
+					      {"cgroup-root", required_argument, NULL, 'c'},
+					      {"help", no_argument, NULL, 'h'},
+					      {NULL, 0, NULL, 0}};
+	struct view_options options = {0};
+	const char *pin_dir = WEFT_PIN_DIR;
+	const char *cgroup_root = "";
+	int status;
+	for (int option; (option = getopt_long(argc, argv, "o:h", known, NULL)) != -1;) {
+		if (option == 'p')
+			pin_dir = optarg;
+		else if (option == 'c')
+			cgroup_root = optarg;
+		else if (option == 'j')
+			options.wants_json = true;
+		else if (!view_option(&options, self, option, &status))
+			return status;
+	}
+	if (optind < argc)
+		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
+
+	static struct check_line lines[LINES_MAX];
+	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX);
+	bool failed = false;
+	for (size_t i = 0; i < count; i++)
+		failed = failed || lines[i].result == CHECK_FAIL;
+	struct text text = {0};
+	if (options.wants_json)
+		print_json(lines, count, &text);
+	else
+		print_table(lines, count, &text);
+	fputs(text.data ? text.data : "", stdout);
+	text_fini(&text);
+	return failed ? EXIT_FAILED : EXIT_OK;
+}
+
+const struct command command_check = {
+	.name = "check",
+	.arguments = "[--json] [--pin-dir DIR] [--cgroup-root DIR]",
+	.summary = "Can this machine run weft? One line for each thing it needs",
+	.details =
+		"  --json             one object per line of the table; same as -o json\n"
+		"  --pin-dir DIR      where weft pins its maps (default " WEFT_PIN_DIR
+		")\n"
+		"  --cgroup-root DIR  cgroup v2 (default: found from the mount table)\n"
+		"\nExit status 1 when any line says FAIL.\n",
+	.run = check_run,
+};

@@ -1,0 +1,34 @@
+/*
+ * Asks weftd over its Unix socket: one request, one answer, blocking, with time limits of the
+ * socket.
+ */
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include <cjson/cJSON.h>
+
+#include "base/attr.h"
+#include "base/text.h"
+
+#define CLIENT_BODY_MAX (256u << 20)
+
+struct answer {
+	unsigned status;
+	struct text body;
+};
+
+/* 0, or -errno and a sentence in `why`. The caller ends `answer` with text_fini(&body). */
+int client_ask(const char *socket_path, const char *method, const char *path,
+	       struct answer *ret_answer, struct text *why) MUST_CHECK;
+/* Reads one answer from a descriptor; the half of client_ask that a test can feed. */
+int client_read(int fd, struct answer *ret_answer, struct text *why) MUST_CHECK;
+
+/* The JSON at `path`, or NULL after a complaint on stderr. The caller frees with cJSON_Delete. */
+cJSON *client_json(const char *socket_path, const char *path) MUST_CHECK;
+/* Prints the JSON at `path` as it is. Exit status. */
+int client_print(const char *socket_path, const char *path);
+
+/* True when a process accepts connections at the path. */
+bool client_is_served(const char *socket_path);
+
+#endif

@@ -1,0 +1,196 @@
+/* weft services, endpoints, routes: what the snapshot in force holds. */
+#include <stdio.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/json_view.h"
+#include "cli/table.h"
+#include "cli/units.h"
+
+static void add_count(struct table *table, const cJSON *object, const char *key)
+{
+	char text[UNIT_TEXT_MAX];
+	table_add(table, unit_count(view_number(object, key), text));
+}
+
+static void add_bytes(struct table *table, const cJSON *object, const char *key)
+{
+	char text[UNIT_TEXT_MAX];
+	table_add(table, unit_bytes(view_number(object, key), text));
+}
+
+static void add_time(struct table *table, const cJSON *object, const char *key)
+{
+	char text[UNIT_TEXT_MAX];
+	bool measured = cJSON_IsNumber(view_item(object, key));
+	table_add(table, measured ? unit_time(view_number(object, key), text) : "-");
+}
+
+static void add_success(struct table *table, const cJSON *object)
+{
+	char text[UNIT_TEXT_MAX];
+	const cJSON *rate = view_item(object, "success_rate");
+	table_add(table, cJSON_IsNumber(rate) ? unit_share(rate->valuedouble, text) : "-");
+}
+
+static void add_joined(struct table *table, const cJSON *array)
+{
+	struct text text = {0};
+	view_join(array, &text);
+	table_add(table, text.data);
+	text_fini(&text);
+}
+
+/* ---- the three tables ---- */
+
+static void services_table(const cJSON *json, struct text *text)
+{
+	static const char *const headings[] = {"SERVICE",  "PROTOCOL", "BALANCER", "READY",
+					       "REQUESTS", "SUCCESS",  "FAILURES", "ADDRESSES"};
+	struct table table;
+	table_init(&table, array_count(headings), headings, 0x78);
+	const cJSON *service;
+	cJSON_ArrayForEach(service, view_item(json, "services"))
+	{
+		char ready[64];
+		snprintf(ready, sizeof(ready), "%llu/%d",
+			 (unsigned long long)view_number(service, "ready_endpoints"),
+			 cJSON_GetArraySize(view_item(service, "endpoints")));
+		table_add(&table, view_text(service, "name"));
+		table_add(&table, view_text(service, "protocol"));
+		table_add(&table, view_text(service, "balancer"));
+		table_add(&table, ready);
+		add_count(&table, service, "requests");
+		add_success(&table, service);
+		add_count(&table, service, "connect_failures");
+		add_joined(&table, view_item(service, "addresses"));
+	}
+	table_print(&table, text);
+	table_fini(&table);
+}
+
+static void endpoints_table(const cJSON *json, struct text *text)
+{
+	static const char *const headings[] = {"SERVICE",  "ENDPOINT", "WEIGHT",   "REQUESTS",
+					       "SUCCESS",  "P50",      "P99",      "SENT",
+					       "RECEIVED", "CONNS",    "FAILURES", "TUNNELS"};
+	struct table table;
+	table_init(&table, array_count(headings), headings, ~3u);
+	const cJSON *service;
+	cJSON_ArrayForEach(service, view_item(json, "services"))
+	{
+		const cJSON *endpoint;
+		cJSON_ArrayForEach(endpoint, view_item(service, "endpoints"))
+		{
+			table_add(&table, view_text(service, "name"));
+			table_add(&table, view_text(endpoint, "address"));
+			add_count(&table, endpoint, "weight");
+			add_count(&table, endpoint, "requests");
+			add_success(&table, endpoint);
+			add_time(&table, endpoint, "p50_us");
+			add_time(&table, endpoint, "p99_us");
+			add_bytes(&table, endpoint, "sent_bytes");
+			add_bytes(&table, endpoint, "received_bytes");
+			add_count(&table, endpoint, "connections_opened");
+			add_count(&table, endpoint, "connect_failures");
+			add_count(&table, endpoint, "tunnels_opened");
+		}
+	}
+	table_print(&table, text);
+	table_fini(&table);
+}
+
+static void add_targets(struct table *table, const cJSON *endpoints)
+{
+	struct text text = {0};
+	const cJSON *endpoint;
+	cJSON_ArrayForEach(endpoint, endpoints)
+	{
+		uint64_t weight = view_number(endpoint, "weight");
+		text_printf(&text, "%s%s", text.size ? ", " : "", view_text(endpoint, "address"));
+		if (weight != 1)
+			text_printf(&text, " (weight %llu)", (unsigned long long)weight);
+	}
+	table_add(table, text.size ? text.data : "none: connections are refused");
+	text_fini(&text);
+}
+
+static void routes_table(const cJSON *json, struct text *text)
+{
+	static const char *const headings[] = {"ADDRESS", "SERVICE", "PROTOCOL", "BALANCER",
+					       "ENDPOINTS"};
+	struct table table;
+	table_init(&table, array_count(headings), headings, 0);
+	const cJSON *route;
+	cJSON_ArrayForEach(route, view_item(json, "routes"))
+	{
+		table_add(&table, view_text(route, "address"));
+		table_add(&table, view_text(route, "service"));
+		table_add(&table, view_text(route, "protocol"));
+		table_add(&table, view_text(route, "balancer"));
+		add_targets(&table, view_item(route, "endpoints"));
+	}
+	table_print(&table, text);
+	table_fini(&table);
+}
+
+/* ---- commands ---- */
+
+static int show_table(const struct command *self, int argc, char **argv, const char *path,
+		      void (*build)(const cJSON *json, struct text *text))
+{
+	struct view_options options;
+	int status;
+	if (!view_options_only(&options, self, argc, argv, &status))
+		return status;
+	if (options.wants_json)
+		return client_print(options.socket, path);
+	cJSON *json = client_json(options.socket, path);
+	if (!json)
+		return EXIT_FAILED;
+	struct text text = {0};
+	build(json, &text);
+	cJSON_Delete(json);
+	fputs(text.data ? text.data : "", stdout);
+	text_fini(&text);
+	return EXIT_OK;
+}
+
+static int services_run(const struct command *self, int argc, char **argv)
+{
+	return show_table(self, argc, argv, "/services.json", services_table);
+}
+
+static int endpoints_run(const struct command *self, int argc, char **argv)
+{
+	return show_table(self, argc, argv, "/services.json", endpoints_table);
+}
+
+static int routes_run(const struct command *self, int argc, char **argv)
+{
+	return show_table(self, argc, argv, "/routes.json", routes_table);
+}
+
+const struct command command_services = {
+	.name = "services",
+	.arguments = "",
+	.summary = "Services with their addresses and how many endpoints are ready",
+	.details = VIEW_OPTIONS_HELP,
+	.run = services_run,
+};
+
+const struct command command_endpoints = {
+	.name = "endpoints",
+	.arguments = "",
+	.summary = "Endpoints with their weights and what they did since start",
+	.details = VIEW_OPTIONS_HELP,
+	.run = endpoints_run,
+};
+
+const struct command command_routes = {
+	.name = "routes",
+	.arguments = "",
+	.summary = "Which address leads to which service and endpoints",
+	.details = VIEW_OPTIONS_HELP,
+	.run = routes_run,
+};
