@@ -30,7 +30,7 @@ static bool make_room(struct admin_listener *listener)
 		struct session *session = list_entry(item, struct session, link);
 		if (session->phase != SESSION_IDLE)
 			continue;
-		session_abort(session);
+		admin_session_abort(session);
 		return true;
 	}
 	return false;
@@ -43,7 +43,7 @@ static void on_accept(struct io_op *op, int result, bool more)
 	if (result >= 0 && admin->is_closing) {
 		io_close(admin->ring, result);
 	} else if (result >= 0 && make_room(listener)) {
-		session_open(listener, result);
+		admin_session_open(listener, result);
 	} else if (result >= 0) {
 		log_warn("admin_full", "connections=%u", listener->session_count);
 		io_close(admin->ring, result);
@@ -148,7 +148,7 @@ static void listener_stop(struct admin_listener *listener)
 	if (listener->accept_op.in_flight)
 		io_cancel(ring, &listener->accept_op);
 	list_each (&listener->sessions, item)
-		session_abort(list_entry(item, struct session, link));
+		admin_session_abort(list_entry(item, struct session, link));
 }
 
 static bool listener_is_busy(const struct admin_listener *listener)

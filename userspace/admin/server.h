@@ -68,8 +68,8 @@ struct session {
 };
 
 /* Takes the descriptor; closes it when memory is short. */
-void session_open(struct admin_listener *listener, int fd);
+void admin_session_open(struct admin_listener *listener, int fd);
 /* Ends it at once; it frees itself. */
-void session_abort(struct session *session);
+void admin_session_abort(struct session *session);
 
 #endif

@@ -18,7 +18,7 @@
 
 static const struct h1_limits limits = {.head_bytes = 16384, .line_bytes = 4096, .field_count = 64};
 
-static struct session *session_of(struct wire *wire)
+static struct session *admin_session_of(struct wire *wire)
 {
 	return container_of(wire, struct session, wire);
 }
@@ -32,7 +32,7 @@ static void set_deadline(struct session *session, uint64_t in_ns)
 {
 	struct io_ring *ring = admin_of(session)->ring;
 	if (timer_set(io_timers(ring), &session->timer, io_now_ns(ring) + in_ns))
-		session_abort(session);
+		admin_session_abort(session);
 }
 
 static void forget_query(struct session *session)
@@ -42,22 +42,22 @@ static void forget_query(struct session *session)
 	session->query = NULL;
 }
 
-static void session_end(struct session *session)
+static void admin_session_end(struct session *session)
 {
 	session->phase = SESSION_ENDING;
 	forget_query(session);
 	timer_clear(io_timers(admin_of(session)->ring), &session->timer);
 }
 
-static void session_close(struct session *session)
+static void admin_session_close(struct session *session)
 {
-	session_end(session);
+	admin_session_end(session);
 	wire_close(&session->wire);
 }
 
-void session_abort(struct session *session)
+void admin_session_abort(struct session *session)
 {
-	session_end(session);
+	admin_session_end(session);
 	wire_abort(&session->wire);
 }
 
@@ -99,7 +99,7 @@ static void send_piece(struct session *session)
 	size_t size = left < PIECE_BYTES ? left : PIECE_BYTES;
 	struct span piece = span_of(session->page.data + session->page_sent, size);
 	if (wire_write(&session->wire, piece)) {
-		session_abort(session);
+		admin_session_abort(session);
 		return;
 	}
 	session->page_sent += size;
@@ -130,7 +130,7 @@ static void answer(struct session *session, unsigned status, const char *type)
 	bool failed = head.failed || wire_write(&session->wire, text_span(&head));
 	text_fini(&head);
 	if (failed) {
-		session_abort(session);
+		admin_session_abort(session);
 		return;
 	}
 	wire_pause(&session->wire);
@@ -182,7 +182,7 @@ static void ask_connections(struct session *session)
 {
 	struct session_query *query = mem_alloc(sizeof(*query));
 	if (!query) {
-		session_abort(session);
+		admin_session_abort(session);
 		return;
 	}
 	query->session = session;
@@ -302,7 +302,7 @@ static void request_done(struct session *session)
 	text_fini(&session->page); /* an idle connection holds no page */
 	session->drains = false;
 	if (!session->keeps_alive || admin_of(session)->is_closing) {
-		session_end(session);
+		admin_session_end(session);
 		wire_close_lingering(&session->wire);
 	} else {
 		session->phase = SESSION_IDLE;
@@ -363,11 +363,11 @@ static void move_to_recent(struct session *session)
 static void on_data(struct wire *wire, struct span bytes, struct block **block)
 {
 	(void)block;
-	struct session *session = session_of(wire);
+	struct session *session = admin_session_of(wire);
 	if (session->phase != SESSION_IDLE && session->phase != SESSION_READING) {
 		/* Comes only if the owner forgot to pause; nothing may be lost. */
 		if (wire_keep(wire, bytes))
-			session_abort(session);
+			admin_session_abort(session);
 		return;
 	}
 	if (session->phase == SESSION_IDLE) {
@@ -387,7 +387,7 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 		return;
 	}
 	if (used < bytes.size && wire_keep(wire, span_of(bytes.data + used, bytes.size - used))) {
-		session_abort(session);
+		admin_session_abort(session);
 		return;
 	}
 	if (session->got_request)
@@ -396,12 +396,12 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 
 static void on_eof(struct wire *wire)
 {
-	session_close(session_of(wire));
+	admin_session_close(admin_session_of(wire));
 }
 
 static void on_drained(struct wire *wire)
 {
-	struct session *session = session_of(wire);
+	struct session *session = admin_session_of(wire);
 	if (session->phase != SESSION_ANSWERING)
 		return;
 	if (session->page_sent < session->page.size)
@@ -413,13 +413,13 @@ static void on_drained(struct wire *wire)
 static void on_failed(struct wire *wire, int error)
 {
 	(void)error;
-	session_close(session_of(wire));
+	admin_session_close(admin_session_of(wire));
 }
 
 static void on_closed(struct wire *wire)
 {
-	struct session *session = session_of(wire);
-	session_end(session);
+	struct session *session = admin_session_of(wire);
+	admin_session_end(session);
 	list_remove(&session->link);
 	session->listener->session_count--;
 	h1_reader_fini(&session->reader);
@@ -442,7 +442,7 @@ static void on_deadline(struct timer *timer)
 	struct session *session = container_of(timer, struct session, timer);
 	switch ((enum session_phase)session->phase) {
 	case SESSION_IDLE:
-		session_close(session);
+		admin_session_close(session);
 		return;
 	case SESSION_READING:
 		answer_error(session, 408, "the request did not arrive within 5 s");
@@ -453,12 +453,12 @@ static void on_deadline(struct timer *timer)
 		return;
 	case SESSION_ANSWERING:
 	case SESSION_ENDING:
-		session_abort(session);
+		admin_session_abort(session);
 		return;
 	}
 }
 
-void session_open(struct admin_listener *listener, int fd)
+void admin_session_open(struct admin_listener *listener, int fd)
 {
 	struct session *session = mem_zalloc(sizeof(*session));
 	if (!session) {
