@@ -81,7 +81,9 @@ static int merge_yaml(struct span user, struct text *config, struct merge_notes 
 	struct span line;
 	bool drops = false;
 	unsigned number = 0;
-	if (user.size && user.data[user.size - 1] == '\n')
+	if (user.size == 0)
+		return 0;
+	if (user.data[user.size - 1] == '\n')
 		rest.size--;
 	while (span_split(&rest, '\n', &line)) {
 		number++;
