@@ -18,7 +18,7 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 		*ret = (struct target){.address = dial->destination,
 				       .endpoint_id = ENDPOINT_ID_NONE};
 		*ret_reason = WEFT_PROXY_DIAL_FAILED;
-		return dial->tried_count == 0;
+		return dial->attempts == 0;
 	}
 	const struct endpoint *endpoint = NULL;
 	if (service && service->id < worker->balance_count) {
@@ -32,7 +32,7 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 			balance_pick(service, &worker->balances[service->id], &view, &worker->rng);
 	}
 	if (!endpoint) {
-		*ret_reason = dial->tried_count ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
+		*ret_reason = dial->attempts ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
 		return false;
 	}
 	*ret = (struct target){
@@ -56,6 +56,16 @@ static struct upstream *new_attempt(struct dial *dial, const struct target *targ
 	return upstream;
 }
 
+/*
+ * An original destination gets the kernel's own patience: a direct dial would have had it too, and
+ * there is no other endpoint to turn to.
+ */
+static uint64_t patience_ns(const struct dial *dial)
+{
+	const struct settings *settings = &dial->worker->snapshot->settings;
+	return dial->service_id ? settings->connect_timeout_ns : 0;
+}
+
 /* The socket comes from the stock; an empty one makes the dial wait for the helper thread. */
 static void connect_or_wait(struct dial *dial)
 {
@@ -68,7 +78,7 @@ static void connect_or_wait(struct dial *dial)
 		list_add_last(&dial->worker->waiting_dials, &dial->waiting);
 		return;
 	}
-	upstream_dial(upstream, fd, &dial->local, settings->connect_timeout_ns);
+	upstream_dial(upstream, fd, &dial->local, patience_ns(dial));
 }
 
 bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
@@ -110,8 +120,19 @@ void dial_connected(struct dial *dial)
 static bool may_try_again(const struct dial *dial)
 {
 	const struct settings *settings = &dial->worker->snapshot->settings;
-	return dial->tried_count < settings->connect_attempts &&
-	       dial->tried_count < DIAL_ATTEMPTS_MAX;
+	return dial->attempts < settings->connect_attempts && dial->attempts < DIAL_ATTEMPTS_MAX;
+}
+
+/* Another endpoint; when there is none left, one that was merely slow may be asked once more: a
+ * full backlog drops the first SYN, and a direct dial would have sent a second. */
+static bool pick_next(struct dial *dial, struct target *ret, enum weft_proxy_reason *ret_reason)
+{
+	if (pick_target(dial, ret, ret_reason))
+		return true;
+	if (dial->error != -ETIMEDOUT)
+		return false;
+	dial->tried_count = 0;
+	return pick_target(dial, ret, ret_reason);
 }
 
 static void count_failure(struct dial *dial)
@@ -130,9 +151,10 @@ void dial_attempt_failed(struct dial *dial, int error)
 	dial->error = error;
 	assert(dial->tried_count < DIAL_ATTEMPTS_MAX);
 	dial->tried[dial->tried_count++] = old->endpoint_id;
+	dial->attempts++;
 
 	struct upstream *next = NULL;
-	if (may_try_again(dial) && pick_target(dial, &target, &reason))
+	if (may_try_again(dial) && pick_next(dial, &target, &reason))
 		next = new_attempt(dial, &target);
 	if (next) {
 		dial->last_address = target.address;

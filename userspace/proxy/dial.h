@@ -32,7 +32,8 @@ struct dial {
 	uint64_t pool_idle_ns;     /* take a pooled one idle for at most this; 0 = always dial */
 	uint32_t tried[DIAL_ATTEMPTS_MAX];
 	uint32_t tried_count;
-	int error; /* -errno of the last attempt */
+	uint32_t attempts; /* that failed */
+	int error;         /* -errno of the last attempt */
 	struct weft_address last_address;
 	bool from_pool;
 	bool is_ready;

@@ -183,7 +183,7 @@ static void dial_failure_text(const struct dial *dial, char *text, size_t size)
 {
 	char address[ADDRESS_TEXT_MAX];
 	snprintf(text, size, "no endpoint could be reached in %u attempts, last %s: %s",
-		 dial->tried_count, address_print(&dial->last_address, address),
+		 dial->attempts, address_print(&dial->last_address, address),
 		 strerror(-dial->error));
 }
 

@@ -53,8 +53,8 @@ void upstream_dial(struct upstream *upstream, int fd, const struct weft_address 
 	memcpy(&upstream->socket_address, &address, sizeof(upstream->socket_address));
 	bind_local(fd, local);
 	upstream->role = UPSTREAM_DIALLING;
-	if (timer_set(io_timers(worker->ring), &upstream->connect_timer,
-		      worker_now_ns(worker) + timeout_ns))
+	if (timeout_ns && timer_set(io_timers(worker->ring), &upstream->connect_timer,
+				    worker_now_ns(worker) + timeout_ns))
 		log_warn("no_timer", "what=connect"); /* the kernel's own limit remains */
 	wire_dial(&upstream->wire, fd, (struct sockaddr_storage *)&upstream->socket_address, size);
 }

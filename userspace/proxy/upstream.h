@@ -39,7 +39,7 @@ struct upstream {
 
 /* Not connected yet; NULL = out of memory. */
 struct upstream *upstream_new(struct worker_pod *pod, const struct weft_address *address);
-/* Connects with this socket; role DIALLING. */
+/* Connects with this socket; role DIALLING. timeout_ns 0 = the kernel's own. */
 void upstream_dial(struct upstream *upstream, int fd, const struct weft_address *local,
 		   uint64_t timeout_ns);
 /* Ends it: orderly, or by RST. It is freed later by itself. NULL is fine. */

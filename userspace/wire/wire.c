@@ -525,6 +525,8 @@ static void close_now(struct wire *wire)
 		io_close(ring, wire->fd);
 	wire->fd = -1;
 	wire->state = WIRE_CLOSED;
+	if (list_is_linked(&wire->dirty))
+		list_remove(&wire->dirty);
 	wire->events->closed(wire);
 }
 
