@@ -43,13 +43,13 @@ static const char *skip_blanks(const char *at)
 }
 
 /*
- * llhttp, also in strict mode, takes obs-fold, lone line feeds and blanks in odd places. All of
- * them leave a gap between what it reports and where that must stand. `at` is where the field must
+ * llhttp, also in strict mode, takes obs-fold, lone line feeds, an empty name. All but the last
+ * leave a gap between what it reports and where that must stand. `at` is where the field must
  * begin; the line feed at the head's end stops every loop. Returns the next line or NULL.
  */
 static const char *field_end(const char *at, struct http_field *field)
 {
-	if (field->name.data != at || at[field->name.size] != ':')
+	if (field->name.data != at || field->name.size == 0 || at[field->name.size] != ':')
 		return NULL;
 	at = skip_blanks(at + field->name.size + 1);
 	if (!field->value.size)
@@ -67,7 +67,8 @@ static const struct h1_fault *fields_check(const char *at, const char *end,
 	for (size_t i = 0; i < count; i++) {
 		at = field_end(at, &fields[i]);
 		if (!at)
-			return FAULT(H1_BAD_SYNTAX, "field line folded or badly ended");
+			return FAULT(H1_BAD_SYNTAX,
+				     "field line without a name, folded or badly ended");
 	}
 	if (end - at != 2 || at[0] != '\r' || at[1] != '\n')
 		return FAULT(H1_BAD_SYNTAX, "head does not end with an empty line");
@@ -385,5 +386,11 @@ const struct h1_fault *h1_head_read(const struct h1_reader *reader, struct span 
 
 const struct h1_fault *h1_trailers_read(struct span bytes, struct http_field *fields, size_t count)
 {
+	/* Whoever merges trailers into the head would frame the message anew (RFC 9110 6.5.1). */
+	for (size_t i = 0; i < count; i++) {
+		if (span_is_nocase(fields[i].name, "content-length") ||
+		    span_is_nocase(fields[i].name, "transfer-encoding"))
+			return FAULT(H1_BAD_FRAMING, "framing field among the trailers");
+	}
 	return fields_check(bytes.data, bytes.data + bytes.size, fields, count);
 }
