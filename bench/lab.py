@@ -108,6 +108,7 @@ class Lab:
         self.netns_path = f"/run/netns/{self.name}"
         self.cgroup = os.path.join(cgroup_v2_mount(), self.name)
         self.pin_dir = f"/sys/fs/bpf/{self.name}"
+        self.socket = f"/run/{self.name}.sock"  # short: a Unix address holds 107 bytes
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.open_files = OPEN_FILES if hard < 0 else min(hard, OPEN_FILES)
         self.children = []
@@ -168,6 +169,8 @@ def remove_traces(name):
             except ProcessLookupError:
                 pass
         subprocess.run(["ip", "netns", "del", name], check=False)
+    if os.path.exists(f"/run/{name}.sock"):
+        os.unlink(f"/run/{name}.sock")
     pins = f"/sys/fs/bpf/{name}"
     if os.path.isdir(pins):
         shutil.rmtree(pins, ignore_errors=True)

@@ -57,7 +57,7 @@ backend origin
 
 WEFT = """
 workers: 1
-admin: {{address: "", socket: {dir}/weftd.sock}}
+admin: {{address: "", socket: {socket}}}
 bpf: {{pin_dir: {pins}, cgroup_root: "{cgroup}"}}
 services:
   - name: web
@@ -209,7 +209,7 @@ class WeftTcp(Subject):
         return VIRTUAL_ADDRESS, 80
 
     def start(self, core):
-        text = WEFT.format(dir=self.lab.run_dir, pins=self.lab.pin_dir, cgroup=self.lab.cgroup,
+        text = WEFT.format(socket=self.lab.socket, pins=self.lab.pin_dir, cgroup=self.lab.cgroup,
                            virtual=VIRTUAL_ADDRESS, netns=self.lab.netns_path,
                            origin=f"{ORIGIN_ADDRESS}:{ORIGIN_PORT}")
         config = self.write("weft.yaml", text)
