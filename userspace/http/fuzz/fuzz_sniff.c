@@ -1,0 +1,57 @@
+/*
+ * More bytes never change an answer, a server name lies inside the input, and what the reader takes
+ * as a request was sniffed as one.
+ */
+#include "base/fuzz/target.h"
+
+#include <assert.h>
+
+#include "http/sniff.h"
+#include "http/tests/recorder.h"
+
+static void prefixes_check(struct span bytes)
+{
+	enum sniff before = SNIFF_MORE;
+	size_t most = bytes.size < 40 ? bytes.size : 40;
+	for (size_t size = 0; size <= most; size++) {
+		enum sniff answer = sniff_client(span_of(bytes.data, size));
+		assert(before == SNIFF_MORE || answer == before);
+		before = answer;
+	}
+	assert(most < 24 || before != SNIFF_MORE);
+}
+
+static void name_check(struct span bytes)
+{
+	struct span name = sniff_server_name(bytes);
+	if (name.size == 0)
+		return;
+	assert(name.data > bytes.data);
+	assert(name.data + name.size <= bytes.data + bytes.size);
+	for (size_t i = 0; i < name.size; i++)
+		assert(name.data[i] > 0x20 && name.data[i] < 0x7f);
+	assert(sniff_client(bytes) == SNIFF_TLS);
+}
+
+/* Not after an empty line, not with a long scheme, and not Icecast's SOURCE: these are tunnels. */
+static void request_check(struct span bytes)
+{
+	struct recorder recorder;
+	recorder_init(&recorder, true);
+	(void)!recorder_feed(&recorder, bytes);
+	if (recorder.heads && bytes.data[0] != '\r' && bytes.data[0] != 'S') {
+		const char *target = memchr(bytes.data, ' ', bytes.size);
+		if (target[1] == '/' || target[1] == '*')
+			assert(sniff_client(bytes) == SNIFF_HTTP1);
+	}
+	recorder_fini(&recorder);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span bytes = span_of((const char *)data, size);
+	prefixes_check(bytes);
+	name_check(bytes);
+	request_check(bytes);
+	return 0;
+}
