@@ -157,6 +157,6 @@ if __name__ == "__main__":
     try:
         main()
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"bench: {error}")
+        sys.exit(f"bench: {error}\nlogs and configurations: build/bench/weft-bench-{os.getpid()}")
     except KeyboardInterrupt:
         sys.exit(130)
