@@ -383,11 +383,14 @@ void exchange_request_trailers(struct exchange *exchange, const struct http_fiel
 
 void exchange_request_complete(struct exchange *exchange)
 {
+	struct upstream *upstream = exchange->dial.upstream;
+	bool wants_last_chunk =
+		exchange->request_framing == HTTP_CHUNKED && !exchange->request_ended;
 	exchange->request_done = true;
-	if (exchange->request_framing == HTTP_CHUNKED && !exchange->request_ended &&
-	    exchange->dial.upstream &&
-	    wire_write(&exchange->dial.upstream->wire, span_text("0\r\n\r\n")))
+	if (wants_last_chunk && upstream && wire_write(&upstream->wire, span_text("0\r\n\r\n")))
 		exchange_out_of_memory(exchange);
+	else if (exchange->response_done)
+		exchange_end(exchange, exchange->keep_alive);
 }
 
 void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason reason)

@@ -30,6 +30,7 @@ struct exchange {
 	bool keep_alive : 1; /* what the client was told */
 	bool request_done : 1;
 	bool request_ended : 1;  /* its last chunk was written with trailers */
+	bool response_done : 1;  /* complete, while the request still goes on */
 	bool response_ended : 1; /* its last chunk was written with trailers */
 	bool head_sent : 1;      /* final head is on its way to the client */
 	bool is_tunnel : 1;      /* 101 or 2xx to CONNECT */

@@ -132,7 +132,9 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 	struct upstream *upstream = exchange->dial.upstream;
 	exchange->response_framing = framing_to_client(exchange, head);
 	exchange->upstream_keep_alive = head->keep_alive && head->framing != HTTP_UNTIL_CLOSE;
-	exchange->keep_alive = exchange->client_keep_alive && exchange->request_done &&
+	/* An answer that comes before the request's end leaves the rest of it to be forwarded. */
+	bool can_finish = exchange->request_done || exchange->upstream_keep_alive;
+	exchange->keep_alive = exchange->client_keep_alive && can_finish &&
 			       exchange->response_framing != HTTP_UNTIL_CLOSE && !session->closes &&
 			       !session->pod->is_draining;
 	exchange->pins = authenticates_connection(head);
@@ -237,7 +239,9 @@ static void on_complete(struct h1_reader *reader)
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	exchange_end(exchange, exchange->keep_alive && exchange->request_done);
+	exchange->response_done = true;
+	if (exchange->request_done || !exchange->upstream_keep_alive)
+		exchange_end(exchange, exchange->keep_alive && exchange->request_done);
 }
 
 static const struct h1_events response_events = {
@@ -270,6 +274,10 @@ static void become_tunnel(struct exchange *exchange, struct span rest)
 void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct block **block)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	if (exchange->response_done) {
+		exchange_end(exchange, false); /* bytes after the answer: nobody asked for them */
+		return;
+	}
 	exchange->lent = block;
 	exchange->lent_end = bytes.data + bytes.size;
 	size_t used = h1_feed(&upstream->reader, bytes);
@@ -289,6 +297,10 @@ void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct
 void exchange_upstream_eof(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	if (exchange->response_done) {
+		exchange_end(exchange, false); /* the rest of the request has nowhere to go */
+		return;
+	}
 	enum h1_error error = h1_end(&upstream->reader);
 	if (upstream->role != UPSTREAM_EXCHANGE || upstream->user != exchange)
 		return; /* a body until close is complete now */
@@ -299,7 +311,9 @@ void exchange_upstream_eof(struct exchange *exchange)
 
 void exchange_upstream_failed(struct exchange *exchange, int error)
 {
-	if (error == -ENOMEM)
+	if (exchange->response_done)
+		exchange_end(exchange, false);
+	else if (error == -ENOMEM)
 		exchange_upstream_gone(exchange, WEFT_PROXY_OUT_OF_MEMORY,
 				       "out of memory for the upstream's answer");
 	else
