@@ -207,13 +207,13 @@ static int parse_bool(struct span text, struct key_value *value)
 	return value->number || span_is(text, "false") ? 0 : -EINVAL;
 }
 
-int key_parse(const struct key *key, const char *given, struct key_value *ret_value,
+int key_parse(const struct key *key, const char *text, struct key_value *ret_value,
 	      struct text *why)
 {
-	struct span text = span_text(given);
-	struct key_value value = {.text = given};
+	struct span given = span_text(text);
+	struct key_value value = {.text = text};
 	const char *fault = NULL;
-	if (text.size == 0 && (key->flags & KEY_MAY_BE_EMPTY)) {
+	if (given.size == 0 && (key->flags & KEY_MAY_BE_EMPTY)) {
 		*ret_value = value;
 		return 0;
 	}
@@ -222,35 +222,35 @@ int key_parse(const struct key *key, const char *given, struct key_value *ret_va
 	case KEY_LIST:
 		return -EINVAL;
 	case KEY_BOOL:
-		fault = parse_bool(text, &value) ? "is not true or false" : NULL;
+		fault = parse_bool(given, &value) ? "is not true or false" : NULL;
 		break;
 	case KEY_INTEGER:
 	case KEY_DURATION:
 	case KEY_SIZE:
-		if (!parse_number(key, text, &value.number) && value.number >= key->least &&
+		if (!parse_number(key, given, &value.number) && value.number >= key->least &&
 		    value.number <= key->most)
 			break;
-		key_quote(why, text);
+		key_quote(why, given);
 		expected_number(key, why);
 		return -EINVAL;
 	case KEY_IP:
 	case KEY_ADDRESS:
 	case KEY_CIDR:
-		fault = address_fault(key, text, &value);
+		fault = address_fault(key, given, &value);
 		break;
 	case KEY_CHOICE:
-		if (parse_choice(key, text, &value, why))
+		if (parse_choice(key, given, &value, why))
 			return -EINVAL;
 		break;
 	case KEY_NAME:
-		fault = name_fault(key, text);
+		fault = name_fault(key, given);
 		break;
 	case KEY_PATH:
-		fault = path_fault(key, text);
+		fault = path_fault(key, given);
 		break;
 	}
 	if (fault) {
-		key_quote(why, text);
+		key_quote(why, given);
 		text_printf(why, " %s", fault);
 		return -EINVAL;
 	}

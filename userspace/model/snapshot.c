@@ -96,19 +96,19 @@ const struct pod *pod_keep(const struct pod *pod)
 	return pod;
 }
 
-void pod_drop(const struct pod *lent)
+void pod_drop(const struct pod *pod)
 {
-	struct pod *pod = (struct pod *)lent;
-	if (!pod)
+	struct pod *own = (struct pod *)pod;
+	if (!own)
 		return;
-	assert(pod->users > 0);
-	if (--pod->users > 0)
+	assert(own->users > 0);
+	if (--own->users > 0)
 		return;
-	mem_free(pod->netns_path);
-	mem_free(pod->cgroup_path);
-	mem_free(pod->skip_ports);
-	mem_free(pod->skip_cidrs);
-	mem_free(pod);
+	mem_free(own->netns_path);
+	mem_free(own->cgroup_path);
+	mem_free(own->skip_ports);
+	mem_free(own->skip_cidrs);
+	mem_free(own);
 }
 
 static void settings_fini(struct settings *settings)
