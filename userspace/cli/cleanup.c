@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/client.h"
@@ -13,13 +13,17 @@
 #include "cli/place.h"
 #include "kernel/kernel.h"
 
-#define RUNS_MAX 1024
+#define RUNS_MAX    1024
+#define END_TRIES   50
+#define END_WAIT_NS 100000000
 
 struct cleanup {
 	const char *pin_dir;
 	const char *cgroup_root;
 	const char *socket; /* NULL: of no weftd that is known here */
 	bool forces;
+	bool removes_weftd; /* its pins and its socket */
+	bool removes_runs;  /* what killed `weft run`s left */
 	unsigned removed;
 	unsigned failed;
 	pid_t runs[RUNS_MAX]; /* ids found in names */
@@ -143,7 +147,6 @@ static void remove_pins(struct cleanup *cleanup)
 		say_failed(cleanup, cleanup->pin_dir, why.data ? why.data : strerror(-error));
 	else
 		say_removed(cleanup, "programs, maps and pins in", cleanup->pin_dir);
-	rmdir(cleanup->pin_dir);
 	text_fini(&why);
 }
 
@@ -159,18 +162,41 @@ static void remove_socket(struct cleanup *cleanup)
 		say_removed(cleanup, "socket", cleanup->socket);
 }
 
+/* A second SIGTERM means at once. True when nobody serves the socket any more. */
+static bool end_weftd(const struct cleanup *cleanup)
+{
+	pid_t pid = client_server_pid(cleanup->socket);
+	for (unsigned tries = 0; pid > 0 && tries < END_TRIES; tries++) {
+		struct timespec wait = {.tv_nsec = END_WAIT_NS};
+		if (tries < 2)
+			kill(pid, SIGTERM);
+		else if (tries == END_TRIES / 2)
+			kill(pid, SIGKILL);
+		nanosleep(&wait, NULL);
+		if (kill(pid, 0) && errno == ESRCH)
+			break;
+	}
+	return !client_is_served(cleanup->socket);
+}
+
 static int clean(struct cleanup *cleanup)
 {
-	if (cleanup->socket && client_is_served(cleanup->socket) && !cleanup->forces) {
-		complain(
-			"a weftd is alive at %s: stop it first, or say --force (its pods then go "
-			"unmeshed)",
-			cleanup->socket);
+	bool is_alive = cleanup->socket && client_is_served(cleanup->socket);
+	if (cleanup->removes_weftd && is_alive && !cleanup->forces) {
+		complain("a weftd is alive at %s: stop it first, or say --force, which ends it",
+			 cleanup->socket);
 		return EXIT_FAILED;
 	}
-	remove_pins(cleanup);
-	remove_socket(cleanup);
-	remove_runs(cleanup);
+	if (cleanup->removes_weftd && is_alive && !end_weftd(cleanup)) {
+		complain("the weftd at %s does not end", cleanup->socket);
+		return EXIT_FAILED;
+	}
+	if (cleanup->removes_weftd) {
+		remove_pins(cleanup);
+		remove_socket(cleanup);
+	}
+	if (cleanup->removes_runs)
+		remove_runs(cleanup);
 	if (!cleanup->removed && !cleanup->failed)
 		printf("nothing to remove\n");
 	return cleanup->failed ? EXIT_FAILED : EXIT_OK;
@@ -182,10 +208,12 @@ static int cleanup_run(const struct command *self, int argc, char **argv)
 					      {"cgroup-root", required_argument, NULL, 'c'},
 					      {"socket", required_argument, NULL, 's'},
 					      {"force", no_argument, NULL, 'f'},
+					      {"runs", no_argument, NULL, 'r'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	static struct cleanup cleanup;
 	struct view_options options;
+	bool only_runs = false;
 	int status;
 	for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
 		if (option == 'p')
@@ -196,11 +224,15 @@ static int cleanup_run(const struct command *self, int argc, char **argv)
 			cleanup.socket = optarg;
 		else if (option == 'f')
 			cleanup.forces = true;
+		else if (option == 'r')
+			only_runs = true;
 		else if (!view_option(&options, self, option, &status))
 			return status;
 	}
 	if (optind < argc)
 		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
+	cleanup.removes_weftd = !only_runs;
+	cleanup.removes_runs = only_runs || !cleanup.pin_dir;
 	/* The default socket belongs to the weftd of the default pins. */
 	if (!cleanup.socket && !cleanup.pin_dir)
 		cleanup.socket = DEFAULT_SOCKET;
@@ -217,15 +249,18 @@ static int cleanup_run(const struct command *self, int argc, char **argv)
 
 const struct command command_cleanup = {
 	.name = "cleanup",
-	.arguments = "[--pin-dir DIR] [--force]",
+	.arguments = "[--runs | --pin-dir DIR] [--force]",
 	.summary = "Remove every trace: programs, maps, pins, and what killed runs left",
-	.details = "  --pin-dir DIR      where weft pins its maps (default " WEFT_PIN_DIR
-		   ")\n"
-		   "  --cgroup-root DIR  cgroup v2 (default: found from the mount table)\n"
-		   "  --socket PATH      weftd's Unix socket (default " DEFAULT_SOCKET
-		   ",\n"
-		   "                     none with --pin-dir)\n"
-		   "  --force            although a weftd is alive there\n"
-		   "\nMetrics of a weftd that has ended are readable until then.\n",
+	.details =
+		"  --runs             only what killed runs left\n"
+		"  --pin-dir DIR      only what is pinned there, instead of in " WEFT_PIN_DIR
+		"\n"
+		"  --cgroup-root DIR  cgroup v2 (default: found from the mount table)\n"
+		"  --socket PATH      weftd's Unix socket (default " DEFAULT_SOCKET
+		",\n"
+		"                     none with --pin-dir)\n"
+		"  --force            although a weftd is alive there: it is ended first, "
+		"undrained\n"
+		"\nMetrics of a weftd that has ended are readable until then.\n",
 	.run = cleanup_run,
 };

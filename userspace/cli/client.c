@@ -50,6 +50,19 @@ bool client_is_served(const char *socket_path)
 	return fd >= 0 || fd == -EAGAIN; /* EAGAIN: its backlog is full */
 }
 
+pid_t client_server_pid(const char *socket_path)
+{
+	struct ucred server = {0};
+	socklen_t size = sizeof(server);
+	int fd = dial(socket_path);
+	if (fd < 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &server, &size))
+		server.pid = 0;
+	close(fd);
+	return server.pid;
+}
+
 static void say_unreachable(struct text *why, const char *path, int error)
 {
 	const char *advice = "is it running? try `weft check`";

@@ -6,6 +6,7 @@
 #define CLI_CLIENT_H
 
 #include <cjson/cJSON.h>
+#include <sys/types.h>
 
 #include "base/attr.h"
 #include "base/text.h"
@@ -30,5 +31,7 @@ int client_print(const char *socket_path, const char *path);
 
 /* True when a process accepts connections at the path. */
 bool client_is_served(const char *socket_path);
+/* The process that listens there; 0 = none. */
+pid_t client_server_pid(const char *socket_path);
 
 #endif

@@ -31,13 +31,11 @@ static bool find_beside(char *ret_path, size_t size)
 	if (!slash)
 		return false;
 	*slash = '\0';
-	static const char *const places[] = {"%s/weftd", "%s/../sbin/weftd"};
-	for (size_t i = 0; i < array_count(places); i++) {
-		snprintf(ret_path, size, i ? "%s/../sbin/weftd" : "%s/weftd", self);
-		if (is_program(ret_path))
-			return true;
-	}
-	return false;
+	snprintf(ret_path, size, "%s/weftd", self);
+	if (is_program(ret_path))
+		return true;
+	snprintf(ret_path, size, "%s/../sbin/weftd", self);
+	return is_program(ret_path);
 }
 
 int daemon_find(char *ret_path, size_t size)
@@ -71,7 +69,8 @@ static void become(const char *weftd, const char *config, bool validates, pid_t 
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
-	dup2(STDERR_FILENO, STDOUT_FILENO);
+	/* The command's output stays its own; that a config is valid needs no word. */
+	dup2(validates && null >= 0 ? null : STDERR_FILENO, STDOUT_FILENO);
 	const char *const arguments[] = {weftd, "--config", config, validates ? "--validate" : NULL,
 					 NULL};
 	execv(weftd, (char *const *)arguments);

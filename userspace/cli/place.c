@@ -127,10 +127,7 @@ int place_remove_pins(const struct place *place, struct text *why)
 {
 	if (access(place->pin_dir, F_OK))
 		return 0;
-	int error = kernel_remove(place->pin_dir, why);
-	if (!error && rmdir(place->pin_dir) && errno != ENOENT)
-		return say(why, -errno, "cannot remove", place->pin_dir);
-	return error;
+	return kernel_remove(place->pin_dir, why);
 }
 
 bool place_name_pid(const char *name, pid_t *ret_pid)

@@ -24,27 +24,47 @@ static void add_reasons(struct table *table, const cJSON *reasons)
 	text_fini(&text);
 }
 
+/* What a table has no room for: why a pod failed, which connections are older than it. */
+static void add_remarks(const cJSON *pod, struct text *text)
+{
+	const char *name = view_text(pod, "name");
+	const cJSON *connection;
+	if (view_text(pod, "error")[0])
+		text_printf(text, "%s: %s\n", name, view_text(pod, "error"));
+	if (view_text(pod, "uncaptured_error")[0])
+		text_printf(text, "%s: uncaptured connections cannot be listed: %s\n", name,
+			    view_text(pod, "uncaptured_error"));
+	cJSON_ArrayForEach(connection, view_item(pod, "uncaptured_connections"))
+	{
+		text_printf(text, "%s: uncaptured %s to %s\n", name, view_text(connection, "local"),
+			    view_text(connection, "peer"));
+	}
+}
+
 static void pods_table(const cJSON *json, struct text *text)
 {
 	static const char *const headings[] = {
 		"POD", "STATE", "ENROLLED BY", "ON PROXY DEATH", "UNCAPTURED", "DECISIONS"};
 	struct table table;
 	table_init(&table, array_count(headings), headings, 1u << 4);
-	const cJSON *pods = cJSON_IsArray(json) ? json : view_item(json, "pods");
 	const cJSON *pod;
-	cJSON_ArrayForEach(pod, pods)
+	struct text remarks = {0};
+	cJSON_ArrayForEach(pod, json)
 	{
-		char uncaptured[UNIT_TEXT_MAX];
+		char count[UNIT_TEXT_MAX];
 		const char *netns = view_text(pod, "netns");
+		const cJSON *uncaptured = view_item(pod, "uncaptured_connections");
 		table_add(&table, view_text(pod, "name"));
 		table_add(&table, view_text(pod, "state"));
 		table_add(&table, netns[0] ? netns : view_text(pod, "cgroup"));
 		table_add(&table, view_text(pod, "on_proxy_death"));
-		table_add(&table,
-			  unit_count(view_number(pod, "uncaptured_connections"), uncaptured));
+		table_add(&table, unit_count((uint64_t)cJSON_GetArraySize(uncaptured), count));
 		add_reasons(&table, view_item(pod, "decisions"));
+		add_remarks(pod, &remarks);
 	}
 	table_print(&table, text);
+	text_add(text, text_span(&remarks));
+	text_fini(&remarks);
 	table_fini(&table);
 }
 

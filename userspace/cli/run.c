@@ -230,7 +230,7 @@ static int wait_command(struct run *run, pid_t pid)
 	}
 }
 
-static int run_command(struct run *run)
+static int run_command(struct run *run, bool *ret_was_started)
 {
 	const struct inside inside = {
 		.place = &run->place,
@@ -249,6 +249,7 @@ static int run_command(struct run *run)
 		complain("cannot enter %s: %s", run->place.cgroup, strerror(-error));
 		return EXIT_RUN_FAILED;
 	}
+	*ret_was_started = true;
 	return wait_command(run, pid);
 }
 
@@ -296,10 +297,12 @@ static void clean_up(struct run *run)
 	if (place_remove_pins(&run->place, &why))
 		complain("%s: %s; `weft cleanup` tries again", run->place.pin_dir,
 			 why.data ? why.data : "cannot be removed");
-	if (place_remove_cgroup(&run->place))
-		complain("%s: %s; `weft cleanup` tries again", run->place.cgroup, strerror(errno));
-	if (place_remove_folder(&run->place))
-		complain("%s: %s", run->place.folder, strerror(errno));
+	int error = place_remove_cgroup(&run->place);
+	if (error)
+		complain("%s: %s; `weft cleanup` tries again", run->place.cgroup, strerror(-error));
+	error = place_remove_folder(&run->place);
+	if (error)
+		complain("%s: %s; `weft cleanup` tries again", run->place.folder, strerror(-error));
 	text_fini(&why);
 }
 
@@ -316,8 +319,10 @@ static int run_all(struct run *run)
 		return EXIT_RUN_FAILED;
 	int status = EXIT_RUN_FAILED;
 	if (prepare(run) == 0) {
-		status = run_command(run);
-		summarize(run);
+		bool was_started = false;
+		status = run_command(run, &was_started);
+		if (was_started)
+			summarize(run);
 	} else if (run->interrupted) {
 		status = 128 + run->interrupted;
 	}

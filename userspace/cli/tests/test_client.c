@@ -117,10 +117,12 @@ static void a_dead_weftds_socket_is_told_from_a_living_ones(void **state)
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/sock", folder);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(listen(fd, 4), 0);
 	assert_true(client_is_served(address.sun_path));
+	assert_int_equal(client_server_pid(address.sun_path), getpid());
 	close(fd);
 	assert_false(client_is_served(address.sun_path));
+	assert_int_equal(client_server_pid(address.sun_path), 0);
 
 	struct answer answer;
 	struct text why = {0};
