@@ -14,6 +14,14 @@
 #include "maps.bpf.h"
 #include "pod.bpf.h"
 
+/* Flavour: where tcp_fin() leaves a note. */
+struct sock_common___weft_flags {
+	unsigned long skc_flags;
+} __attribute__((preserve_access_index));
+struct sock___weft_flags {
+	struct sock_common___weft_flags __sk_common;
+} __attribute__((preserve_access_index));
+
 static __always_inline void traffic_opened(const struct weft_traffic_key *key)
 {
 	struct weft_traffic *row = bpf_map_lookup_elem(&weft_traffic, key);
@@ -32,7 +40,7 @@ static __always_inline __u64 without(__u64 bytes, __u64 flags)
 	return bytes > flags ? bytes - flags : 0;
 }
 
-static __always_inline void traffic_closed(struct bpf_sock_ops *ctx,
+static __always_inline void traffic_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					   const struct weft_traffic_key *key)
 {
 	struct weft_traffic *row = bpf_map_lookup_elem(&weft_traffic, key);
@@ -41,8 +49,10 @@ static __always_inline void traffic_closed(struct bpf_sock_ops *ctx,
 	__u32 from = ctx->args[0];
 	bool fin_acked = from == BPF_TCP_FIN_WAIT2 || from == BPF_TCP_LAST_ACK ||
 			 from == BPF_TCP_CLOSING || from == BPF_TCP_TIME_WAIT;
-	bool fin_received = from == BPF_TCP_CLOSE_WAIT || from == BPF_TCP_LAST_ACK ||
-			    from == BPF_TCP_CLOSING || from == BPF_TCP_TIME_WAIT;
+	struct sock___weft_flags *full = (void *)bpf_skc_to_tcp_sock(sk);
+	bool fin_received =
+		full &&
+		full->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1;
 	__u64 rtt_us = ctx->srtt_us >> 3;
 	__sync_fetch_and_add(&row->connections_closed, 1);
 	__sync_fetch_and_add(&row->bytes_sent, without(ctx->bytes_acked, 1 + fin_acked));
@@ -105,13 +115,13 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	if (dial) {
 		struct weft_traffic_key key = traffic_of_app(dial);
 		flow_app_closed(ctx);
-		traffic_closed(ctx, &key);
+		traffic_closed(ctx, sk, &key);
 		return;
 	}
 	struct weft_socket *mark = bpf_sk_storage_get(&weft_sockets, sk, NULL, 0);
 	if (mark && mark->role == WEFT_SOCKET_UPSTREAM) {
 		struct weft_traffic_key key = traffic_of_upstream(mark);
-		traffic_closed(ctx, &key);
+		traffic_closed(ctx, sk, &key);
 		return;
 	}
 	flow_listener_closed(ctx, sk);

@@ -387,6 +387,33 @@ rig_fn void rig_assert_name(int fd, bool peer, const char *expected)
 		assert_string_equal(address_print_ip(&address, text), expected);
 }
 
+/* A plain server on `address` in the present namespace: what a dial reaches without weft. */
+rig_fn int rig_server(const char *ip, char ret_address[ADDRESS_TEXT_MAX])
+{
+	struct weft_address address;
+	struct sockaddr_storage sockaddr;
+	assert_int_equal(address_parse_ip(span_text(ip), 0, &address), 0);
+	socklen_t size = address_to_sockaddr(&address, &sockaddr);
+	int fd = rig_socket(sockaddr.ss_family);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sockaddr, size), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sockaddr, &size), 0);
+	assert_true(address_from_sockaddr((struct sockaddr *)&sockaddr, &address));
+	address_print(&address, ret_address);
+	return fd;
+}
+
+/* A dial that weft left alone: the plain server has it and nothing came to the listeners. */
+rig_fn void rig_assert_direct(struct rig_pod *pod, int server, int app, const char *to)
+{
+	struct weft_flow_key key;
+	rig_assert_name(app, true, to);
+	int accepted = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(accepted >= 0);
+	assert_int_equal(rig_accept_any(pod, 0, &key), -1);
+	close(accepted);
+}
+
 #define rig_assert_peer(fd, expected)  rig_assert_name(fd, true, expected)
 #define rig_assert_local(fd, expected) rig_assert_name(fd, false, expected)
 

@@ -1,0 +1,265 @@
+/* sockops: flows between established and accepted, and what connections moved. */
+#include <bpf/bpf.h>
+
+#include "kernel/tests/rig.h"
+
+#define CAPTURE     WEFT_POD_CAPTURE
+#define CAPTURE_ALL (WEFT_POD_CAPTURE | WEFT_POD_CAPTURE_ALL)
+
+/* Flows of a pod that are filed now, read like bpftool does: from the pinned map. */
+static unsigned flows_filed(const struct rig_pod *pod)
+{
+	char path[160];
+	struct weft_flow_key key, *last = NULL;
+	struct weft_flow flow;
+	unsigned count = 0;
+	snprintf(path, sizeof(path), "%s/weft_flows", pod->rig->pin_dir);
+	int fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	while (bpf_map_get_next_key(fd, last, &key) == 0) {
+		count +=
+			bpf_map_lookup_elem(fd, &key, &flow) == 0 && flow.pod_id == pod->pod.pod_id;
+		last = &key;
+	}
+	close(fd);
+	return count;
+}
+
+static void a_flow_is_filed_before_accept_and_taken_once(void **state)
+{
+	struct rig_pod pod;
+	struct weft_flow_key key;
+	struct weft_flow flow;
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	assert_int_equal(flows_filed(&pod), 1);
+	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS, &key);
+	assert_int_equal(kernel_flow_take(pod.rig->kernel, &key, &flow), 0);
+	assert_int_equal(kernel_flow_take(pod.rig->kernel, &key, &flow), -ENOENT);
+	assert_int_equal(flows_filed(&pod), 0);
+	close(app);
+	close(ours);
+	rig_pod_close(&pod);
+}
+
+static void flows_of_two_namespaces_with_equal_addresses_stay_apart(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_pod first, second;
+	struct weft_flow_key key;
+	struct weft_flow flow;
+	rig_pod_open(rig, CAPTURE_ALL, &first);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	int ours = rig_accept_any(&first, RIG_DEADLINE_MS, &key);
+	rig_pod_open(rig, CAPTURE_ALL, &second);
+	key.netns_cookie = second.listeners.netns_cookie;
+	assert_int_equal(kernel_flow_take(rig->kernel, &key, &flow), -ENOENT);
+	key.netns_cookie = first.listeners.netns_cookie;
+	assert_int_equal(kernel_flow_take(rig->kernel, &key, &flow), 0);
+	close(app);
+	close(ours);
+	rig_pod_close(&second);
+	rig_pod_close(&first);
+}
+
+/* Fire and forget: the app wrote, closed and is gone before a worker looks. */
+static void an_app_that_closes_early_still_gets_its_bytes_delivered(void **state)
+{
+	struct rig_pod pod;
+	struct weft_flow flow;
+	char bytes[8] = "";
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	assert_int_equal(send(app, "hello", 5, 0), 5);
+	close(app);
+	int ours = rig_accept(&pod, &flow);
+	assert_int_equal(recv(ours, bytes, sizeof(bytes), 0), 5);
+	assert_string_equal(bytes, "hello");
+	assert_int_equal(recv(ours, bytes, sizeof(bytes), 0), 0);
+	assert_int_equal(flows_filed(&pod), 0);
+	close(ours);
+	rig_pod_close(&pod);
+}
+
+static void an_app_that_resets_before_accept_keeps_its_flow(void **state)
+{
+	struct rig_pod pod;
+	struct weft_flow flow;
+	struct linger reset = {.l_onoff = 1};
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	assert_int_equal(setsockopt(app, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(app);
+	close(rig_accept(&pod, &flow));
+	assert_int_equal(flows_filed(&pod), 0);
+	rig_pod_close(&pod);
+}
+
+static void a_listener_that_closes_takes_its_queued_flows_away(void **state)
+{
+	struct rig_pod pod;
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int apps[8];
+	for (size_t i = 0; i < array_count(apps); i++)
+		apps[i] = rig_dial(i % 2 ? AF_INET : AF_INET6,
+				   i % 2 ? "198.51.100.9:80" : "[2001:db8::9]:80");
+	assert_int_equal(flows_filed(&pod), array_count(apps));
+	rig_listeners_close(&pod);
+	assert_int_equal(flows_filed(&pod), 0);
+	for (size_t i = 0; i < array_count(apps); i++)
+		close(apps[i]);
+	rig_pod_close(&pod);
+}
+
+static void a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow(void **state)
+{
+	struct rig_pod pod;
+	struct weft_flow_key key;
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS, &key);
+	assert_int_equal(flows_filed(&pod), 1);
+	close(app);
+	close(ours);
+	rig_wait_until(flows_filed(&pod) == 0);
+	rig_pod_close(&pod);
+}
+
+static void dials_that_pass_or_fail_file_nothing(void **state)
+{
+	struct rig_pod pod;
+	char to[ADDRESS_TEXT_MAX];
+	rig_pod_open(*state, CAPTURE, &pod);
+	rig_service(*state, RIG_VIRTUAL, 7, 0);
+	int server = rig_server(RIG_SERVER_IP, to);
+	int direct = rig_dial(AF_INET, to);
+	int refused = rig_socket(AF_INET);
+	assert_int_equal(rig_connect(refused, AF_INET, RIG_VIRTUAL), -ECONNREFUSED);
+	assert_int_equal(rig_connect(refused, AF_INET, "127.0.0.1:1"), -ECONNREFUSED);
+	assert_int_equal(flows_filed(&pod), 0);
+	close(direct);
+	close(refused);
+	close(server);
+	rig_pod_close(&pod);
+}
+
+/* ---- weft_traffic ---- */
+
+struct wanted {
+	struct weft_traffic_key key;
+	struct weft_traffic row;
+};
+
+static void on_row(const struct weft_traffic_key *key, const struct weft_traffic *row, void *owner)
+{
+	struct wanted *wanted = owner;
+	if (memcmp(key, &wanted->key, sizeof(*key)) == 0)
+		wanted->row = *row;
+}
+
+static struct weft_traffic traffic_of(const struct rig_pod *pod, uint32_t service_id, uint32_t role)
+{
+	struct wanted wanted = {
+		.key = {.pod_id = pod->pod.pod_id, .service_id = service_id, .role = role}};
+	assert_int_equal(kernel_traffic_each(pod->rig->kernel, on_row, &wanted), 0);
+	return wanted.row;
+}
+
+static void move_bytes(int from, int to, size_t size)
+{
+	static char bytes[65536];
+	while (size) {
+		size_t part = size < sizeof(bytes) ? size : sizeof(bytes);
+		assert_int_equal(send(from, bytes, part, 0), part);
+		assert_int_equal(recv(to, bytes, part, MSG_WAITALL), part);
+		size -= part;
+	}
+}
+
+static void payload_bytes_are_counted_exactly_whoever_closes_first(void **state)
+{
+	struct rig_pod pod;
+	rig_pod_open(*state, CAPTURE, &pod);
+	rig_service(*state, RIG_VIRTUAL, 7, WEFT_DESTINATION_READY);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		struct weft_flow flow;
+		int app = rig_dial(AF_INET, RIG_VIRTUAL);
+		int ours = rig_accept(&pod, &flow);
+		move_bytes(app, ours, 100000);
+		move_bytes(ours, app, 300000);
+		assert_int_equal(traffic_of(&pod, 7, 0).connections_opened, turn + 1);
+		assert_int_equal(traffic_of(&pod, 7, 0).connections_closed, turn);
+		shutdown(turn ? app : ours, SHUT_WR);
+		char end;
+		assert_int_equal(recv(turn ? ours : app, &end, 1, 0), 0);
+		close(turn ? ours : app);
+		close(turn ? app : ours);
+		rig_wait_until(traffic_of(&pod, 7, 0).connections_closed == turn + 1);
+		assert_int_equal(traffic_of(&pod, 7, 0).bytes_sent, 100000 * (turn + 1));
+		assert_int_equal(traffic_of(&pod, 7, 0).bytes_received, 300000 * (turn + 1));
+	}
+	struct weft_traffic row = traffic_of(&pod, 7, 0);
+	assert_true(row.rtt_us_max > 0 && row.rtt_us_sum >= row.rtt_us_max);
+	rig_pod_close(&pod);
+}
+
+static void our_upstream_dials_are_counted_with_their_service(void **state)
+{
+	struct rig_pod pod;
+	char to[ADDRESS_TEXT_MAX];
+	rig_pod_open(*state, CAPTURE, &pod);
+	int server = rig_server(RIG_SERVER_IP, to);
+	int fd = stock_take(stock_pod_share(pod.stock, 0), AF_INET);
+	assert_true(fd >= 0);
+	struct weft_socket mark = {
+		.role = WEFT_SOCKET_UPSTREAM, .pod_id = pod.pod.pod_id, .service_id = 9};
+	assert_int_equal(kernel_socket_mark(pod.rig->kernel, fd, &mark), 0);
+	assert_int_equal(rig_connect(fd, AF_INET, to), -EINPROGRESS);
+	int accepted = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	fcntl(fd, F_SETFL, 0);
+	move_bytes(fd, accepted, 5000);
+	move_bytes(accepted, fd, 70000);
+	close(fd);
+	close(accepted);
+	rig_wait_until(traffic_of(&pod, 9, WEFT_SOCKET_UPSTREAM).connections_closed == 1);
+	struct weft_traffic row = traffic_of(&pod, 9, WEFT_SOCKET_UPSTREAM);
+	assert_int_equal(row.connections_opened, 1);
+	assert_int_equal(row.bytes_sent, 5000);
+	assert_int_equal(row.bytes_received, 70000);
+	close(server);
+	rig_pod_close(&pod);
+}
+
+static void a_pod_that_was_removed_leaves_no_rows_behind(void **state)
+{
+	struct rig_pod pod;
+	struct weft_flow flow;
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	int ours = rig_accept(&pod, &flow);
+	struct rig_pod copy = pod;
+	rig_pod_close(&pod);
+	close(app);
+	close(ours);
+	assert_int_equal(rig_count(&copy, WEFT_REASON_CAPTURED), 0);
+	assert_int_equal(traffic_of(&copy, 0, 0).connections_opened, 0);
+	assert_int_equal(traffic_of(&copy, 0, 0).connections_closed, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flow_is_filed_before_accept_and_taken_once),
+		cmocka_unit_test(flows_of_two_namespaces_with_equal_addresses_stay_apart),
+		cmocka_unit_test(an_app_that_closes_early_still_gets_its_bytes_delivered),
+		cmocka_unit_test(an_app_that_resets_before_accept_keeps_its_flow),
+		cmocka_unit_test(a_listener_that_closes_takes_its_queued_flows_away),
+		cmocka_unit_test(
+			a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow),
+		cmocka_unit_test(dials_that_pass_or_fail_file_nothing),
+		cmocka_unit_test(payload_bytes_are_counted_exactly_whoever_closes_first),
+		cmocka_unit_test(our_upstream_dials_are_counted_with_their_service),
+		cmocka_unit_test(a_pod_that_was_removed_leaves_no_rows_behind),
+	};
+	return cmocka_run_group_tests_name("bpf flow", tests, rig_open, rig_close);
+}
