@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "kernel/netns.h"
+#include "kernel/socket_options.h"
 
 #define LISTENER_BACKLOG 4096
 
@@ -47,7 +48,7 @@ static int listener_open(const struct kernel *kernel, sa_family_t family,
 	if (!error && family == AF_INET6)
 		error = option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (!error) /* accepted sockets inherit it */
-		error = option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		error = socket_options_set(fd);
 	if (!error)
 		error = bind_loopback(fd, family);
 	if (!error && listen(fd, LISTENER_BACKLOG))

@@ -3,6 +3,7 @@
  * it runs low, set a flag and write to an eventfd. The control thread hands it commands and waits
  * for them, under a mutex that workers never see.
  */
+#include "kernel/socket_options.h"
 #include "kernel/stock.h"
 
 #include <errno.h>
@@ -130,10 +131,9 @@ static int socket_make(const struct stock_share *share, sa_family_t family)
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
-	int one = 1;
 	int error = kernel_socket_mark(pod->stock->options.kernel, fd, &mark);
-	if (!error && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
-		error = -errno;
+	if (!error)
+		error = socket_options_set(fd);
 	if (!error)
 		return fd;
 	close(fd);

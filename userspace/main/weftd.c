@@ -177,7 +177,7 @@ static void raise_descriptor_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	log_warn("few_descriptors", "limit=%llu why=\"a connection takes two\"",
+	log_info("few_descriptors", "limit=%llu why=\"a connection takes two\"",
 		 (unsigned long long)limit.rlim_cur);
 }
 
