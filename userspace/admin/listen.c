@@ -1,13 +1,18 @@
 #include "admin/listen.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/address.h"
 
 #define BACKLOG 64
+/* After SIGKILL an io_uring keeps its process' listeners for some milliseconds more. */
+#define BIND_TRIES   50
+#define BIND_WAIT_NS 20000000
 
 static int refuse(int error, struct text *why, const char *what, const char *where,
 		  const char *advice)
@@ -27,6 +32,17 @@ static const char *bind_advice(int error)
 	return NULL;
 }
 
+static int bind_patiently(int fd, const struct sockaddr *address, socklen_t size)
+{
+	for (unsigned tries = 0; bind(fd, address, size); tries++) {
+		struct timespec wait = {.tv_nsec = BIND_WAIT_NS};
+		if (errno != EADDRINUSE || tries == BIND_TRIES)
+			return -errno;
+		nanosleep(&wait, NULL);
+	}
+	return listen(fd, BACKLOG) ? -errno : 0;
+}
+
 int listen_tcp(const char *text, struct text *why, int *ret_fd)
 {
 	struct weft_address address;
@@ -44,8 +60,8 @@ int listen_tcp(const char *text, struct text *why, int *ret_fd)
 		return refuse(-errno, why, "admin.address", text, NULL);
 	int one = 1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (const struct sockaddr *)&socket_address, size) || listen(fd, BACKLOG)) {
-		int error = -errno;
+	int error = bind_patiently(fd, (const struct sockaddr *)&socket_address, size);
+	if (error) {
 		close(fd);
 		return refuse(error, why, "admin.address", text, bind_advice(error));
 	}
@@ -71,6 +87,25 @@ static int make_folders(const char *path)
 	return 0;
 }
 
+/* 0: somebody listens. -ECONNREFUSED: nobody does, or a process that is gone while its io_uring is
+ * not yet. Other errors as connect(2), -EAGAIN: a backlog that is full. */
+static int probe(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	struct ucred server = {0};
+	socklen_t size = sizeof(server);
+	int error = 0;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		error = -errno;
+	else if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &server, &size) && server.pid > 0 &&
+		 kill(server.pid, 0) && errno == ESRCH)
+		error = -ECONNREFUSED;
+	close(fd);
+	return error;
+}
+
 /* 0 = nothing is in the way any more. */
 static int clear_stale(const char *path, const struct sockaddr_un *address, struct text *why)
 {
@@ -86,14 +121,10 @@ static int clear_stale(const char *path, const struct sockaddr_un *address, stru
 			    path);
 		return -EEXIST;
 	}
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return refuse(-errno, why, "admin.socket", path, NULL);
-	int error = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
-	close(fd);
+	int error = probe(address);
 	if (error == -ENOENT)
 		return 0;
-	if (error != -ECONNREFUSED) { /* also EAGAIN: a listener whose backlog is full */
+	if (error != -ECONNREFUSED) {
 		text_printf(why,
 			    "admin.socket %s: another process listens there; stop that weftd or "
 			    "choose another path",

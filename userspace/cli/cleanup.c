@@ -16,6 +16,9 @@
 #define RUNS_MAX    1024
 #define END_TRIES   50
 #define END_WAIT_NS 100000000
+/* After SIGKILL an io_uring keeps what its process held for some milliseconds more. */
+#define GHOST_TRIES   50
+#define GHOST_WAIT_NS 20000000
 
 struct cleanup {
 	const char *pin_dir;
@@ -137,17 +140,44 @@ static void remove_runs(struct cleanup *cleanup)
 
 /* ---- weftd's own ---- */
 
+static void wait_ns(long ns)
+{
+	struct timespec wait = {.tv_nsec = ns};
+	nanosleep(&wait, NULL);
+}
+
 static void remove_pins(struct cleanup *cleanup)
 {
 	struct text why = {0};
 	if (access(cleanup->pin_dir, F_OK))
 		return;
 	int error = kernel_remove(cleanup->pin_dir, &why);
+	for (unsigned tries = 0; error == -EBUSY && tries < GHOST_TRIES; tries++) {
+		wait_ns(GHOST_WAIT_NS);
+		text_clear(&why);
+		error = kernel_remove(cleanup->pin_dir, &why);
+	}
 	if (error)
 		say_failed(cleanup, cleanup->pin_dir, why.data ? why.data : strerror(-error));
 	else
 		say_removed(cleanup, "programs, maps and pins in", cleanup->pin_dir);
 	text_fini(&why);
+}
+
+/* A process serves the socket, and it is not one that is just vanishing. */
+static bool weftd_is_alive(const struct cleanup *cleanup)
+{
+	if (!cleanup->socket)
+		return false;
+	for (unsigned tries = 0; tries < GHOST_TRIES; tries++) {
+		if (!client_is_served(cleanup->socket))
+			return false;
+		pid_t pid = client_server_pid(cleanup->socket);
+		if (pid > 0 && (kill(pid, 0) == 0 || errno != ESRCH))
+			return true;
+		wait_ns(GHOST_WAIT_NS);
+	}
+	return true;
 }
 
 static void remove_socket(struct cleanup *cleanup)
@@ -167,12 +197,11 @@ static bool end_weftd(const struct cleanup *cleanup)
 {
 	pid_t pid = client_server_pid(cleanup->socket);
 	for (unsigned tries = 0; pid > 0 && tries < END_TRIES; tries++) {
-		struct timespec wait = {.tv_nsec = END_WAIT_NS};
 		if (tries < 2)
 			kill(pid, SIGTERM);
 		else if (tries == END_TRIES / 2)
 			kill(pid, SIGKILL);
-		nanosleep(&wait, NULL);
+		wait_ns(END_WAIT_NS);
 		if (kill(pid, 0) && errno == ESRCH)
 			break;
 	}
@@ -181,7 +210,7 @@ static bool end_weftd(const struct cleanup *cleanup)
 
 static int clean(struct cleanup *cleanup)
 {
-	bool is_alive = cleanup->socket && client_is_served(cleanup->socket);
+	bool is_alive = weftd_is_alive(cleanup);
 	if (cleanup->removes_weftd && is_alive && !cleanup->forces) {
 		complain("a weftd is alive at %s: stop it first, or say --force, which ends it",
 			 cleanup->socket);
