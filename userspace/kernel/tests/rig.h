@@ -35,6 +35,7 @@
 
 #define RIG_WORKERS     2
 #define RIG_DEADLINE_MS 5000
+#define RIG_HOUR_NS     3600000000000ll
 #define RIG_POD_IP      "10.9.0.5"
 #define RIG_POD_IP6     "fd09::5"
 #define RIG_SERVER_IP   "10.9.0.7" /* a local address too: direct dials reach it */
@@ -202,11 +203,11 @@ rig_fn int rig_netns_new(struct rig *rig, bool lo_up)
 	return netns;
 }
 
-rig_fn void rig_beat(struct rig *rig, uint64_t age_ns)
+rig_fn void rig_beat(struct rig *rig, int64_t age_ns)
 {
 	for (unsigned i = 0; i < RIG_WORKERS; i++)
-		__atomic_store_n(&kernel_heartbeats(rig->kernel)[i], rig_now_ns() - age_ns,
-				 __ATOMIC_SEQ_CST);
+		__atomic_store_n(&kernel_heartbeats(rig->kernel)[i],
+				 rig_now_ns() - (uint64_t)age_ns, __ATOMIC_SEQ_CST);
 }
 
 rig_fn void rig_pod_put(struct rig_pod *pod)
@@ -241,7 +242,7 @@ rig_fn void rig_pod_open_in(struct rig *rig, int netns, const char *cgroup, uint
 	memcpy(ret->pod.local6, ret->listeners.local6.ip, 16);
 	snprintf(ret->pod.name, sizeof(ret->pod.name), "pod-%u", ret->pod.pod_id);
 	rig_pod_put(ret);
-	rig_beat(rig, 0);
+	rig_beat(rig, -RIG_HOUR_NS); /* alive however slow this machine is */
 }
 
 /* A pod in a namespace of its own; the calling thread is inside afterwards. */

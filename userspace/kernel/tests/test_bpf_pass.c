@@ -248,7 +248,7 @@ static void a_worker_silent_for_less_than_the_limit_is_alive(void **state)
 	struct rig_pod pod;
 	struct weft_flow flow;
 	rig_pod_open(*state, CAPTURE_ALL, &pod);
-	rig_beat(*state, WEFT_HEARTBEAT_STALE_NS * 3 / 4);
+	rig_beat(*state, WEFT_HEARTBEAT_STALE_NS / 4);
 	int app = rig_dial(AF_INET, RIG_SERVER_IP ":9");
 	close(rig_accept(&pod, &flow));
 	close(app);
@@ -262,7 +262,7 @@ static void dials_go_to_the_worker_that_still_beats(void **state)
 	rig_pod_open(rig, CAPTURE_ALL, &pod);
 	for (unsigned alive = 0; alive < RIG_WORKERS; alive++) {
 		rig_beat(rig, WEFT_HEARTBEAT_STALE_NS + 1);
-		kernel_heartbeats(rig->kernel)[alive] = rig_now_ns();
+		kernel_heartbeats(rig->kernel)[alive] = rig_now_ns() + RIG_HOUR_NS;
 		for (int i = 0; i < 16; i++) {
 			struct weft_flow flow;
 			int app = rig_dial(AF_INET, RIG_SERVER_IP ":9");
