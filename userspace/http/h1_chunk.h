@@ -1,7 +1,7 @@
 /*
- * A chunk's size line (RFC 9112 7.1), byte by byte. llhttp 8.1 is not asked here: it takes ";",
- * "=value" and `a=b"c"` as extensions, refuses a quoted pair and blanks that 7.1.1 allows, and
- * sets no bound on their length. Pure.
+ * A chunk's size line (RFC 9112 7.1), byte by byte. llhttp 8.1 is not asked here: it takes ";;a",
+ * ";=b", ";a=" and `;a=b"c"` as extensions, refuses a quoted pair and blanks that 7.1.1 allows,
+ * and sets no bound on their length. Pure.
  */
 #ifndef HTTP_H1_CHUNK_H
 #define HTTP_H1_CHUNK_H

@@ -43,8 +43,8 @@ static const char *skip_blanks(const char *at)
 }
 
 /*
- * llhttp, also in strict mode, takes obs-fold, lone line feeds, an empty name. All but the last
- * leave a gap between what it reports and where that must stand. `at` is where the field must
+ * llhttp, also in strict mode, takes obs-fold, some lone line feeds, an empty name. All but the
+ * last leave a gap between what it reports and where that must stand. `at` is where the field must
  * begin; the line feed at the head's end stops every loop. Returns the next line or NULL.
  */
 static const char *field_end(const char *at, struct http_field *field)

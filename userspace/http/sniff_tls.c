@@ -7,6 +7,7 @@
 #define NAME_TYPE_HOST    0
 #define HELLO_FIXED_BYTES (2 + 32) /* legacy_version, random */
 #define NAME_MAX_BYTES    255
+#define RECORD_MAX_BYTES  (1 << 14)
 
 /* Takes a big-endian number of `bytes` bytes off the front; false when there are fewer. */
 static bool take_number(struct span *rest, unsigned bytes, size_t *ret_number)
@@ -84,8 +85,9 @@ struct span sniff_server_name(struct span bytes)
 	size_t type;
 	size_t version;
 	if (!take_number(&bytes, 1, &type) || type != RECORD_HANDSHAKE ||
-	    !take_number(&bytes, 2, &version) || version >> 8 != 3 ||
-	    !take_vector(&bytes, 2, &record) || !hello_extensions(record, &extensions))
+	    !take_number(&bytes, 2, &version) || version < 0x0300 || version > 0x0304 ||
+	    !take_vector(&bytes, 2, &record) || record.size > RECORD_MAX_BYTES ||
+	    !hello_extensions(record, &extensions))
 		return none;
 	while (take_number(&extensions, 2, &type) && take_vector(&extensions, 2, &extension)) {
 		if (type == SERVER_NAME)

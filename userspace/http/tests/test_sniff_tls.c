@@ -143,6 +143,20 @@ static void a_hello_without_the_extension_has_no_name(void **state)
 	text_fini(&record);
 }
 
+static void a_record_of_no_tls_version_has_no_name(void **state)
+{
+	struct text record = {0};
+	(void)state;
+	add_hello_for(&record, 0, span_text("a.example"));
+	record.data[2] = 4;
+	assert_int_equal(sniff_server_name(text_span(&record)).size, 9);
+	record.data[2] = 5;
+	assert_int_equal(sniff_server_name(text_span(&record)).size, 0);
+	record.data[1] = 2;
+	assert_int_equal(sniff_server_name(text_span(&record)).size, 0);
+	text_fini(&record);
+}
+
 /* Wrong lengths anywhere may hide the name or change it, but never lead outside the record. */
 static void no_changed_byte_leads_outside_the_record(void **state)
 {
@@ -171,6 +185,7 @@ int main(void)
 		cmocka_unit_test(odd_names_are_none),
 		cmocka_unit_test(a_name_of_another_type_is_none),
 		cmocka_unit_test(a_hello_without_the_extension_has_no_name),
+		cmocka_unit_test(a_record_of_no_tls_version_has_no_name),
 		cmocka_unit_test(no_changed_byte_leads_outside_the_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
