@@ -11,7 +11,7 @@
 #include "base/text.h"
 
 /* "127.0.0.1:9990", "[::1]:9990"; port 0 = any free one. */
-int listen_tcp(const char *address, struct text *why, int *ret_fd) MUST_CHECK;
+int listen_tcp(const char *text, struct text *why, int *ret_fd) MUST_CHECK;
 
 /* The file that a Unix socket is, so that nobody else's is removed later. */
 struct listen_file {

@@ -104,7 +104,7 @@ static int config_merge(const struct run *run, struct text *config)
 	}
 	struct text user = {0};
 	struct text why = {0};
-	struct merge_notes notes;
+	struct merge_notes notes = {0};
 	int error = file_read(run->config, &user);
 	if (error)
 		complain("%s: %s", run->config, strerror(-error));

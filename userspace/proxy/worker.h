@@ -106,7 +106,7 @@ static inline void worker_load_add(struct worker *worker, uint32_t endpoint_id, 
 		worker->loads[endpoint_id].active += (uint32_t)change;
 }
 
-void *worker_run(void *worker);
+void *worker_run(void *argument);
 
 /* pod.c: in the worker's thread */
 struct pod_order; /* what the control thread asks for */

@@ -230,6 +230,7 @@ static void consume_sent(struct wire *wire, size_t sent)
 	wire->bytes_sent += sent;
 	while (sent) {
 		struct block *first = wire->out_first;
+		assert(first); /* no more is sent than was queued */
 		size_t size = block_span(first).size;
 		size_t used = sent < size ? sent : size;
 		first->begin += (uint32_t)used;
