@@ -110,7 +110,7 @@ static int folder_lock(struct pins *pins, struct text *why)
 	return error;
 }
 
-int pins_open(struct pins *pins, const char *dir, struct text *why)
+int pins_name(struct pins *pins, const char *dir, struct text *why)
 {
 	pins->lock_fd = -1;
 	if (!dir || !*dir)
@@ -125,7 +125,14 @@ int pins_open(struct pins *pins, const char *dir, struct text *why)
 	}
 	memcpy(pins->dir, dir, length);
 	pins->dir[length] = '\0';
-	int error = mounts_ensure_bpffs(pins->dir, why);
+	return 0;
+}
+
+int pins_open(struct pins *pins, const char *dir, struct text *why)
+{
+	int error = pins_name(pins, dir, why);
+	if (!error)
+		error = mounts_ensure_bpffs(pins->dir, why);
 	if (!error)
 		error = folder_make(pins->dir, why);
 	if (!error)

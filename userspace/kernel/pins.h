@@ -23,6 +23,8 @@ enum pins_state {
 	PINS_FOREIGN,       /* not weft's */
 };
 
+/* Names the folder (NULL = WEFT_PIN_DIR) without touching it. 0 or -EINVAL. */
+int pins_name(struct pins *pins, const char *dir, struct text *why) MUST_CHECK;
 /*
  * Makes sure that `dir` (NULL = WEFT_PIN_DIR) exists on a bpffs, mounting it if it is missing, and
  * locks it. -EBUSY when a living weftd has it, and a sentence in `why` on any failure.
