@@ -461,6 +461,28 @@ void io_cancel(struct io_ring *ring, struct io_op *op)
 	io_uring_prep_cancel(sqe, op, 0);
 }
 
+int io_peer_address(struct io_ring *ring, int fd, struct weft_address *ret_address)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+	(void)ring;
+	if (getpeername(fd, (struct sockaddr *)&peer, &size))
+		return -errno;
+	return address_from_sockaddr((struct sockaddr *)&peer, ret_address) ? 0 : -EAFNOSUPPORT;
+}
+
+int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address)
+{
+	struct sockaddr_storage source;
+	struct weft_address any_port = *address;
+	int on = 1;
+	(void)ring;
+	any_port.port = 0;
+	socklen_t size = address_to_sockaddr(&any_port, &source);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&source, size) ? -errno : 0;
+}
+
 void io_shutdown_send(struct io_ring *ring, int fd)
 {
 	(void)ring;

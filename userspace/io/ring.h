@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
 #include "base/attr.h"
 #include "base/blocks.h"
 #include "base/span.h"
@@ -92,6 +93,10 @@ void io_poll(struct io_ring *ring, struct io_op *op, int fd, unsigned events);
 void io_cancel(struct io_ring *ring, struct io_op *op);
 
 /* Immediate system calls, here so that the double sees them too. */
+/* Whom an accepted connection came from. 0 or -errno (it may have been reset already). */
+int io_peer_address(struct io_ring *ring, int fd, struct weft_address *ret_address) MUST_CHECK;
+/* Source address of an unconnected socket; the port is chosen by its connect. 0 or -errno. */
+int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address) MUST_CHECK;
 void io_shutdown_send(struct io_ring *ring, int fd); /* FIN after what was sent */
 void io_close(struct io_ring *ring, int fd);
 void io_close_reset(struct io_ring *ring, int fd); /* RST instead of FIN */

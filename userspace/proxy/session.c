@@ -1,7 +1,6 @@
 #include "proxy/session.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -28,10 +27,7 @@ const char *session_destination(const struct session *session, char text[ADDRESS
 static bool find_flow(struct listener *listener, int fd, struct weft_address *ret_app,
 		      struct weft_flow *ret_flow)
 {
-	struct sockaddr_storage peer;
-	socklen_t size = sizeof(peer);
-	if (getpeername(fd, (struct sockaddr *)&peer, &size) ||
-	    !address_from_sockaddr((struct sockaddr *)&peer, ret_app))
+	if (io_peer_address(listener->pod->worker->ring, fd, ret_app))
 		return false;
 	struct weft_flow_key key = {
 		.netns_cookie = listener->pod->netns_cookie,

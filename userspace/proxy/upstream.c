@@ -1,7 +1,6 @@
 #include "proxy/upstream.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -31,17 +30,14 @@ struct upstream *upstream_new(struct worker_pod *pod, const struct weft_address 
 }
 
 /* An app that bound its socket to one address keeps that source address. */
-static void bind_local(int fd, const struct weft_address *local)
+static void bind_local(struct upstream *upstream, int fd, const struct weft_address *local)
 {
 	static const struct weft_address none;
-	struct sockaddr_storage address;
-	int on = 1;
 	if (address_equal(local, &none))
 		return;
-	socklen_t size = address_to_sockaddr(local, &address);
-	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&address, size))
-		log_debug("bind_failed", "errno=%d", errno);
+	int error = io_bind_source(upstream->worker->ring, fd, local);
+	if (error)
+		log_debug("bind_failed", "error=%d", error);
 }
 
 void upstream_dial(struct upstream *upstream, int fd, const struct weft_address *local,
@@ -51,7 +47,7 @@ void upstream_dial(struct upstream *upstream, int fd, const struct weft_address 
 	struct sockaddr_storage address;
 	socklen_t size = address_to_sockaddr(&upstream->address, &address);
 	memcpy(&upstream->socket_address, &address, sizeof(upstream->socket_address));
-	bind_local(fd, local);
+	bind_local(upstream, fd, local);
 	upstream->role = UPSTREAM_DIALLING;
 	if (timeout_ns && timer_set(io_timers(worker->ring), &upstream->connect_timer,
 				    worker_now_ns(worker) + timeout_ns))
