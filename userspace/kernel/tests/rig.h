@@ -96,7 +96,7 @@ rig_fn void rig_write_pid(const char *cgroup)
 
 rig_fn void rig_make_cgroup(struct rig *rig)
 {
-	char root[PATH_MAX - 64] = "", line[PATH_MAX];
+	char root[1024] = "", line[1024];
 	struct text why = {0};
 	if (mounts_cgroup2(root, sizeof(root), &why))
 		fail_msg("%s", why.data);
@@ -106,7 +106,7 @@ rig_fn void rig_make_cgroup(struct rig *rig)
 	while (file && fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, "0::", 3) == 0)
-			snprintf(rig->home, sizeof(rig->home), "%s%.1000s", root, line + 3);
+			snprintf(rig->home, sizeof(rig->home), "%s%s", root, line + 3);
 	}
 	if (file)
 		fclose(file);
