@@ -39,7 +39,8 @@ static inline bool span_is(struct span a, const char *text)
 
 static inline bool span_starts(struct span a, struct span prefix)
 {
-	return a.size >= prefix.size && memcmp(a.data, prefix.data, prefix.size) == 0;
+	return a.size >= prefix.size &&
+	       (prefix.size == 0 || memcmp(a.data, prefix.data, prefix.size) == 0);
 }
 
 /* ASCII case-insensitive (RFC 9110 5.1 for field names). */

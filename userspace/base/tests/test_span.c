@@ -37,6 +37,7 @@ static void starts_asks_for_the_whole_prefix(void **state)
 	assert_true(span_starts(span_text("abc"), span_text("ab")));
 	assert_true(span_starts(span_text("abc"), span_text("abc")));
 	assert_true(span_starts(span_text("abc"), span_text("")));
+	assert_true(span_starts(span_of(NULL, 0), span_of(NULL, 0)));
 	assert_false(span_starts(span_text("ab"), span_text("abc")));
 	assert_false(span_starts(span_text("abc"), span_text("b")));
 }
