@@ -149,7 +149,8 @@ void adopted_settle_absent(struct control *control, const struct snapshot *snaps
 {
 	for (uint32_t i = 0; i < control->adopted_count; i++) {
 		struct adopted_pod *adopted = &control->adopted[i];
-		if (!adopted->is_settled && !snapshot_pod_named(snapshot, span_text(adopted->name)))
+		bool is_wanted = snapshot && snapshot_pod_named(snapshot, span_text(adopted->name));
+		if (!adopted->is_settled && !is_wanted)
 			settle(control, adopted);
 	}
 }

@@ -115,8 +115,8 @@ static int read_bytes(int fd, const char *path, struct text *why, char **ret_byt
 int config_load(const char *path, const struct build_options *options, struct text *why,
 		struct snapshot **ret_snapshot)
 {
-	char *bytes;
-	size_t size;
+	char *bytes = NULL;
+	size_t size = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return file_fault(path, why, -errno);

@@ -258,8 +258,7 @@ bool control_is_ready(const struct control *control)
 {
 	if (!control->is_started || control->is_draining)
 		return false;
-	list_each(&control->enrolments, item)
-	{
+	list_each (&control->enrolments, item) {
 		if (is_on_its_way(list_entry(item, struct enrolment, item)))
 			return false;
 	}

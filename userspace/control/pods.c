@@ -461,6 +461,7 @@ void pods_tick(struct control *control)
 
 void pods_drain(struct control *control)
 {
+	adopted_settle_absent(control, NULL);
 	list_each (&control->enrolments, item) {
 		struct enrolment *enrolment = list_entry(item, struct enrolment, item);
 		dismiss(enrolment);

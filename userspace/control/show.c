@@ -149,7 +149,7 @@ static cJSON *pod_tree(const struct enrolment *enrolment)
 		cJSON_AddNullToObject(to, "error");
 	if (is_captured)
 		cJSON_AddNumberToObject(to, "since_seconds",
-					(double)((now_ns - enrolment->since_ns) / 1000000) / 1e3);
+					(double)(now_ns - enrolment->since_ns) / 1e9);
 	else
 		cJSON_AddNullToObject(to, "since_seconds");
 	add_settings(to, enrolment);

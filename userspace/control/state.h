@@ -81,7 +81,7 @@ int adopt_read(struct control *control, struct adopted_names *ret_names) MUST_CH
 void adopted_names_fini(struct adopted_names *names);
 /* Removes the rows of this name; `key` (NULL = none) is about to be overwritten and stays. */
 void adopted_settle(struct control *control, const char *name, const struct weft_pod_key *key);
-/* Removes the rows of pods that the snapshot does not have. */
+/* Removes the rows of pods that the snapshot (NULL = none) does not have. */
 void adopted_settle_absent(struct control *control, const struct snapshot *snapshot);
 
 /* ---- destinations.c: the kernel's map of mesh destinations ---- */

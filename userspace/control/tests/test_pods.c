@@ -1,0 +1,427 @@
+/* Pods' way into capture and out of it. */
+#include "control/tests/stage.h"
+
+#define CLIENT "pods:\n- {name: client, netns: @/client}\n"
+
+static void a_pod_is_captured_when_every_worker_serves_it(void **state)
+{
+	(void)state;
+	stage.workers_serve = false;
+	stage_write("client", "");
+	stage_open(CLIENT);
+	assert_int_equal(stage.added, 0); /* not from inside control_open */
+	stage_until(stage.added == 1);
+	assert_true(stage_state_is("client", "opening"));
+	assert_false(control_is_ready(stage.control));
+	control_pod_served(stage.control, stage.last_pod_id, 0);
+	control_pod_served(stage.control, stage.last_pod_id, 0);
+	stage_turn_for(50000000);
+	assert_false(stage_has_row("client"));
+	control_pod_served(stage.control, stage.last_pod_id, 1);
+	stage_until(stage_is_captured("client"));
+	assert_true(stage_state_is("client", "captured"));
+	assert_true(control_is_ready(stage.control));
+
+	const struct row_search search = stage_row("client");
+	assert_int_equal(search.row.pod_id, stage.last_pod_id);
+	assert_int_equal(search.row.flags, WEFT_POD_CAPTURE);
+	assert_int_equal(search.row.worker_count, WORKERS);
+	assert_int_not_equal(search.row.listeners[1].port4, 0);
+	assert_int_not_equal(search.row.listeners[1].port6, 0);
+	assert_int_equal(search.row.local4[12], 10); /* as found in the namespace */
+	assert_int_equal(search.key.kind, WEFT_POD_BY_NETNS);
+}
+
+static void a_pods_settings_are_in_its_row_and_exclusions(void **state)
+{
+	(void)state;
+	stage_write("box", "");
+	stage_open(
+		"pods:\n"
+		"- name: box\n"
+		"  cgroup: @/box\n"
+		"  addresses: [10.7.7.7]\n"
+		"  on_proxy_death: closed\n"
+		"  capture: all\n"
+		"  skip_outbound_ports: [25, 465]\n"
+		"  skip_outbound_cidrs: [192.0.2.0/24, \"fd00::/8\"]\n");
+	stage_until(stage_is_captured("box"));
+	const struct row_search search = stage_row("box");
+	assert_int_equal(search.key.kind, WEFT_POD_BY_CGROUP);
+	assert_int_equal(search.row.flags,
+			 WEFT_POD_CAPTURE | WEFT_POD_FAIL_CLOSED | WEFT_POD_CAPTURE_ALL);
+	assert_int_equal(search.row.local4[13], 7);
+	struct weft_address v4 = address_of("192.0.2.0:0");
+	struct weft_address v6 = address_of("[fd00::]:0");
+	uint32_t id = search.row.pod_id;
+	assert_true(kernel_double_skips_port(id, 25) && kernel_double_skips_port(id, 465));
+	assert_false(kernel_double_skips_port(id, 26));
+	assert_true(kernel_double_skips_cidr(id, &v4, 24));
+	assert_true(kernel_double_skips_cidr(id, &v6, 8));
+}
+
+static void settings_change_without_new_listeners(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_open("pods: [{name: client, netns: @/client, skip_outbound_ports: [25]}]\n");
+	stage_until(stage_is_captured("client"));
+	uint32_t id = stage_row("client").row.pod_id;
+	__be16 port = stage_row("client").row.listeners[0].port4;
+
+	stage_write("weft.yaml",
+		    "pods: [{name: client, netns: @/client, on_proxy_death: closed, "
+		    "skip_outbound_ports: [25, 26]}]\n");
+	stage_until(stage_row("client").row.flags & WEFT_POD_FAIL_CLOSED);
+	assert_true(kernel_double_skips_port(id, 25) && kernel_double_skips_port(id, 26));
+	stage_write("weft.yaml",
+		    "pods: [{name: client, netns: @/client, capture: all, "
+		    "skip_outbound_ports: [26]}]\n");
+	stage_until(stage_row("client").row.flags & WEFT_POD_CAPTURE_ALL);
+	assert_false(kernel_double_skips_port(id, 25));
+	assert_true(kernel_double_skips_port(id, 26));
+	assert_int_equal(stage_row("client").row.listeners[0].port4, port);
+	assert_int_equal(stage_row("client").row.pod_id, id);
+	assert_int_equal(stage.added, 1);
+	assert_int_equal(stage.removing, 0);
+}
+
+static void a_pod_leaves_with_capture_off_first(void **state)
+{
+	(void)state;
+	stage.workers_leave = false;
+	stage_write("client", "");
+	stage_open("timeouts: {drain: 7s}\n" CLIENT);
+	stage_until(stage_is_captured("client"));
+	uint32_t id = stage.last_pod_id;
+	stage_write("weft.yaml", "timeouts: {drain: 5s}\n");
+	stage_until(stage.removing == 1);
+	assert_false(stage.capture_at_leave);
+	assert_true(stage_has_row("client"));
+	assert_int_equal(stage.last_pod_id, id);
+	assert_int_equal(stage.last_drain_ns, 5000000000);
+	assert_true(stage_state_is("client", "draining"));
+	assert_false(control_is_ready(stage.control));
+	control_pod_left(stage.control, id, 1);
+	stage_turn_for(50000000);
+	assert_true(stage_has_row("client"));
+	control_pod_left(stage.control, id, 0);
+	stage_until(!stage_has_row("client"));
+	assert_true(stage_state_is("client", ""));
+}
+
+static void a_pod_that_cannot_be_opened_is_tried_again_and_holds_up_nobody(void **state)
+{
+	(void)state;
+	stage_write("other", "");
+	stage_open(CLIENT "- {name: other, netns: @/other}\n");
+	stage_until(stage_is_captured("other"));
+	assert_true(stage_state_is("client", "failed"));
+	assert_non_null(strstr(stage_pod_text("client", "error"), "/client: No such file"));
+	assert_true(control_is_ready(stage.control));
+	stage_write("client", "");
+	stage_until(stage_is_captured("client"));
+	assert_string_equal(stage_pod_text("client", "error"), "");
+}
+
+static void the_sentence_of_the_helper_is_shown(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	kernel_double_fail_pod(-EPERM, "setns is forbidden here: run weftd as root");
+	stage_open(CLIENT);
+	stage_until(stage_state_is("client", "failed"));
+	assert_string_equal(stage_pod_text("client", "error"),
+			    "setns is forbidden here: run weftd as root");
+	kernel_double_fail_pod(0, NULL);
+	stage_until(stage_is_captured("client"));
+}
+
+static void a_namespace_that_vanishes_is_un_enrolled_and_comes_back(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_open(CLIENT);
+	stage_until(stage_is_captured("client"));
+	uint32_t id = stage.last_pod_id;
+	stage_remove("client");
+	stage_until(!stage_has_row("client"));
+	assert_int_equal(stage.removing, 1);
+	assert_in_range(stage.last_drain_ns, 0, 1000000000);
+	stage_until(stage_state_is("client", "failed"));
+	stage_write("client", "");
+	stage_until(stage_is_captured("client"));
+	assert_int_equal(stage.added, 2);
+	assert_int_equal(stage.last_pod_id, id);
+}
+
+static void another_namespace_behind_the_same_path_is_enrolled_anew(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_open(CLIENT);
+	stage_until(stage_is_captured("client"));
+	stage_write("client", "another inode");
+	stage_until(stage.added == 2);
+	assert_int_equal(stage.removing, 1);
+	stage_until(stage_is_captured("client"));
+}
+
+static void a_pod_that_moves_waits_for_its_old_place(void **state)
+{
+	(void)state;
+	stage.workers_leave = false;
+	stage_write("client", "");
+	stage_write("client2", "");
+	stage_open(CLIENT);
+	stage_until(stage_is_captured("client"));
+	uint32_t id = stage.last_pod_id;
+	stage_write("weft.yaml", "pods: [{name: client, netns: @/client2}]\n");
+	stage_until(stage.removing == 1);
+	stage_turn_for(1200000000); /* longer than a tick */
+	assert_int_equal(stage.added, 1);
+	leave_all(id);
+	stage_until(stage.added == 2);
+	stage_until(stage_is_captured("client"));
+	assert_int_equal(kernel_double_pod_count(), 1);
+}
+
+static void a_place_that_gets_another_name_waits_too(void **state)
+{
+	(void)state;
+	stage.workers_leave = false;
+	stage_write("client", "");
+	stage_open(CLIENT);
+	stage_until(stage_is_captured("client"));
+	uint32_t id = stage.last_pod_id;
+	stage_write("weft.yaml", "pods: [{name: renamed, netns: @/client}]\n");
+	stage_until(stage.removing == 1);
+	assert_true(stage_state_is("renamed", "opening"));
+	leave_all(id);
+	stage_until(stage_is_captured("renamed"));
+	assert_false(stage_has_row("client"));
+	assert_int_equal(kernel_double_pod_count(), 1);
+}
+
+static void a_full_map_is_a_failure_that_is_tried_again(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	kernel_double_fail_put(-E2BIG);
+	stage_open(CLIENT);
+	stage_until(stage_state_is("client", "failed"));
+	assert_string_equal(stage_pod_text("client", "error"),
+			    "cannot be entered into the kernel's maps: Argument list too long");
+	assert_int_equal(stage.removing, 1); /* the workers gave their listeners back */
+	kernel_double_fail_put(0);
+	stage_until(stage_is_captured("client"));
+	assert_int_equal(stage.added, 2);
+}
+
+/* ---- what a weftd before left ---- */
+
+static void enrolled_pods_stay_in_the_map_over_a_restart(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_write("gone", "");
+	stage_open("pods:\n- {name: gone, netns: @/gone}\n- {name: client, netns: @/client}\n");
+	stage_until(stage_is_captured("client") && stage_is_captured("gone"));
+	uint32_t id = stage_row("client").row.pod_id;
+	uint32_t gone_id = stage_row("gone").row.pod_id;
+	__be16 port = stage_row("client").row.listeners[0].port4;
+	stage_close();
+	assert_true(stage_is_captured("client"));
+
+	stage.added = 0;
+	stage_open("pods:\n- {name: aaa, netns: @/gone}\n- {name: client, netns: @/client}\n");
+	stage_until(stage.added == 2);
+	assert_true(stage.row_at_added);
+	stage_until(stage_is_captured("aaa") && stage_row("client").row.listeners[0].port4 != port);
+	assert_int_equal(stage_row("client").row.pod_id, id);
+	assert_int_not_equal(stage_row("aaa").row.pod_id, gone_id);
+	assert_false(stage_has_row("gone"));
+	assert_int_equal(kernel_double_pod_count(), 2);
+}
+
+static void a_row_of_an_older_namespace_of_the_pod_is_removed(void **state)
+{
+	static const struct weft_pod_key old_key = {.id = 99, .kind = WEFT_POD_BY_NETNS};
+	static const struct weft_pod old = {
+		.pod_id = 4, .flags = WEFT_POD_CAPTURE, .name = "client"};
+	(void)state;
+	assert_int_equal(kernel_pod_put(stage.kernel, &old_key, &old), 0);
+	stage_write("client", "");
+	stage_open("pods: [{name: client, netns: @/client, skip_outbound_ports: [25]}]\n");
+	stage_until(control_is_ready(stage.control));
+	assert_null(kernel_double_pod(&old_key));
+	assert_int_equal(stage_row("client").row.pod_id, 4);
+	assert_true(kernel_double_skips_port(4, 25));
+}
+
+static void a_row_of_a_namespace_that_is_not_there_is_removed(void **state)
+{
+	static const struct weft_pod_key old_key = {.id = 99, .kind = WEFT_POD_BY_NETNS};
+	static const struct weft_pod old = {
+		.pod_id = 4, .flags = WEFT_POD_CAPTURE, .name = "client"};
+	(void)state;
+	assert_int_equal(kernel_pod_put(stage.kernel, &old_key, &old), 0);
+	stage_open(CLIENT);
+	stage_until(stage_state_is("client", "failed"));
+	assert_int_equal(kernel_double_pod_count(), 0);
+}
+
+/* ---- draining ---- */
+
+static void draining_takes_every_pod_out_and_then_tells(void **state)
+{
+	(void)state;
+	stage.workers_leave = false;
+	stage_write("client", "");
+	stage_write("other", "");
+	stage_open("timeouts: {drain: 3s}\n" CLIENT
+		   "- {name: other, netns: @/other}\n"
+		   "- {name: missing, netns: @/missing}\n");
+	stage_until(stage_is_captured("client") && stage_is_captured("other"));
+	control_drain(stage.control, on_drained, NULL);
+	assert_int_equal(stage.removing, 2);
+	assert_int_equal(stage.last_drain_ns, 3000000000);
+	assert_false(stage.capture_at_leave);
+	assert_false(stage_is_captured("client") || stage_is_captured("other"));
+	assert_false(control_is_ready(stage.control));
+	leave_all(stage_row("client").row.pod_id);
+	stage_until(!stage_has_row("client"));
+	assert_int_equal(stage.drained, 0);
+	leave_all(stage_row("other").row.pod_id);
+	stage_until(stage.drained == 1);
+	assert_int_equal(kernel_double_pod_count(), 0);
+
+	stage_write("weft.yaml", "services: []\n");
+	control_reload(stage.control);
+	stage_turn_for(150000000);
+	assert_int_equal(stage_generation(), 1);
+	control_drain(stage.control, on_drained, NULL);
+	assert_int_equal(stage.drained, 2);
+}
+
+static void draining_without_pods_is_done_at_once(void **state)
+{
+	(void)state;
+	stage_open("{}");
+	control_drain(stage.control, on_drained, NULL);
+	assert_int_equal(stage.drained, 1);
+}
+
+/* A pod that workers are still taking over when the order to drain comes. */
+static void a_pod_on_its_way_in_is_drained_too(void **state)
+{
+	static const struct weft_pod_key old_key = {.id = 99, .kind = WEFT_POD_BY_NETNS};
+	static const struct weft_pod old = {
+		.pod_id = 4, .flags = WEFT_POD_CAPTURE, .name = "client"};
+	(void)state;
+	assert_int_equal(kernel_pod_put(stage.kernel, &old_key, &old), 0);
+	stage.workers_serve = false;
+	stage.workers_leave = false;
+	stage_write("client", "");
+	stage_open(CLIENT);
+	stage_until(stage.added == 1);
+	control_drain(stage.control, on_drained, NULL);
+	assert_int_equal(stage.removing, 1);
+	serve_all(stage.last_pod_id);
+	leave_all(stage.last_pod_id);
+	stage_until(stage.drained == 1);
+	assert_int_equal(kernel_double_pod_count(), 0);
+}
+
+/* ---- what is shown ---- */
+
+static void a_pod_is_shown_with_all_that_is_known_of_it(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	struct weft_address local = address_of("10.0.0.1:40000");
+	struct weft_address peer = address_of("[fd00::2]:5432");
+	kernel_double_uncaptured_add(1, &local, &peer);
+	stage_open(
+		"pods: [{name: client, netns: @/client, addresses: [10.0.0.1], "
+		"skip_outbound_ports: [25], skip_outbound_cidrs: [192.0.2.0/24]}]\n");
+	stage_until(stage_is_captured("client"));
+	kernel_double_reason_add(1, WEFT_REASON_CAPTURED, 7);
+	kernel_double_reason_add(1, WEFT_REASON_PASS_NOT_MESH, 2);
+
+	cJSON *list = stage_pods_json();
+	assert_int_equal(cJSON_GetArraySize(list), 1);
+	const cJSON *pod = cJSON_GetArrayItem(list, 0);
+	cJSON *since = cJSON_DetachItemFromObject((cJSON *)pod, "since_seconds");
+	assert_true(cJSON_IsNumber(since) && since->valuedouble >= 0 && since->valuedouble < 20);
+	cJSON_Delete(since);
+	cJSON_DeleteItemFromObject((cJSON *)pod, "netns");
+	cJSON_DeleteItemFromObject((cJSON *)pod, "listeners");
+	char *printed = cJSON_PrintUnformatted(pod);
+	assert_string_equal(printed,
+			    "{\"name\":\"client\",\"id\":1,\"state\":\"captured\",\"error\":null,"
+			    "\"on_proxy_death\":\"open\",\"capture\":\"services\","
+			    "\"addresses\":[\"10.0.0.1\",\"fd00::1\"],\"skip_outbound_ports\":[25],"
+			    "\"skip_outbound_cidrs\":[\"192.0.2.0/24\"],"
+			    "\"uncaptured_connections\":[{\"local\":\"10.0.0.1:40000\",\"peer\":\"["
+			    "fd00::2]:5432\"}],"
+			    "\"decisions\":{\"captured\":7,\"pass_not_mesh\":2}}");
+	cJSON_free(printed);
+	cJSON_Delete(list);
+
+	list = stage_pods_json();
+	const cJSON *listeners = cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "listeners");
+	assert_int_equal(cJSON_GetArraySize(listeners), WORKERS);
+	const cJSON *second = cJSON_GetArrayItem(listeners, 1);
+	assert_int_equal(cJSON_GetObjectItem(second, "worker")->valueint, 1);
+	assert_int_equal(cJSON_GetObjectItem(second, "port4")->valueint,
+			 ntohs(stage_row("client").row.listeners[1].port4));
+	cJSON_Delete(list);
+}
+
+static void any_allocation_may_fail_while_pods_come_and_go(void **state)
+{
+	static const char with[] = CLIENT;
+	static const char without[] = "pods: []\n";
+	(void)state;
+	stage_write("client", "");
+	stage_open(without);
+	for (unsigned long n = 1; n < 45; n++) {
+		mem_fail_nth(n);
+		stage_write("weft.yaml", n % 2 ? with : without);
+		control_reload(stage.control);
+		stage_turn_for(70000000);
+		mem_fail_nth(0);
+	}
+	stage_write("weft.yaml", with);
+	stage_until(stage_is_captured("client"));
+	stage_write("weft.yaml", without);
+	stage_until(!stage_has_row("client"));
+	stage_until(control_is_ready(stage.control));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		stage_test(a_pod_is_captured_when_every_worker_serves_it),
+		stage_test(a_pods_settings_are_in_its_row_and_exclusions),
+		stage_test(settings_change_without_new_listeners),
+		stage_test(a_pod_leaves_with_capture_off_first),
+		stage_test(a_pod_that_cannot_be_opened_is_tried_again_and_holds_up_nobody),
+		stage_test(the_sentence_of_the_helper_is_shown),
+		stage_test(a_namespace_that_vanishes_is_un_enrolled_and_comes_back),
+		stage_test(another_namespace_behind_the_same_path_is_enrolled_anew),
+		stage_test(a_pod_that_moves_waits_for_its_old_place),
+		stage_test(a_place_that_gets_another_name_waits_too),
+		stage_test(a_full_map_is_a_failure_that_is_tried_again),
+		stage_test(enrolled_pods_stay_in_the_map_over_a_restart),
+		stage_test(a_row_of_an_older_namespace_of_the_pod_is_removed),
+		stage_test(a_row_of_a_namespace_that_is_not_there_is_removed),
+		stage_test(draining_takes_every_pod_out_and_then_tells),
+		stage_test(draining_without_pods_is_done_at_once),
+		stage_test(a_pod_on_its_way_in_is_drained_too),
+		stage_test(a_pod_is_shown_with_all_that_is_known_of_it),
+		stage_test(any_allocation_may_fail_while_pods_come_and_go),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
