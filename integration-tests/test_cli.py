@@ -496,7 +496,7 @@ def test_check_has_a_line_for_each_thing_it_needs():
     pin_dir = f"/sys/fs/bpf/weft-cli-{os.getpid()}"
     lines = weft("check", "--pin-dir", pin_dir).stdout.splitlines()
     names = {line.split()[1] for line in lines if re.match(r"(ok|warn|FAIL) ", line)}
-    assert {"kernel", "btf", "cgroup2", "hooks"} <= names, lines
+    assert {"kernel", "btf", "cgroup2", "hook-connect4", "io_uring", "kernel-tls"} <= names, lines
     done = weft("check", "--json", "--pin-dir", pin_dir)
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert checks["kernel"]["result"] == "ok"

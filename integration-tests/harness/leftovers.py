@@ -67,19 +67,36 @@ def remove_netns(path):
 
 
 def _processes(pid):
-    """Processes in the cgroups of that run."""
-    found = []
-    for folder in _entries(cgroup_root(), pid):
-        for below, _, _ in os.walk(folder):
-            with contextlib.suppress(OSError):
-                with open(os.path.join(below, "cgroup.procs"), encoding="utf-8") as procs:
-                    found += [f"process {line.strip()}" for line in procs]
-    return found
+    """Processes that are, or were when they started, in the cgroups of that run."""
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/cgroup", encoding="utf-8") as lines:
+                places = {part for line in lines for part in line.strip().removesuffix(" (deleted)").split("/")}
+        except OSError:
+            continue
+        if any((match := NAME.match(place)) and int(match[1]) == pid for place in places):
+            yield f"process {number}"
+
+
+def _sockets(pid):
+    """Unix sockets in the temporary folders of that run; its other sockets end with their namespaces."""
+    with open("/proc/net/unix", encoding="utf-8") as lines:
+        for line in lines:
+            path = line.split()[-1]
+            if any((match := NAME.match(part)) and int(match[1]) == pid for part in path.split("/")):
+                yield f"socket {path}"
+
+
+def _machine_links(pid):
+    """Network interfaces of the machine itself that belong to that run; there never should be one."""
+    for name in os.listdir("/sys/class/net"):
+        if (match := NAME.match(name)) and int(match[1]) == pid:
+            yield f"network interface {name}"
 
 
 def find(pid):
     """What a run has left on the machine, one line each."""
-    found = _processes(pid)
+    found = [*_processes(pid), *_sockets(pid), *_machine_links(pid)]
     for kind, folder in (
         ("network namespace", NETNS_ROOT),
         ("cgroup", cgroup_root()),

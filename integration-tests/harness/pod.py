@@ -94,6 +94,8 @@ class Pod:
     def run(self, argv, seconds=30, check=True, env=None, user=None, text=True, **options):
         """Runs to the end inside the pod; CompletedProcess with stdout and stderr."""
         options.setdefault("cwd", self.directory)
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
         done = subprocess.run(
             launch_line(argv, **self.place(user)),
             capture_output=True,

@@ -133,7 +133,7 @@ class Weftd:
         assert status in (None, 0), f"weftd ended with {status}:\n{log[-4000:]}"
         assert removed.returncode == 0, f"weft cleanup: {removed.stdout}{removed.stderr}"
         assert not left, f"weft cleanup left {self.pin_dir}"
-        alive = [link for link in links if _link_lives(link)]
+        alive = [link for link in links if link_lives(link)]
         assert not alive, f"links outlive weft cleanup: {alive}"
 
     def _logs(self):
@@ -222,5 +222,5 @@ def bpftool(*arguments):
     return subprocess.run([program, "-j", *arguments], capture_output=True, text=True, check=False)
 
 
-def _link_lives(link_id):
+def link_lives(link_id):
     return bpftool("link", "show", "id", str(link_id)).returncode == 0

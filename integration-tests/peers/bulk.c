@@ -284,7 +284,7 @@ static void serve_http(int fd)
 static void serve(const char *port, void (*one)(int fd))
 {
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6,
-				       .sin6_port = htons((uint16_t)atoi(port))};
+				       .sin6_port = htons((uint16_t)strtoul(port, NULL, 10))};
 	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int on = 1;
 
