@@ -42,6 +42,7 @@ def weftd(cluster):
     }
     with Weftd(name, folder, config) as made:
         made.port = port
+        wait_for(lambda: made.admin("/live")[0] == 200, "every worker's first sign of life")
         yield made
 
 

@@ -21,19 +21,29 @@ static void on_retry(struct timer *timer)
 		io_accept(listener->admin->ring, &listener->accept_op, listener->fd);
 }
 
-/* The connection that waited longest for its next request makes room. */
+/* The session that has been in this phase for longest. */
+static struct session *oldest_in(struct admin_listener *listener, enum session_phase phase)
+{
+	list_each (&listener->sessions, item) {
+		struct session *session = list_entry(item, struct session, link);
+		if (session->phase == phase)
+			return session;
+	}
+	return NULL;
+}
+
+/* Who waits longest for a next request, or else for the rest of one, leaves for who comes: clients
+ * that only connect cannot keep others out. */
 static bool make_room(struct admin_listener *listener)
 {
 	if (listener->session_count < SESSIONS_MAX)
 		return true;
-	list_each (&listener->sessions, item) {
-		struct session *session = list_entry(item, struct session, link);
-		if (session->phase != SESSION_IDLE)
-			continue;
-		admin_session_abort(session);
-		return true;
-	}
-	return false;
+	struct session *leaves = oldest_in(listener, SESSION_IDLE);
+	if (!leaves)
+		leaves = oldest_in(listener, SESSION_READING);
+	if (leaves)
+		admin_session_abort(leaves);
+	return leaves != NULL;
 }
 
 static void on_accept(struct io_op *op, int result, bool more)

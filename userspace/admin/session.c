@@ -471,6 +471,7 @@ void admin_session_open(struct admin_listener *listener, int fd)
 	timer_init(&session->timer, on_deadline);
 	h1_reader_init(&session->reader, true, &reader_events, &limits);
 	wire_init(&session->wire, &listener->admin->wires, &wire_events);
+	session->wire.fails_fast = true; /* while an answer is sent, nothing is read */
 	wire_adopt(&session->wire, fd);
 	list_add_last(&listener->sessions, &session->link);
 	listener->session_count++;

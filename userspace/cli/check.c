@@ -1,5 +1,6 @@
 /* weft check: can this machine run weft? */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "cli/command.h"
@@ -23,11 +24,15 @@ static const char *result_name(enum check_result result)
 
 static void print_table(const struct check_line *lines, size_t count, struct text *text)
 {
+	int widest = 0;
+	for (size_t i = 0; i < count; i++)
+		if ((int)strlen(lines[i].name) > widest)
+			widest = (int)strlen(lines[i].name);
 	for (size_t i = 0; i < count; i++) {
-		text_printf(text, "%-4s  %-16s %s\n", result_name(lines[i].result), lines[i].name,
-			    lines[i].found);
+		text_printf(text, "%-4s  %-*s  %s\n", result_name(lines[i].result), widest,
+			    lines[i].name, lines[i].found);
 		if (lines[i].advice[0])
-			text_printf(text, "      %-16s %s\n", "", lines[i].advice);
+			text_printf(text, "      %-*s  %s\n", widest, "", lines[i].advice);
 	}
 }
 
