@@ -483,6 +483,13 @@ int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *addr
 	return bind(fd, (struct sockaddr *)&source, size) ? -errno : 0;
 }
 
+int io_send_now(struct io_ring *ring, int fd, const void *memory, size_t size)
+{
+	(void)ring;
+	ssize_t sent = send(fd, memory, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return sent < 0 ? -errno : (int)sent;
+}
+
 void io_shutdown_send(struct io_ring *ring, int fd)
 {
 	(void)ring;

@@ -86,6 +86,10 @@ struct span io_lent_bytes(const struct io_ring *ring);
 struct block **io_lent_block(struct io_ring *ring);
 /* All or an error: the kernel goes on after short sends (MSG_WAITALL). No SIGPIPE. */
 void io_send(struct io_ring *ring, struct io_op *op, int fd, const void *memory, size_t size);
+/*
+ * But for a peer that has sent FIN: poll for writing is "ready" at once then even if there is no
+ * room (EPOLLRDHUP is always asked for), and the kernel gives up with a short result or -EAGAIN.
+ */
 void io_sendmsg(struct io_ring *ring, struct io_op *op, int fd, const struct msghdr *message);
 /* Multishot poll(2) with these events; result = events. */
 void io_poll(struct io_ring *ring, struct io_op *op, int fd, unsigned events);
@@ -93,6 +97,8 @@ void io_poll(struct io_ring *ring, struct io_op *op, int fd, unsigned events);
 void io_cancel(struct io_ring *ring, struct io_op *op);
 
 /* Immediate system calls, here so that the double sees them too. */
+/* What there is room for at once: bytes, or -errno (-EAGAIN: none). */
+int io_send_now(struct io_ring *ring, int fd, const void *memory, size_t size) MUST_CHECK;
 /* Whom an accepted connection came from. 0 or -errno (it may have been reset already). */
 int io_peer_address(struct io_ring *ring, int fd, struct weft_address *ret_address) MUST_CHECK;
 /* Source address of an unconnected socket; the port is chosen by its connect. 0 or -errno. */

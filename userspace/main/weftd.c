@@ -326,6 +326,8 @@ static void close_all(struct daemon *daemon)
 {
 	admin_close(daemon->admin);
 	workers_close(daemon->workers);
+	if (daemon->control)
+		io_turn(daemon->ring, 0); /* the workers' last reports */
 	control_close(daemon->control);
 	stock_close(daemon->stock);
 	io_ring_close(daemon->ring);

@@ -9,8 +9,9 @@
 #include "proxy/session.h"
 
 #define RING_ENTRIES   1024
-#define SHARED_BUFFERS 512 /* × 4 KiB */
-#define LARGE_BUFFERS  16  /* × 64 KiB, touched only by bulk traffic */
+#define SHARED_BUFFERS 512  /* × 4 KiB */
+#define CLOSE_TURNS    1000 /* then it ends with what is left */
+#define LARGE_BUFFERS  16   /* × 64 KiB, touched only by bulk traffic */
 
 /* Counts of attempts that belong to no endpoint go nowhere. */
 static _Thread_local struct weft_series waste_row;
@@ -135,11 +136,16 @@ static void cut_all(struct worker *worker)
 	}
 }
 
+static bool has_something_left(const struct worker *worker)
+{
+	return worker->counts->sessions || worker->counts->upstreams ||
+	       !list_is_empty(&worker->pods);
+}
+
 static void close_worker(struct worker *worker)
 {
 	cut_all(worker);
-	for (int turns = 0; worker->counts->sessions + worker->counts->upstreams && turns < 1000;
-	     turns++)
+	for (int turns = 0; has_something_left(worker) && turns < CLOSE_TURNS; turns++)
 		io_turn(worker->ring, WORKER_TICK_NS);
 	snapshot_reader_offline();
 	show_gauges(worker);

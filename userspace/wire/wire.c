@@ -9,6 +9,9 @@
 #define GATHER_MAX   16
 #define LINGER_NS    1000000000ull  /* for the peer's FIN, after ours */
 #define LAST_SEND_NS 30000000000ull /* for a peer that does not read what is still queued */
+/* Between tries to send to a peer that has sent FIN and does not read. */
+#define SEND_TRY_LEAST_NS 1000000ull
+#define SEND_TRY_MOST_NS  50000000ull
 /* A large receive that brings less than this is no bulk traffic any more. */
 #define BULK_LEAST_BYTES 4096
 
@@ -20,6 +23,7 @@ struct wire_gather {
 static void on_recv(struct io_op *op, int result, bool more);
 static void on_sent(struct io_op *op, int result, bool more);
 static void on_linger_end(struct timer *timer);
+static void on_send_try(struct timer *timer);
 
 void wire_loop_init(struct wire_loop *loop, struct io_ring *ring, struct blocks *blocks)
 {
@@ -33,6 +37,7 @@ void wire_init(struct wire *wire, struct wire_loop *loop, const struct wire_even
 	*wire = (struct wire){.loop = loop, .events = events, .fd = -1, .state = WIRE_NEW};
 	list_init(&wire->dirty);
 	timer_init(&wire->timer, on_linger_end);
+	timer_init(&wire->send_timer, on_send_try);
 	wire->recv_op.done = on_recv;
 	wire->send_op.done = on_sent;
 }
@@ -188,19 +193,25 @@ void wire_move_queue(struct wire *from, struct wire *to)
 		wrote(to, bytes);
 }
 
+/* Room was asked for and not used. */
+static void drop_empty_first(struct wire *wire)
+{
+	while (wire->out_first && block_span(wire->out_first).size == 0) {
+		struct block *next = wire->out_first->next;
+		blocks_give(wire->loop->blocks, wire->out_first);
+		wire->out_first = next;
+	}
+	if (!wire->out_first)
+		wire->out_last = NULL;
+}
+
 static void send_some(struct wire *wire)
 {
 	struct io_ring *ring = wire->loop->ring;
+	drop_empty_first(wire);
 	struct block *first = wire->out_first;
-	while (first && block_span(first).size == 0) { /* room was asked for and not used */
-		wire->out_first = first->next;
-		blocks_give(wire->loop->blocks, first);
-		first = wire->out_first;
-	}
-	if (!first) {
-		wire->out_last = NULL;
+	if (!first)
 		return;
-	}
 	if (first->next && !wire->gather)
 		wire->gather = mem_alloc(sizeof(*wire->gather));
 	if (!first->next || !wire->gather) {
@@ -291,9 +302,14 @@ static void on_sent(struct io_op *op, int result, bool more)
 		on_connected(wire, result);
 		return;
 	}
+	uint32_t flight = wire->flight_bytes;
 	wire->flight_bytes = 0;
+	if (result == -EAGAIN || (result >= 0 && (uint32_t)result < flight))
+		wire->sends_by_hand = true;
 	if (result >= 0)
 		consume_sent(wire, (size_t)result);
+	else if (result == -EAGAIN)
+		return;
 	else if (result != -ECANCELED || wire->ending == WIRE_STAYS)
 		fail(wire, result);
 	if (wire->error || wire->ending == WIRE_RESETS)
@@ -349,6 +365,8 @@ static void received(struct wire *wire, struct span bytes)
 	wire->bytes_received += bytes.size;
 	if (is_ending(wire) || wire->state != WIRE_OPEN)
 		return; /* lingering: read and forget */
+	if (wire->read_over)
+		return; /* earlier bytes found no memory: nothing may come after the gap */
 	if (wire->is_reading && !wire->kept_first) {
 		wire->events->data(wire, bytes, block);
 		return;
@@ -515,6 +533,7 @@ static void close_now(struct wire *wire)
 	struct io_ring *ring = wire->loop->ring;
 	bool resets = wire->ending >= WIRE_RESETS_LATER;
 	timer_clear(io_timers(ring), &wire->timer);
+	timer_clear(io_timers(ring), &wire->send_timer);
 	queue_drop(wire, &wire->out_first, &wire->out_last);
 	queue_drop(wire, &wire->kept_first, &wire->kept_last);
 	mem_free(wire->gather);
@@ -563,14 +582,61 @@ static bool settle_ending(struct wire *wire)
 	return true;
 }
 
+static void on_send_try(struct timer *timer)
+{
+	mark_dirty(container_of(timer, struct wire, send_timer));
+}
+
+static void try_later(struct wire *wire)
+{
+	struct io_ring *ring = wire->loop->ring;
+	uint64_t wait_ns = SEND_TRY_LEAST_NS << wire->send_tries;
+	if (wait_ns >= SEND_TRY_MOST_NS)
+		wait_ns = SEND_TRY_MOST_NS;
+	else
+		wire->send_tries++;
+	if (timer_set(io_timers(ring), &wire->send_timer, io_now_ns(ring) + wait_ns))
+		fail(wire, -ENOMEM);
+}
+
+/*
+ * A send to a peer that has sent FIN does not wait for room in the kernel (see io_sendmsg), so it
+ * is tried by hand, again after a while. Rare: a peer that half-closes and reads slowly.
+ */
+static void send_by_hand(struct wire *wire)
+{
+	if (timer_is_set(&wire->send_timer))
+		return;
+	while (wire->out_bytes) {
+		struct span bytes = block_span(wire->out_first);
+		int sent = bytes.size
+				   ? io_send_now(wire->loop->ring, wire->fd, bytes.data, bytes.size)
+				   : 0;
+		if (sent == -EAGAIN) {
+			try_later(wire);
+			return;
+		}
+		if (sent < 0) {
+			fail(wire, sent);
+			return;
+		}
+		wire->send_tries = 0;
+		consume_sent(wire, (size_t)sent);
+		drop_empty_first(wire);
+	}
+	wire->sends_by_hand = false;
+}
+
 static void settle_sending(struct wire *wire)
 {
-	if (wire->state != WIRE_OPEN || wire->send_op.in_flight)
+	if (wire->state != WIRE_OPEN || wire->send_op.in_flight || wire->error)
 		return;
-	if (wire->out_bytes) {
+	if (wire->out_bytes && wire->sends_by_hand)
+		send_by_hand(wire);
+	else if (wire->out_bytes)
 		send_some(wire);
+	if (wire->out_bytes || wire->error)
 		return;
-	}
 	if (wire->wants_fin && !wire->fin_sent) {
 		wire->fin_sent = true;
 		io_shutdown_send(wire->loop->ring, wire->fd);

@@ -54,6 +54,7 @@ struct wire {
 	struct io_op recv_op;
 	struct io_op send_op;    /* also the connect */
 	struct timer timer;      /* end of lingering */
+	struct timer send_timer; /* until the next try, see wire.c send_by_hand */
 	struct block *out_first; /* queued bytes; flight_bytes of them belong to the kernel */
 	struct block *out_last;
 	struct block *kept_first; /* received while paused */
@@ -61,10 +62,12 @@ struct wire {
 	struct wire_gather *gather; /* iovecs of a send in flight */
 	uint32_t out_bytes;
 	uint32_t flight_bytes;
-	int fd;              /* -1 when none */
-	int error;           /* -errno that ended it, 0 = none */
-	uint8_t state;       /* enum wire_state */
-	uint8_t ending;      /* enum wire_ending */
+	int fd;             /* -1 when none */
+	int error;          /* -errno that ended it, 0 = none */
+	uint8_t state;      /* enum wire_state */
+	uint8_t ending;     /* enum wire_ending */
+	uint8_t send_tries; /* in a row that found no room */
+	bool sends_by_hand : 1;
 	bool is_reading : 1; /* the owner wants bytes */
 	bool is_bulk : 1;    /* receives by large blocks */
 	bool recv_cancelled : 1;

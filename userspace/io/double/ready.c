@@ -194,6 +194,23 @@ static int send_error(struct io_peer *peer)
 	return error ? error : peer->send_error;
 }
 
+static size_t room_of(const struct io_peer *peer)
+{
+	uint64_t unread = peer->from_us.size - peer->read;
+	uint64_t room = peer->window > unread ? peer->window - unread : 0;
+	return room < SIZE_MAX ? (size_t)room : SIZE_MAX;
+}
+
+int ready_send_now(struct io_peer *peer, const void *memory, size_t size)
+{
+	int error = send_error(peer);
+	if (error)
+		return error;
+	size_t taken = size < room_of(peer) ? size : room_of(peer);
+	world_bytes_add(&peer->from_us, memory, taken);
+	return taken ? (int)taken : -EAGAIN;
+}
+
 static void collect_send(struct io_ring *ring, struct operation *operation)
 {
 	struct io_peer *peer = world_fd(operation->fd)->peer;
@@ -201,12 +218,12 @@ static void collect_send(struct io_ring *ring, struct operation *operation)
 	int error = send_error(peer);
 	if (!error && !cancel_wins(operation)) {
 		size_t left = operation->total - operation->sent;
-		uint64_t unread = peer->from_us.size - peer->read;
-		uint64_t room = peer->window > unread ? peer->window - unread : 0;
-		pass(operation, peer, left < room ? left : (size_t)room);
+		pass(operation, peer, left < room_of(peer) ? left : room_of(peer));
 	}
 	if (!error && operation->is_cancelled)
 		error = -ECANCELED;
+	if (!error && peer->sent_fin && operation->sent < operation->total)
+		error = -EAGAIN; /* as the kernel does: its poll for writing is ready at once */
 	if (operation->sent == operation->total)
 		add(ring, operation, (int)operation->total, false);
 	else if (error) /* MSG_WAITALL: what went before the error is the result */

@@ -354,6 +354,18 @@ int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *addr
 	return 0;
 }
 
+int io_send_now(struct io_ring *ring, int fd, const void *memory, size_t size)
+{
+	for (const struct operation *at = ring->operations; at; at = at->next)
+		assert(at->fd != fd || at->kind != OPERATION_SEND); /* bytes would overtake it */
+	world_lock();
+	int result = ready_send_now(world_fd(fd)->peer, memory, size);
+	world_unlock();
+	if (result > 0)
+		ring->progress++;
+	return result;
+}
+
 void io_shutdown_send(struct io_ring *ring, int fd)
 {
 	for (const struct operation *at = ring->operations; at; at = at->next)

@@ -62,6 +62,7 @@ struct io_ring {
 };
 
 /* Adds what the operation completes with by now; hold the world's lock. */
+int ready_send_now(struct io_peer *peer, const void *memory, size_t size);
 void ready_collect(struct io_ring *ring, struct operation *operation);
 /* When something will complete by itself; UINT64_MAX = never. */
 uint64_t ready_due_ns(const struct operation *operation);
