@@ -252,6 +252,15 @@ static __always_inline void destination_replace_any(struct weft_address *destina
 		address_set(destination, 0, 0, 0, bpf_htonl(1), destination->port);
 }
 
+/* An app can use up its socket's option memory; that must not be a way past a closed pod. */
+static __always_inline bool reason_refuses(const struct weft_pod *pod, enum weft_reason reason)
+{
+	if (reason == WEFT_REASON_STORAGE_FULL)
+		return pod->flags & WEFT_POD_FAIL_CLOSED;
+	return reason == WEFT_REASON_REFUSED_NO_ENDPOINT ||
+	       reason == WEFT_REASON_REFUSED_PROXY_DEAD;
+}
+
 /*
  * True: go on with the dial, redirected where `ret_route` says if its port is not 0. False: refuse.
  * `flow` comes with the destination and the socket's family.
@@ -283,7 +292,7 @@ static __always_inline bool dial_decide(struct bpf_sock_addr *ctx, struct weft_f
 			reason = WEFT_REASON_STORAGE_FULL;
 	}
 	reason_count(pod->pod_id, reason);
-	if (reason != WEFT_REASON_REFUSED_NO_ENDPOINT && reason != WEFT_REASON_REFUSED_PROXY_DEAD)
+	if (!reason_refuses(pod, reason))
 		return true;
 	bpf_set_retval(-ECONNREFUSED);
 	return false;

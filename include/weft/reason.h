@@ -25,7 +25,7 @@
 	X(REFUSED_PROXY_DEAD, "refused_proxy_dead", "no live worker, pod fails closed")            \
 	X(REFUSED_NO_ENDPOINT, "refused_no_endpoint", "service has no ready endpoint")             \
 	X(FOREIGN_LISTENER, "foreign_listener", "worker's port is held by a socket not ours")      \
-	X(STORAGE_FULL, "storage_full", "socket storage could not be allocated, dial passed")      \
+	X(STORAGE_FULL, "storage_full", "no memory for socket storage, dial passed or refused")    \
 	X(FLOW_TABLE_FULL, "flow_table_full", "flow could not be filed, connection will be reset")
 
 #define WEFT_PROXY_REASONS(X)                                                                      \

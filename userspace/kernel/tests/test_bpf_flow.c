@@ -6,16 +6,22 @@
 #define CAPTURE     WEFT_POD_CAPTURE
 #define CAPTURE_ALL (WEFT_POD_CAPTURE | WEFT_POD_CAPTURE_ALL)
 
+static int flows_fd(const struct rig *rig)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s/weft_flows", rig->pin_dir);
+	int fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	return fd;
+}
+
 /* Flows of a pod that are filed now, read like bpftool does: from the pinned map. */
 static unsigned flows_filed(const struct rig_pod *pod)
 {
-	char path[160];
 	struct weft_flow_key key, *last = NULL;
 	struct weft_flow flow;
 	unsigned count = 0;
-	snprintf(path, sizeof(path), "%s/weft_flows", pod->rig->pin_dir);
-	int fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
+	int fd = flows_fd(pod->rig);
 	while (bpf_map_get_next_key(fd, last, &key) == 0) {
 		count +=
 			bpf_map_lookup_elem(fd, &key, &flow) == 0 && flow.pod_id == pod->pod.pod_id;
@@ -23,6 +29,26 @@ static unsigned flows_filed(const struct rig_pod *pod)
 	}
 	close(fd);
 	return count;
+}
+
+struct wanted {
+	struct weft_traffic_key key;
+	struct weft_traffic row;
+};
+
+static void on_row(const struct weft_traffic_key *key, const struct weft_traffic *row, void *owner)
+{
+	struct wanted *wanted = owner;
+	if (memcmp(key, &wanted->key, sizeof(*key)) == 0)
+		wanted->row = *row;
+}
+
+static struct weft_traffic traffic_of(const struct rig_pod *pod, uint32_t service_id, uint32_t role)
+{
+	struct wanted wanted = {
+		.key = {.pod_id = pod->pod.pod_id, .service_id = service_id, .role = role}};
+	assert_int_equal(kernel_traffic_each(pod->rig->kernel, on_row, &wanted), 0);
+	return wanted.row;
 }
 
 static void a_flow_is_filed_before_accept_and_taken_once(void **state)
@@ -72,6 +98,7 @@ static void an_app_that_closes_early_still_gets_its_bytes_delivered(void **state
 	int app = rig_dial(AF_INET, "198.51.100.9:80");
 	assert_int_equal(send(app, "hello", 5, 0), 5);
 	close(app);
+	rig_wait_until(traffic_of(&pod, 0, 0).connections_closed == 1);
 	int ours = rig_accept(&pod, &flow);
 	assert_int_equal(recv(ours, bytes, sizeof(bytes), 0), 5);
 	assert_string_equal(bytes, "hello");
@@ -125,6 +152,28 @@ static void a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow(v
 	rig_pod_close(&pod);
 }
 
+static void a_full_flow_table_is_counted_and_files_nothing(void **state)
+{
+	struct rig_pod pod;
+	struct weft_flow_key key = {0}, got;
+	struct weft_flow flow = {0};
+	int fd = flows_fd(*state);
+	while (bpf_map_update_elem(fd, &key, &flow, BPF_ANY) == 0)
+		key.netns_cookie++; /* no namespace has such low numbers with such addresses */
+	assert_true(key.netns_cookie > 1000);
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS, &got);
+	assert_int_equal(kernel_flow_take(pod.rig->kernel, &got, &flow), -ENOENT);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_FLOW_TABLE_FULL), 1);
+	while (key.netns_cookie--)
+		bpf_map_delete_elem(fd, &key);
+	close(fd);
+	close(app);
+	close(ours);
+	rig_pod_close(&pod);
+}
+
 static void dials_that_pass_or_fail_file_nothing(void **state)
 {
 	struct rig_pod pod;
@@ -141,28 +190,6 @@ static void dials_that_pass_or_fail_file_nothing(void **state)
 	close(refused);
 	close(server);
 	rig_pod_close(&pod);
-}
-
-/* ---- weft_traffic ---- */
-
-struct wanted {
-	struct weft_traffic_key key;
-	struct weft_traffic row;
-};
-
-static void on_row(const struct weft_traffic_key *key, const struct weft_traffic *row, void *owner)
-{
-	struct wanted *wanted = owner;
-	if (memcmp(key, &wanted->key, sizeof(*key)) == 0)
-		wanted->row = *row;
-}
-
-static struct weft_traffic traffic_of(const struct rig_pod *pod, uint32_t service_id, uint32_t role)
-{
-	struct wanted wanted = {
-		.key = {.pod_id = pod->pod.pod_id, .service_id = service_id, .role = role}};
-	assert_int_equal(kernel_traffic_each(pod->rig->kernel, on_row, &wanted), 0);
-	return wanted.row;
 }
 
 static void move_bytes(int from, int to, size_t size)
@@ -215,7 +242,7 @@ static void our_upstream_dials_are_counted_with_their_service(void **state)
 		.role = WEFT_SOCKET_UPSTREAM, .pod_id = pod.pod.pod_id, .service_id = 9};
 	assert_int_equal(kernel_socket_mark(pod.rig->kernel, fd, &mark), 0);
 	assert_int_equal(rig_connect(fd, AF_INET, to), -EINPROGRESS);
-	int accepted = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	int accepted = rig_accept_direct(server);
 	fcntl(fd, F_SETFL, 0);
 	move_bytes(fd, accepted, 5000);
 	move_bytes(accepted, fd, 70000);
@@ -256,6 +283,7 @@ int main(void)
 		cmocka_unit_test(a_listener_that_closes_takes_its_queued_flows_away),
 		cmocka_unit_test(
 			a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow),
+		cmocka_unit_test(a_full_flow_table_is_counted_and_files_nothing),
 		cmocka_unit_test(dials_that_pass_or_fail_file_nothing),
 		cmocka_unit_test(payload_bytes_are_counted_exactly_whoever_closes_first),
 		cmocka_unit_test(our_upstream_dials_are_counted_with_their_service),

@@ -320,6 +320,84 @@ static void a_foreign_listener_on_the_workers_port_never_gets_a_dial(void **stat
 	rig_pod_close(&pod);
 }
 
+/* False where this kernel keeps the limit for the whole machine (before 6.9). */
+static bool socket_memory_limit(const char *limit)
+{
+	FILE *file = fopen("/proc/sys/net/core/optmem_max", "we");
+	if (!file)
+		return false;
+	fputs(limit, file);
+	return fclose(file) == 0;
+}
+
+static void a_dial_that_finds_no_socket_storage_follows_the_pods_policy(void **state)
+{
+	struct rig_pod pod;
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	if (!socket_memory_limit("0\n")) {
+		rig_pod_close(&pod);
+		skip();
+	}
+	assert_passes(&pod, rig_socket(AF_INET), AF_INET, WEFT_REASON_STORAGE_FULL);
+	pod.pod.flags |= WEFT_POD_FAIL_CLOSED;
+	rig_pod_put(&pod);
+	int app = rig_socket(AF_INET);
+	assert_int_equal(rig_connect(app, AF_INET, RIG_SERVER_IP ":9"), -ECONNREFUSED);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_STORAGE_FULL), 2);
+	close(app);
+	rig_pod_close(&pod);
+}
+
+static void a_connection_older_than_the_enrolment_goes_on_untouched(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_pod pod;
+	char to[ADDRESS_TEXT_MAX], byte = 'x';
+	int netns = rig_netns_new(rig, true);
+	rig_enter(netns);
+	int server = rig_server(RIG_SERVER_IP, to);
+	int app = rig_dial(AF_INET, to), accepted = rig_accept_direct(server);
+	rig_enter(rig->home_netns);
+	rig_pod_open_in(rig, netns, NULL, CAPTURE_ALL, &pod);
+	rig_assert_peer(app, to);
+	assert_int_equal(send(app, &byte, 1, 0), 1);
+	assert_int_equal(recv(accepted, &byte, 1, MSG_WAITALL), 1);
+	assert_int_equal(count_all(&pod), 0);
+	close(app);
+	close(accepted);
+	close(server);
+	rig_pod_close(&pod);
+}
+
+static void a_removed_pod_is_left_alone_at_once(void **state)
+{
+	struct rig_pod pod;
+	char to[ADDRESS_TEXT_MAX];
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int server = rig_server(RIG_SERVER_IP, to);
+	assert_int_equal(kernel_pod_remove(pod.rig->kernel, &pod.key, pod.pod.pod_id), 0);
+	int app = rig_dial(AF_INET, to);
+	rig_assert_direct(&pod, server, app, to);
+	close(app);
+	close(server);
+	rig_pod_close(&pod);
+}
+
+static void bad_pods_are_not_enrolled(void **state)
+{
+	struct rig *rig = *state;
+	struct weft_pod_key key = {.id = 1234567, .kind = WEFT_POD_BY_NETNS};
+	struct weft_pod no_id = {.worker_count = 1};
+	struct weft_pod too_many = {.pod_id = 5, .worker_count = WEFT_WORKERS_MAX + 1};
+	struct weft_address v4 = rig_address("10.0.0.0:0"), v6 = rig_address("[fd00::]:0");
+	assert_int_equal(kernel_pod_put(rig->kernel, &key, &no_id), -EINVAL);
+	assert_int_equal(kernel_pod_put(rig->kernel, &key, &too_many), -EINVAL);
+	assert_int_equal(kernel_skip_cidr(rig->kernel, 5, &v4, 33), -EINVAL);
+	assert_int_equal(kernel_skip_cidr(rig->kernel, 5, &v6, 129), -EINVAL);
+	assert_int_equal(kernel_pod_remove(rig->kernel, &key, 5), 0);
+	assert_int_equal(kernel_destination_remove(rig->kernel, &v4), 0);
+}
+
 static void multicast_and_link_local_dials_are_not_captured(void **state)
 {
 	static const char *const to[] = {"224.0.0.1:9", "255.255.255.255:9", "[ff02::1]:9",
@@ -358,6 +436,10 @@ int main(void)
 		cmocka_unit_test(closed_listeners_make_the_pod_fail_open_at_once),
 		cmocka_unit_test(a_foreign_listener_on_the_workers_port_never_gets_a_dial),
 		cmocka_unit_test(multicast_and_link_local_dials_are_not_captured),
+		cmocka_unit_test(a_dial_that_finds_no_socket_storage_follows_the_pods_policy),
+		cmocka_unit_test(a_connection_older_than_the_enrolment_goes_on_untouched),
+		cmocka_unit_test(a_removed_pod_is_left_alone_at_once),
+		cmocka_unit_test(bad_pods_are_not_enrolled),
 	};
 	return cmocka_run_group_tests_name("bpf pass", tests, rig_open, rig_close);
 }

@@ -240,7 +240,7 @@ static void connections_older_than_the_enrolment_are_listed_while_they_live(void
 	rig_enter(rig->home_netns);
 	assert_int_equal(uncaptured(&pod).count, 2);
 	close(old);
-	close(accept4(server, NULL, NULL, SOCK_CLOEXEC));
+	close(rig_accept_direct(server));
 	rig_wait_until(uncaptured(&pod).count == 0);
 	close(young);
 	close(lo);
