@@ -285,7 +285,6 @@ void control_drain(struct control *control, void (*done)(void *owner), void *own
 	if (is_first) {
 		timer_clear(io_timers(control->options.ring), &control->reload);
 		timer_clear(io_timers(control->options.ring), &control->tick);
-		log_info("draining", "pods=%u", control->current->pod_count);
 		pods_drain(control);
 	}
 	control_check_drained(control);
