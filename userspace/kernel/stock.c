@@ -53,8 +53,9 @@ struct stock_share {
 	unsigned worker;
 	struct fd_ring v4;
 	struct fd_ring v6;
-	atomic_bool is_low;     /* the worker asked for more */
-	atomic_bool is_waiting; /* the worker found nothing and wants the callback */
+	atomic_bool is_low;       /* the worker asked for more */
+	atomic_bool is_waiting;   /* the worker found nothing and wants the callback */
+	pthread_mutex_t callback; /* held while it runs; stock_take never touches it */
 	void (*refilled)(void *owner);
 	void *owner;
 };
@@ -111,8 +112,10 @@ int stock_take(struct stock_share *share, sa_family_t family)
 
 void stock_share_on_refill(struct stock_share *share, void (*refilled)(void *owner), void *owner)
 {
+	pthread_mutex_lock(&share->callback);
 	share->refilled = refilled;
 	share->owner = owner;
+	pthread_mutex_unlock(&share->callback);
 }
 
 struct stock_share *stock_pod_share(struct stock_pod *pod, unsigned worker)
@@ -160,6 +163,14 @@ static void ring_drop(struct fd_ring *ring)
 		close(fd);
 }
 
+static void share_call_back(struct stock_share *share)
+{
+	pthread_mutex_lock(&share->callback);
+	if (share->refilled)
+		share->refilled(share->owner);
+	pthread_mutex_unlock(&share->callback);
+}
+
 static int share_fill(struct stock_share *share)
 {
 	int error = ring_fill(share, &share->v4, AF_INET);
@@ -170,9 +181,8 @@ static int share_fill(struct stock_share *share)
 			 share->worker, strerror(-error));
 		atomic_store(&share->is_low, true); /* try again soon */
 	}
-	bool has_some = fd_ring_count(&share->v4) > 0;
-	if (has_some && atomic_exchange(&share->is_waiting, false) && share->refilled)
-		share->refilled(share->owner);
+	if (fd_ring_count(&share->v4) > 0 && atomic_exchange(&share->is_waiting, false))
+		share_call_back(share);
 	return error;
 }
 
@@ -317,6 +327,7 @@ static void pod_free(struct stock_pod *pod)
 	for (unsigned i = 0; i < pod->stock->options.workers; i++) {
 		ring_drop(&pod->shares[i].v4);
 		ring_drop(&pod->shares[i].v6);
+		pthread_mutex_destroy(&pod->shares[i].callback);
 	}
 	if (pod->netns_fd >= 0)
 		close(pod->netns_fd);
@@ -356,6 +367,7 @@ static struct stock_pod *pod_new(struct stock *stock, uint32_t pod_id)
 		fd_ring_init(&share->v6, fds + (size_t)(i * 2 + 1) * capacity, capacity);
 		atomic_init(&share->is_low, true);
 		atomic_init(&share->is_waiting, false);
+		pthread_mutex_init(&share->callback, NULL);
 	}
 	return pod;
 }

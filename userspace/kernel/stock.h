@@ -50,7 +50,8 @@ struct stock_share *stock_pod_share(struct stock_pod *pod, unsigned worker);
  * the helper's thread) once there are some again. Never blocks, takes no lock.
  */
 int stock_take(struct stock_share *share, sa_family_t family) MUST_CHECK;
-/* Set once before the first stock_take. */
+/* Set before the first stock_take. NULL takes it back: when that returned, no call runs or comes.
+ */
 void stock_share_on_refill(struct stock_share *share, void (*refilled)(void *owner), void *owner);
 
 /* Connections older than the pod's enrolment that still live; one line each. */

@@ -84,6 +84,29 @@ static void a_worker_that_found_nothing_is_called_back(void **state)
 	rig_pod_close(&pod);
 }
 
+static void on_refill_of_flag(void *owner)
+{
+	assert_true(atomic_load((atomic_bool *)owner));
+}
+
+static void a_callback_that_was_taken_back_does_not_come(void **state)
+{
+	struct rig_pod pod;
+	atomic_bool is_wanted = true;
+	pod_open(*state, &pod);
+	struct stock_share *share = stock_pod_share(pod.stock, 0);
+	for (int round = 0; round < 200; round++) {
+		int fd;
+		atomic_store(&is_wanted, true);
+		stock_share_on_refill(share, on_refill_of_flag, &is_wanted);
+		while ((fd = stock_take(share, AF_INET)) >= 0)
+			close(fd);
+		stock_share_on_refill(share, NULL, NULL);
+		atomic_store(&is_wanted, false);
+	}
+	rig_pod_close(&pod);
+}
+
 static void listeners_belong_to_the_pod_and_to_nobody_outside(void **state)
 {
 	struct rig_pod pod;
@@ -255,6 +278,7 @@ int main(void)
 		cmocka_unit_test(a_taken_socket_is_ready_to_dial_from_the_pod),
 		cmocka_unit_test(the_stock_is_filled_again_as_it_is_used),
 		cmocka_unit_test(a_worker_that_found_nothing_is_called_back),
+		cmocka_unit_test(a_callback_that_was_taken_back_does_not_come),
 		cmocka_unit_test(listeners_belong_to_the_pod_and_to_nobody_outside),
 		cmocka_unit_test(the_pods_own_addresses_are_found),
 		cmocka_unit_test(a_namespace_without_ipv6_has_no_ipv6_listeners),
