@@ -105,7 +105,33 @@ static void after_wait(void *owner)
 	adopt_snapshot(worker);
 }
 
-static int open_worker(struct worker *worker)
+void worker_init(struct worker *worker, struct workers *workers,
+		 const struct workers_options *options, unsigned index)
+{
+	*worker = (struct worker){
+		.workers = workers,
+		.index = index,
+		.kernel = options->kernel,
+		.slot = options->slot,
+		.series = options->series,
+		.counts = &options->series->proxy[index],
+		.heartbeat = &options->heartbeats[index],
+	};
+	list_init(&worker->pods);
+	list_init(&worker->sessions);
+	list_init(&worker->idle_upstreams);
+	list_init(&worker->waiting_dials);
+}
+
+void worker_fini(struct worker *worker)
+{
+	io_ring_close(worker->ring);
+	blocks_fini(&worker->blocks);
+	mem_free(worker->loads);
+	mem_free(worker->balances);
+}
+
+int worker_open(struct worker *worker)
 {
 	struct io_options options = {
 		.entries = RING_ENTRIES,
@@ -121,8 +147,11 @@ static int open_worker(struct worker *worker)
 	io_set_hooks(worker->ring, before_wait, after_wait, worker);
 	rng_init(&worker->rng, io_now_ns(worker->ring) + worker->index);
 	timer_init(&worker->tick, on_tick);
-	return timer_set(io_timers(worker->ring), &worker->tick,
-			 io_now_ns(worker->ring) + WORKER_TICK_NS);
+	error = timer_set(io_timers(worker->ring), &worker->tick,
+			  io_now_ns(worker->ring) + WORKER_TICK_NS);
+	if (!error)
+		adopt_snapshot(worker);
+	return error;
 }
 
 static void cut_all(struct worker *worker)
@@ -142,7 +171,7 @@ static bool has_something_left(const struct worker *worker)
 	       !list_is_empty(&worker->pods);
 }
 
-static void close_worker(struct worker *worker)
+void worker_close(struct worker *worker)
 {
 	cut_all(worker);
 	for (int turns = 0; has_something_left(worker) && turns < CLOSE_TURNS; turns++)
@@ -163,13 +192,12 @@ void *worker_run(void *argument)
 	pthread_setname_np(pthread_self(), name);
 	snapshot_reader_register();
 	snapshot_reader_offline();
-	int error = open_worker(worker);
+	int error = worker_open(worker);
 	workers_told_start(worker->workers, error);
 	if (!error) {
-		adopt_snapshot(worker);
 		while (!worker->must_stop)
 			io_turn(worker->ring, UINT64_MAX);
-		close_worker(worker);
+		worker_close(worker);
 	}
 	snapshot_reader_unregister();
 	return NULL;

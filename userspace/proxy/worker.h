@@ -80,7 +80,6 @@ struct worker {
 	struct list sessions;
 	struct list idle_upstreams; /* longest idle first */
 	struct list waiting_dials;  /* for a socket from an empty stock */
-	struct io_mail start_mail;
 };
 
 static inline void worker_count(struct worker *worker, enum weft_proxy_reason reason)
@@ -106,7 +105,17 @@ static inline void worker_load_add(struct worker *worker, uint32_t endpoint_id, 
 		worker->loads[endpoint_id].active += (uint32_t)change;
 }
 
+void worker_init(struct worker *worker, struct workers *workers,
+		 const struct workers_options *options, unsigned index);
+void worker_fini(struct worker *worker); /* after its thread has ended */
+
+/* The thread: opens, turns until it must stop, closes. */
 void *worker_run(void *argument);
+/* In the worker's thread, a registered reader of snapshots; one is published. On failure only
+ * worker_fini is left to do. */
+int worker_open(struct worker *worker) MUST_CHECK;
+/* Cuts every connection and waits until all have ended. */
+void worker_close(struct worker *worker);
 
 /* pod.c: in the worker's thread */
 struct pod_order; /* what the control thread asks for */

@@ -38,23 +38,6 @@ void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker
 	workers->options.pod_left(workers->options.owner, pod_id, worker);
 }
 
-static void worker_init(struct workers *workers, unsigned index)
-{
-	const struct workers_options *options = &workers->options;
-	struct worker *worker = &workers->workers[index];
-	worker->workers = workers;
-	worker->index = index;
-	worker->kernel = options->kernel;
-	worker->slot = options->slot;
-	worker->series = options->series;
-	worker->counts = &options->series->proxy[index];
-	worker->heartbeat = &options->heartbeats[index];
-	list_init(&worker->pods);
-	list_init(&worker->sessions);
-	list_init(&worker->idle_upstreams);
-	list_init(&worker->waiting_dials);
-}
-
 static int start_all(struct workers *workers)
 {
 	for (unsigned i = 0; i < workers->count; i++) {
@@ -83,7 +66,7 @@ int workers_open(const struct workers_options *options, struct text *why,
 	pthread_mutex_init(&workers->start_lock, NULL);
 	pthread_cond_init(&workers->start_told, NULL);
 	for (unsigned i = 0; i < workers->count; i++)
-		worker_init(workers, i);
+		worker_init(&workers->workers[i], workers, options, i);
 	int error = start_all(workers);
 	if (error) {
 		text_printf(why,
@@ -151,10 +134,7 @@ void workers_close(struct workers *workers)
 		if (worker->ring)
 			post(worker, &(struct order){.kind = ORDER_STOP});
 		pthread_join(worker->thread, NULL);
-		io_ring_close(worker->ring);
-		blocks_fini(&worker->blocks);
-		mem_free(worker->loads);
-		mem_free(worker->balances);
+		worker_fini(worker);
 	}
 	pthread_mutex_destroy(&workers->start_lock);
 	pthread_cond_destroy(&workers->start_told);
