@@ -38,6 +38,8 @@ class Process:
         self.pid = self.popen.pid
 
     def log(self):
+        if not os.path.exists(self.log_path):  # the run is over
+            return ""
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             return log.read()
 
