@@ -7,7 +7,7 @@ TIDY_STAMPS := $(TIDY_SOURCES:%.c=$(LINT)/tidy/%.ok)
 CPPCHECK_SOURCES ?= userspace bench integration-tests
 FORMAT_SOURCES ?= $(shell find userspace bpf include bench integration-tests -name '*.[ch]')
 # As CFLAGS_ALL, in clang's words; the warnings are gcc's business.
-TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iuserspace -Iinclude -isystem $(GEN) -I/usr/share/include/llhttp \
+TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iuserspace -Iinclude -I$(GEN) -I/usr/share/include/llhttp \
 	-DLLHTTP_STRICT_MODE=1 -Wno-everything
 
 $(LINT_STAMP): .ci/packages.mk
