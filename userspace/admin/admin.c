@@ -109,13 +109,23 @@ static struct admin *admin_new(struct io_ring *ring, const struct admin_sources 
 static void admin_free(struct admin *admin)
 {
 	listener_close(&admin->tcp);
-	listener_close(&admin->unix_socket);
-	if (admin->socket_path)
+	if (admin->unix_socket.fd >= 0)
 		listen_unlink(admin->socket_path, &admin->socket_file);
+	listener_close(&admin->unix_socket);
 	mem_free(admin->socket_path);
 	baseline_fini(&admin->baseline);
 	blocks_fini(&admin->blocks);
 	mem_free(admin);
+}
+
+static int open_unix(struct admin *admin, const char *path, struct text *why)
+{
+	admin->socket_path = mem_text(path, strlen(path));
+	if (!admin->socket_path) {
+		text_add(why, span_text("out of memory"));
+		return -ENOMEM;
+	}
+	return listen_unix(path, why, &admin->socket_file, &admin->unix_socket.fd);
 }
 
 int admin_open(struct io_ring *ring, const struct admin_sources *sources, const char *address,
@@ -127,13 +137,8 @@ int admin_open(struct io_ring *ring, const struct admin_sources *sources, const 
 		return -ENOMEM;
 	}
 	int error = 0;
-	if (socket_path && socket_path[0]) {
-		error = listen_unix(socket_path, why, &admin->socket_file, &admin->unix_socket.fd);
-		if (!error) {
-			admin->socket_path = mem_text(socket_path, strlen(socket_path));
-			error = admin->socket_path ? 0 : -ENOMEM;
-		}
-	}
+	if (socket_path && socket_path[0])
+		error = open_unix(admin, socket_path, why);
 	if (!error && address && address[0])
 		error = listen_tcp(address, why, &admin->tcp.fd);
 	if (error) {

@@ -11,7 +11,8 @@
 #include "http/h1.h"
 #include "wire/wire.h"
 
-#define SESSIONS_MAX 64 /* per listener, so that TCP clients cannot lock root out */
+#define SESSIONS_MAX     64    /* per listener, so that TCP clients cannot lock root out */
+#define REQUEST_BODY_MAX 65536 /* read and forgotten */
 
 struct admin_listener {
 	struct admin *admin;

@@ -14,7 +14,6 @@
 #define SEND_TIMEOUT_NS    (30 * NS_PER_S) /* for one piece */
 #define WORKERS_TIMEOUT_NS (5 * NS_PER_S)  /* the sources promise one second */
 #define PIECE_BYTES        BLOCK_LARGE_BYTES
-#define REQUEST_BODY_MAX   65536
 
 static const struct h1_limits limits = {.head_bytes = 16384, .line_bytes = 4096, .field_count = 64};
 
