@@ -45,13 +45,13 @@ int maps_adopt(struct kernel *kernel, int *ret_old_series_fd, struct text *why)
 		bool fits = map_fits(fd, map);
 		if (!fits && map == kernel->skeleton->maps.weft_series) {
 			*ret_old_series_fd = fd;
-			unlink(path);
 			continue;
 		}
 		int error = fits ? bpf_map__reuse_fd(map, fd) : -ESTALE;
 		close(fd);
 		if (error) {
-			text_printf(why, "%s cannot be taken over: %s", path, strerror(-error));
+			text_printf(why, "%s cannot be taken over: %s", path,
+				    fits ? strerror(-error) : "it has another shape");
 			return error;
 		}
 	}
@@ -147,7 +147,7 @@ static void series_add(struct weft_series *to, const struct weft_series *from)
 	to->requests_active = 0; /* a gauge: nothing is active yet */
 }
 
-void maps_series_merge(struct kernel *kernel, int old_series_fd)
+static void series_merge(struct kernel *kernel, int old_series_fd)
 {
 	struct bpf_map_info info = {0};
 	__u32 size = sizeof(info);
@@ -166,6 +166,13 @@ void maps_series_merge(struct kernel *kernel, int old_series_fd)
 			   &old[i]);
 	}
 	munmap(old, bytes);
+}
+
+void maps_series_replace(struct kernel *kernel, int old_series_fd)
+{
+	char path[PINS_PATH_MAX];
+	series_merge(kernel, old_series_fd);
+	unlink(pins_path(&kernel->pins, false, "weft_series", path));
 }
 
 void maps_flows_sweep(struct kernel *kernel)

@@ -41,8 +41,9 @@ int maps_adopt(struct kernel *kernel, int *ret_old_series_fd, struct text *why) 
 int maps_pin(struct kernel *kernel, struct text *why) MUST_CHECK;
 int maps_memory_map(struct kernel *kernel, struct text *why) MUST_CHECK;
 void maps_memory_unmap(struct kernel *kernel);
-/* Adds the counters of a store for another number of workers to the present one. */
-void maps_series_merge(struct kernel *kernel, int old_series_fd);
+/* Adds the counters of a store for another number of workers to the present one, which is not
+ * pinned yet, and takes the old one's place. */
+void maps_series_replace(struct kernel *kernel, int old_series_fd);
 /* Removes flows that a weftd which died left behind. */
 void maps_flows_sweep(struct kernel *kernel);
 

@@ -106,6 +106,9 @@ static int skeleton_load(struct kernel *kernel, bool adopt, int *ret_old_series_
 		if (error == -ESTALE) {
 			log_warn("pins_replaced", "dir=%s cause=\"%.*s\"", kernel->pins.dir,
 				 SPAN_PRINT(text_span(&detail)));
+			if (*ret_old_series_fd >= 0) /* its labels go, so it means nothing */
+				close(*ret_old_series_fd);
+			*ret_old_series_fd = -1;
 			error = pins_clear(&kernel->pins, why);
 			if (!error)
 				error = skeleton_open(kernel, why);
@@ -149,7 +152,7 @@ static int kernel_build(struct kernel *kernel, bool adopt, struct text *why)
 	if (error)
 		goto out;
 	if (old_series_fd >= 0)
-		maps_series_merge(kernel, old_series_fd);
+		maps_series_replace(kernel, old_series_fd);
 	maps_flows_sweep(kernel);
 	error = reasons_prepare(kernel, 0);
 	if (error) {

@@ -1,4 +1,5 @@
 /* `weft check`: the machine that runs these tests passes, bad places do not. */
+#include <bpf/bpf.h>
 #include <sys/wait.h>
 
 #include "kernel/check.h"
@@ -77,6 +78,25 @@ static void bad_places_are_told_with_advice(void **state)
 	}
 }
 
+static void pins_of_another_version_are_a_warning(void **state)
+{
+	struct rig *rig = *state;
+	struct check_line lines[32];
+	char path[160];
+	struct weft_layout other = {.magic = WEFT_LAYOUT_MAGIC, .version = 99}, ours;
+	uint32_t zero = 0;
+	snprintf(path, sizeof(path), "%s/weft_layout", rig->pin_dir);
+	int fd = bpf_obj_get(path);
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &ours), 0);
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &other, BPF_ANY), 0);
+	size_t count = kernel_check(rig->pin_dir, rig->cgroup, lines, array_count(lines));
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &ours, BPF_ANY), 0);
+	close(fd);
+	const struct check_line *line = line_of(lines, count, "pins");
+	assert_int_equal(line->result, CHECK_WARN);
+	assert_non_null(strstr(line->found, "layout 99"));
+}
+
 static void few_lines_are_filled_and_no_more(void **state)
 {
 	struct rig *rig = *state;
@@ -137,6 +157,7 @@ int main(void)
 		cmocka_unit_test(this_machine_can_run_weft),
 		cmocka_unit_test(the_check_leaves_nothing_behind),
 		cmocka_unit_test(bad_places_are_told_with_advice),
+		cmocka_unit_test(pins_of_another_version_are_a_warning),
 		cmocka_unit_test(few_lines_are_filled_and_no_more),
 		cmocka_unit_test(without_rights_the_check_fails_with_advice_and_does_not_crash),
 		cmocka_unit_test(without_rights_opening_fails_with_a_sentence),

@@ -269,6 +269,74 @@ static void two_instances_live_side_by_side(void **state)
 	text_fini(&why);
 }
 
+static void every_pinned_map_carries_its_types(void **state)
+{
+	static const char *const names[] = {
+		"weft_layout",  "weft_pods",   "weft_destinations",  "weft_skip_ports",
+		"weft_sockets", "weft_dials",  "weft_skip_cidrs",    "weft_heartbeats",
+		"weft_flows",   "weft_series", "weft_series_labels", "weft_proxy_reasons",
+		"weft_reasons", "weft_traffic"};
+	struct rig *rig = *state;
+	for (size_t i = 0; i < array_count(names); i++) {
+		char path[160];
+		struct bpf_map_info info = {0};
+		__u32 size = sizeof(info);
+		snprintf(path, sizeof(path), "%s/%s", rig->pin_dir, names[i]);
+		int fd = bpf_obj_get(path);
+		assert_true(fd >= 0);
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+		assert_int_not_equal(info.btf_key_type_id, 0);
+		assert_int_not_equal(info.btf_value_type_id, 0);
+		close(fd);
+	}
+}
+
+static void every_hook_is_a_pinned_link_at_the_cgroup_root(void **state)
+{
+	static const char *const names[] = {
+		"weft_connect4",     "weft_connect6",     "weft_sock_create",  "weft_sockops",
+		"weft_getpeername4", "weft_getpeername6", "weft_getsockname4", "weft_getsockname6"};
+	struct rig *rig = *state;
+	struct stat root;
+	assert_int_equal(stat(rig->cgroup, &root), 0);
+	for (size_t i = 0; i < array_count(names); i++) {
+		char path[160];
+		struct bpf_link_info info = {0};
+		__u32 size = sizeof(info);
+		snprintf(path, sizeof(path), "%s/links/%s", rig->pin_dir, names[i]);
+		int fd = bpf_obj_get(path);
+		assert_true(fd >= 0);
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+		assert_int_equal(info.type, BPF_LINK_TYPE_CGROUP);
+		assert_int_equal(info.cgroup.cgroup_id, root.st_ino);
+		close(fd);
+	}
+}
+
+/* A weftd that was told another bpf.cgroup_root than the one before it. */
+static void another_cgroup_root_moves_the_hooks(void **state)
+{
+	struct rig *rig = *state;
+	char path[160], child[PATH_MAX + 8];
+	struct stat folder;
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof(info);
+	snprintf(child, sizeof(child), "%s/moved", rig->cgroup);
+	assert_int_equal(mkdir(child, 0755), 0);
+	assert_int_equal(stat(child, &folder), 0);
+	struct kernel_options before = rig->options;
+	rig->options.cgroup_root = child;
+	reopen(rig, RIG_WORKERS);
+	snprintf(path, sizeof(path), "%s/links/weft_connect4", rig->pin_dir);
+	int fd = bpf_obj_get(path);
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	assert_int_equal(info.cgroup.cgroup_id, folder.st_ino);
+	close(fd);
+	rig->options = before;
+	reopen(rig, RIG_WORKERS);
+	assert_int_equal(rmdir(child), 0);
+}
+
 static void removing_what_is_not_there_is_fine(void **state)
 {
 	struct text why = {0};
@@ -291,6 +359,9 @@ int main(void)
 		cmocka_unit_test(a_pin_folder_outside_a_bpf_file_system_is_refused),
 		cmocka_unit_test(a_cgroup_root_that_does_not_exist_is_refused),
 		cmocka_unit_test(two_instances_live_side_by_side),
+		cmocka_unit_test(every_pinned_map_carries_its_types),
+		cmocka_unit_test(every_hook_is_a_pinned_link_at_the_cgroup_root),
+		cmocka_unit_test(another_cgroup_root_moves_the_hooks),
 		cmocka_unit_test(removing_what_is_not_there_is_fine),
 	};
 	return cmocka_run_group_tests_name("bpf pins", tests, rig_open, rig_close);
