@@ -332,6 +332,30 @@ def test_a_config_in_json_works_too(web, tmp_path):
     assert done.out == "/json", done.err
 
 
+def test_a_config_may_come_by_a_pipe(web):
+    line = f"exec {WEFT} run --config <(printf %s \"$CONFIG\") -- curl -sS http://web/pipe"
+    service = {"name": "web", "addresses": ["10.96.7.10"], "ports": [80]}
+    service["endpoints"] = [{"address": f"127.0.0.1:{web.port}"}]
+    config = json.dumps({"services": [service]})
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=SECONDS,
+        env={**BARE_ENVIRONMENT, "CONFIG": config},
+    )
+    assert (done.returncode, done.stdout) == (0, "/pipe"), done.stderr
+
+
+def test_two_runs_at_once_do_not_meet(web):
+    script = f"echo ready; read -r line; curl -sS {web.url}/x"
+    with Run("--", "sh", "-c", script, stdin=subprocess.PIPE) as one, Run("true") as two:
+        assert one.line() == "ready\n"
+        assert two.end() == 0
+        assert "no connection was captured" in two.err
+        one.popen.stdin.write("go\n")
+        assert one.end() == 0
+    assert one.out == "/x"
+    assert f"127.0.0.1:{web.port}  1 request," in one.err
+
+
 def test_a_bad_config_is_named_with_its_line(tmp_path):
     path = tmp_path / "weft.yaml"
     path.write_text("services:\n  - name: web\n    adresses: [10.96.7.10]\n    ports: [80]\n")

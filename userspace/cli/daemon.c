@@ -62,6 +62,7 @@ static void become(const char *weftd, const char *config, bool validates, pid_t 
 	signal(SIGPIPE, SIG_DFL);
 	if (!validates) {
 		setpgid(0, 0);
+		signal(SIGTTOU, SIG_IGN); /* a log line must not stop it (stty tostop) */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() != parent) /* it died before the prctl */
 			_exit(1);

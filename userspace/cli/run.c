@@ -306,6 +306,16 @@ static void clean_up(struct run *run)
 	text_fini(&why);
 }
 
+/* Asked of the user's own file, so that complaints name it; what is no file (a pipe of the shell's
+ * `<(…)`) can be read only once, and weftd complains later. */
+static bool config_is_valid(const struct run *run)
+{
+	struct stat found;
+	if (stat(run->config, &found) == 0 && !S_ISREG(found.st_mode))
+		return true;
+	return daemon_validate(run->weftd, run->config) == 0;
+}
+
 static int run_all(struct run *run)
 {
 	struct text why = {0};
@@ -357,8 +367,7 @@ static int run_run(const struct command *self, int argc, char **argv)
 		complain("weftd is neither beside weft nor in PATH");
 		return EXIT_RUN_FAILED;
 	}
-	/* Of the user's own file, so that complaints name it. */
-	if (run.config && daemon_validate(run.weftd, run.config) != 0)
+	if (run.config && !config_is_valid(&run))
 		return EXIT_RUN_FAILED;
 	signals_take(&run);
 	return run_all(&run);
