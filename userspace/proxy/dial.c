@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/log.h"
+
 /* What the balancer or the original destination gives for one attempt. */
 struct target {
 	struct weft_address address;
@@ -66,6 +68,20 @@ static uint64_t patience_ns(const struct dial *dial)
 	return dial->service_id ? settings->connect_timeout_ns : 0;
 }
 
+/* The kernel counts this connection under its service (weft_traffic); it was marked as ours,
+ * without a service, when it entered the stock. */
+static void name_service(const struct dial *dial, int fd)
+{
+	struct weft_socket mark = {
+		.role = WEFT_SOCKET_UPSTREAM,
+		.pod_id = dial->pod->id,
+		.worker = dial->worker->index,
+		.service_id = dial->service_id,
+	};
+	if (dial->service_id && kernel_socket_mark(dial->worker->kernel, fd, &mark))
+		log_debug("service_not_marked", "service_id=%u", dial->service_id);
+}
+
 /* The socket comes from the stock; an empty one makes the dial wait for the helper thread. */
 static void connect_or_wait(struct dial *dial)
 {
@@ -78,6 +94,7 @@ static void connect_or_wait(struct dial *dial)
 		list_add_last(&dial->worker->waiting_dials, &dial->waiting);
 		return;
 	}
+	name_service(dial, fd);
 	upstream_dial(upstream, fd, &dial->local, patience_ns(dial));
 }
 

@@ -257,15 +257,16 @@ static void consume_sent(struct wire *wire, size_t sent)
 
 /* ---- ends ---- */
 
+/* A failure may follow an EOF: the peer reset what we sent it after its FIN. */
 static void tell_over(struct wire *wire)
 {
-	if (wire->over_told)
-		return;
-	wire->over_told = true;
-	if (wire->error)
+	if (wire->error && !wire->failure_told) {
+		wire->failure_told = true;
 		wire->events->failed(wire, wire->error);
-	else
+	} else if (!wire->error && !wire->eof_told) {
+		wire->eof_told = true;
 		wire->events->eof(wire);
+	}
 }
 
 static void fail(struct wire *wire, int error)
@@ -285,7 +286,7 @@ static void on_connected(struct wire *wire, int result)
 		wire->error = result;
 		wire->state = WIRE_FAILED;
 		wire->read_over = true;
-		wire->over_told = true;
+		wire->failure_told = true;
 		wire->events->failed(wire, result);
 		return;
 	}
@@ -658,7 +659,8 @@ static void settle_reading(struct wire *wire)
 	if (is_ending(wire))
 		return;
 	bool all_delivered = !wire->kept_first && wire->is_reading && wire->read_over;
-	if (all_delivered || failed_fast(wire))
+	bool failed_later = wire->eof_told && wire->error;
+	if (all_delivered || failed_fast(wire) || failed_later)
 		tell_over(wire);
 	arm_recv(wire);
 }

@@ -72,7 +72,8 @@ struct wire {
 	bool is_bulk : 1;    /* receives by large blocks */
 	bool recv_cancelled : 1;
 	bool read_over : 1; /* FIN or error seen */
-	bool over_told : 1; /* by eof or failed */
+	bool eof_told : 1;
+	bool failure_told : 1;
 	bool wants_fin : 1;
 	bool fin_sent : 1;
 	bool tells_drained : 1; /* bytes were queued since the last `drained` */
