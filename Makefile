@@ -170,7 +170,8 @@ ALL_ARCHIVES := $(foreach room,$(LINK_ORDER),$(call archive,$(room)))
 define program_rule
 $(OUT)/$(1): $(OUT)/obj/main/$(1).o $(ALL_ARCHIVES)
 	@echo "  LINK $$@"
-	@$(CC) $(LDFLAGS_ALL) -o $$@ $$< -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $$@.new $$< -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(LIBS)
+	@mv $$@.new $$@
 endef
 $(foreach program,weftd weft,$(eval $(call program_rule,$(program))))
 # The programs that users run are always the release ones.
