@@ -36,9 +36,11 @@ print-%:
 fuzz: | $(FUZZ_STAMP) ## every fuzz target under libFuzzer, FUZZ_SECONDS (60) each
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-replays
 	@for target in $(FUZZ_TARGETS); do \
-		room=$$(cut -d/ -f2 <<<"$$target"); name=$$(basename "$$target" .c); \
+		room=$$(cut -d/ -f2 <<<"$$target"); name=$$(basename "$$target" .c); log=build/fuzz/$$name.log; \
 		mkdir -p build/fuzz/found/$$name; echo "== $$room/$$name, $(FUZZ_SECONDS) s"; \
 		build/fuzz/fuzz/$$room/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
-			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/found/$$name- \
-			build/fuzz/found/$$name userspace/$$room/fuzz/corpus/$${name#fuzz_}; \
+			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/$$name- \
+			build/fuzz/found/$$name userspace/$$room/fuzz/corpus/$${name#fuzz_} >$$log 2>&1 || \
+			{ tail -60 $$log; exit 1; }; \
+		grep ^stat:: $$log | sed 's/^stat::/   /'; \
 	done
