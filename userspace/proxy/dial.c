@@ -155,8 +155,8 @@ static bool pick_next(struct dial *dial, struct target *ret, enum weft_proxy_rea
 static void count_failure(struct dial *dial)
 {
 	const struct upstream *upstream = dial->upstream;
-	worker_row(dial->worker, upstream->series.service)->connect_failures++;
-	worker_row(dial->worker, upstream->series.endpoint)->connect_failures++;
+	series_add(&worker_row(dial->worker, upstream->series.service)->connect_failures, 1);
+	series_add(&worker_row(dial->worker, upstream->series.endpoint)->connect_failures, 1);
 }
 
 void dial_attempt_failed(struct dial *dial, int error)

@@ -72,7 +72,7 @@ void session_accept(struct listener *listener, int fd)
 	struct worker *worker = listener->pod->worker;
 	struct weft_address app;
 	struct weft_flow flow;
-	worker->counts->accepted_connections++;
+	series_add(&worker->counts->accepted_connections, 1);
 	if (!find_flow(listener, fd, &app, &flow)) {
 		refuse_connection(listener, fd, WEFT_PROXY_NO_FLOW);
 		return;
@@ -97,7 +97,7 @@ void session_accept(struct listener *listener, int fd)
 	wire_adopt(&session->client, fd);
 	list_add_last(&worker->sessions, &session->link);
 	session->pod->session_count++;
-	worker->counts->sessions++;
+	series_add(&worker->counts->sessions, 1);
 	session_begin(session);
 }
 
@@ -162,7 +162,7 @@ static void on_closed(struct wire *wire)
 		leave(session);
 	h1_reader_fini(&session->reader);
 	list_remove(&session->link);
-	session->worker->counts->sessions--;
+	series_add(&session->worker->counts->sessions, (uint64_t)-1);
 	mem_free(session->server_name);
 	mem_free(session);
 	pod->session_count--;

@@ -59,8 +59,8 @@ static void decide(struct tunnel *tunnel)
 	if (tunnel->is_counted)
 		return;
 	tunnel->is_counted = true;
-	worker_row(worker, tunnel->session->series)->tunnels_opened++;
-	worker_row(worker, tunnel->series.endpoint)->tunnels_opened++;
+	series_add(&worker_row(worker, tunnel->session->series)->tunnels_opened, 1);
+	series_add(&worker_row(worker, tunnel->series.endpoint)->tunnels_opened, 1);
 }
 
 bool tunnel_open(struct session *session, bool is_undecided)
@@ -122,8 +122,8 @@ static void forget(struct tunnel *tunnel)
 	struct worker *worker = session->worker;
 	timer_clear(io_timers(worker->ring), &tunnel->idle_timer);
 	if (tunnel->is_counted) {
-		worker_row(worker, session->series)->tunnels_closed++;
-		worker_row(worker, tunnel->series.endpoint)->tunnels_closed++;
+		series_add(&worker_row(worker, session->series)->tunnels_closed, 1);
+		series_add(&worker_row(worker, tunnel->series.endpoint)->tunnels_closed, 1);
 	}
 	session->tunnel = NULL;
 	mem_free(tunnel);
@@ -190,15 +190,15 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 static void count_sent(struct tunnel *tunnel, size_t bytes)
 {
 	struct worker *worker = tunnel->session->worker;
-	worker_row(worker, tunnel->session->series)->bytes_sent += bytes;
-	worker_row(worker, tunnel->series.endpoint)->bytes_sent += bytes;
+	series_add(&worker_row(worker, tunnel->session->series)->bytes_sent, bytes);
+	series_add(&worker_row(worker, tunnel->series.endpoint)->bytes_sent, bytes);
 }
 
 static void count_received(struct tunnel *tunnel, size_t bytes)
 {
 	struct worker *worker = tunnel->session->worker;
-	worker_row(worker, tunnel->session->series)->bytes_received += bytes;
-	worker_row(worker, tunnel->series.endpoint)->bytes_received += bytes;
+	series_add(&worker_row(worker, tunnel->session->series)->bytes_received, bytes);
+	series_add(&worker_row(worker, tunnel->series.endpoint)->bytes_received, bytes);
 }
 
 /* False: out of memory. A block is handed over, bytes are copied. */

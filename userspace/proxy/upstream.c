@@ -25,7 +25,7 @@ struct upstream *upstream_new(struct worker_pod *pod, const struct weft_address 
 	upstream->address = *address;
 	upstream->endpoint_id = ENDPOINT_ID_NONE;
 	pod->upstream_count++;
-	pod->worker->counts->upstreams++;
+	series_add(&pod->worker->counts->upstreams, 1);
 	return upstream;
 }
 
@@ -75,7 +75,7 @@ static void leave_pool(struct upstream *upstream)
 		return;
 	list_remove(&upstream->idle_link);
 	list_remove(&upstream->pool_link);
-	upstream->worker->counts->upstreams_idle--;
+	series_add(&upstream->worker->counts->upstreams_idle, (uint64_t)-1);
 }
 
 void upstream_pin(struct upstream *upstream, struct session *session)
@@ -103,7 +103,7 @@ void upstream_give(struct upstream *upstream, uint64_t limit_ns)
 	upstream->idle_limit_ns = limit_ns;
 	list_add_last(&worker->idle_upstreams, &upstream->idle_link);
 	list_add_first(bucket(upstream->pod, &upstream->address), &upstream->pool_link);
-	worker->counts->upstreams_idle++;
+	series_add(&worker->counts->upstreams_idle, 1);
 	wire_read_start(&upstream->wire); /* sees the FIN of one that is closed while it idles */
 }
 
@@ -243,8 +243,8 @@ static void on_connected(struct wire *wire)
 	struct upstream *upstream = of_wire(wire);
 	timer_clear(io_timers(upstream->worker->ring), &upstream->connect_timer);
 	upstream->was_connected = true;
-	worker_row(upstream->worker, upstream->series.service)->connections_opened++;
-	worker_row(upstream->worker, upstream->series.endpoint)->connections_opened++;
+	series_add(&worker_row(upstream->worker, upstream->series.service)->connections_opened, 1);
+	series_add(&worker_row(upstream->worker, upstream->series.endpoint)->connections_opened, 1);
 	if (upstream->role == UPSTREAM_DIALLING)
 		dial_connected(upstream->user);
 }
@@ -285,11 +285,15 @@ static void on_closed(struct wire *wire)
 	leave_pool(upstream);
 	timer_clear(io_timers(upstream->worker->ring), &upstream->connect_timer);
 	if (upstream->was_connected) {
-		worker_row(upstream->worker, upstream->series.service)->connections_closed++;
-		worker_row(upstream->worker, upstream->series.endpoint)->connections_closed++;
+		series_add(
+			&worker_row(upstream->worker, upstream->series.service)->connections_closed,
+			1);
+		series_add(&worker_row(upstream->worker, upstream->series.endpoint)
+				    ->connections_closed,
+			   1);
 	}
 	h1_reader_fini(&upstream->reader);
-	upstream->worker->counts->upstreams--;
+	series_add(&upstream->worker->counts->upstreams, (uint64_t)-1);
 	mem_free(upstream);
 	pod->upstream_count--;
 	worker_pod_forget(pod);

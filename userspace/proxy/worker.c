@@ -49,12 +49,17 @@ void worker_grow_tables(struct worker *worker)
 	}
 }
 
+static void show(__u64 *gauge, uint64_t value)
+{
+	__atomic_store_n(gauge, value, __ATOMIC_RELAXED);
+}
+
 static void show_gauges(struct worker *worker)
 {
-	worker->counts->loop_turns = io_turns(worker->ring);
-	worker->counts->loop_busy_ns = io_busy_ns(worker->ring);
-	worker->counts->blocks_in_use = worker->blocks.in_use;
-	worker->counts->block_bytes = worker->blocks.bytes_in_use;
+	show(&worker->counts->loop_turns, io_turns(worker->ring));
+	show(&worker->counts->loop_busy_ns, io_busy_ns(worker->ring));
+	show(&worker->counts->blocks_in_use, worker->blocks.in_use);
+	show(&worker->counts->block_bytes, worker->blocks.bytes_in_use);
 }
 
 static void on_tick(struct timer *timer)
@@ -98,10 +103,15 @@ static void adopt_snapshot(struct worker *worker)
 	worker_grow_tables(worker);
 }
 
+static void beat(struct worker *worker)
+{
+	__atomic_store_n(worker->heartbeat, io_now_ns(worker->ring), __ATOMIC_RELAXED);
+}
+
 static void after_wait(void *owner)
 {
 	struct worker *worker = owner;
-	__atomic_store_n(worker->heartbeat, io_now_ns(worker->ring), __ATOMIC_RELAXED);
+	beat(worker);
 	adopt_snapshot(worker);
 }
 
@@ -145,6 +155,7 @@ int worker_open(struct worker *worker)
 		return error;
 	wire_loop_init(&worker->loop, worker->ring, &worker->blocks);
 	io_set_hooks(worker->ring, before_wait, after_wait, worker);
+	beat(worker);
 	rng_init(&worker->rng, io_now_ns(worker->ring) + worker->index);
 	timer_init(&worker->tick, on_tick);
 	error = timer_set(io_timers(worker->ring), &worker->tick,

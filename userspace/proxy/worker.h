@@ -84,7 +84,7 @@ struct worker {
 
 static inline void worker_count(struct worker *worker, enum weft_proxy_reason reason)
 {
-	worker->counts->reasons[reason]++;
+	series_add(&worker->counts->reasons[reason], 1);
 }
 
 static inline uint64_t worker_now_ns(const struct worker *worker)
