@@ -327,12 +327,10 @@ void exchange_begin(struct session *session, const struct http_head *head)
 		not_started(exchange, reason);
 		return;
 	}
-	if (!write_request_head(exchange, head)) {
-		exchange_out_of_memory(exchange);
-		return;
-	}
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
+	if (!write_request_head(exchange, head))
+		exchange_out_of_memory(exchange);
 }
 
 static bool write_chunk(struct wire *wire, struct span bytes)
