@@ -49,7 +49,7 @@ static bool write_head(struct exchange *exchange, const struct http_head *head, 
 		.framing = has_no_body ? head->framing : exchange->response_framing,
 		.minor_version = exchange->client_minor,
 		.keep_alive = keep_alive,
-		.keeps_upgrade = exchange->is_tunnel || head->status == 426,
+		.keeps_upgrade = head->status == 101 || head->status == 426,
 		.is_head_answer = has_no_body,
 		.via = via ? span_text("weft") : span_of("", 0),
 	};
@@ -86,12 +86,14 @@ static bool authenticates_connection(const struct http_head *head)
 		const struct http_field *field = &head->fields[i];
 		bool is_challenge = span_is_nocase(field->name, "www-authenticate") ||
 				    span_is_nocase(field->name, "proxy-authenticate");
-		struct span scheme = field->value;
-		scheme.size = scheme.size > 9 ? 9 : scheme.size;
-		if (is_challenge &&
-		    (span_is_nocase(scheme, "negotiate") ||
-		     span_is_nocase(span_of(scheme.data, scheme.size > 4 ? 4 : 0), "ntlm")))
-			return true;
+		struct span challenges = is_challenge ? field->value : span_of(NULL, 0);
+		struct span challenge, scheme;
+		while (span_split(&challenges, ',', &challenge)) {
+			challenge = span_trim(challenge);
+			if (span_split(&challenge, ' ', &scheme) &&
+			    (span_is_nocase(scheme, "negotiate") || span_is_nocase(scheme, "ntlm")))
+				return true;
+		}
 	}
 	return false;
 }
@@ -289,6 +291,9 @@ void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct
 	exchange->lent = NULL;
 	if (exchange->is_tunnel)
 		become_tunnel(exchange, span_of(bytes.data + used, bytes.size - used));
+	else if (upstream->reader.error == H1_NO_MEMORY)
+		exchange_upstream_gone(exchange, WEFT_PROXY_OUT_OF_MEMORY,
+				       "out of memory for the upstream's answer");
 	else if (upstream->reader.error != H1_OK)
 		exchange_upstream_gone(exchange, WEFT_PROXY_BAD_RESPONSE,
 				       "the upstream's answer is malformed");
