@@ -1,7 +1,7 @@
 /*
  * How a scenario says what peers must see, and how it is played: with whole messages, byte by byte,
  * with completions in many orders, and once for every allocation that may fail. In the last case a
- * session may end early, but what was seen until then must be right: the macros leave the scenario.
+ * session may end early, but what was seen until then must be right.
  */
 #ifndef PROXY_TESTS_SCRIPT_H
 #define PROXY_TESTS_SCRIPT_H
@@ -100,35 +100,53 @@ static inline bool has_seen_chunked(struct stage *stage, struct io_peer *peer, c
 	return is_same;
 }
 
-/* Leaves the scenario when memory was short. */
-#define SEES(stage, peer, text)                                                                    \
-	do {                                                                                       \
-		if (!has_seen((stage), (peer), span_text(text)))                                   \
-			return;                                                                    \
-	} while (0)
-#define SEES_CHUNKED(stage, peer, text)                                                            \
-	do {                                                                                       \
-		if (!has_seen_chunked((stage), (peer), (text)))                                    \
-			return;                                                                    \
-	} while (0)
+/* The peer has seen exactly this; leaves the scenario when memory was short. */
+static inline void sees(struct stage *stage, struct io_peer *peer, const char *text)
+{
+	if (!has_seen(stage, peer, span_text(text)))
+		longjmp(stage->leave, 1);
+}
+
+static inline void sees_chunked(struct stage *stage, struct io_peer *peer, const char *text)
+{
+	if (!has_seen_chunked(stage, peer, text))
+		longjmp(stage->leave, 1);
+}
+
+static inline void want(struct stage *stage, bool is_true, const char *claim, int line)
+{
+	if (is_true)
+		return;
+	if (!stage->is_lenient)
+		fail_msg("line %d: not so: %s", line, claim);
+	longjmp(stage->leave, 1);
+}
+
 /* What must be true unless memory was short. */
-#define WANT(stage, claim)                                                                         \
-	do {                                                                                       \
-		bool is_true = (claim);                                                            \
-		if (!is_true && !(stage)->is_lenient)                                              \
-			fail_msg("%s:%d: not so: %s", __FILE__, __LINE__, #claim);                 \
-		if (!is_true)                                                                      \
-			return;                                                                    \
-	} while (0)
+#define WANT(stage, claim) want((stage), (claim), #claim, __LINE__)
+
 /* A server's end of the connection that has reached it. */
-#define REACHES(stage, server, endpoint)                                                           \
-	struct io_peer *server = server_reached((stage), (endpoint));                              \
-	WANT((stage), (server) != NULL)
+static inline struct io_peer *reaches(struct stage *stage, const char *endpoint)
+{
+	struct io_peer *server = server_reached(stage, endpoint);
+	if (!server && !stage->is_lenient)
+		fail_msg("no connection has reached %s", endpoint);
+	if (!server)
+		longjmp(stage->leave, 1);
+	return server;
+}
 
 /* ---- playing ---- */
 
 typedef void scenario(struct stage *stage);
 typedef void configuration(struct stage_draft *all);
+
+static inline void act(struct stage *stage, scenario *run)
+{
+	if (setjmp(stage->leave) == 0)
+		run(stage);
+	stage_empty(stage);
+}
 
 /* After mem_fail_nth(n): did the run make n allocations? Ends the failing either way. */
 static inline bool nth_has_failed(unsigned long n)
@@ -165,8 +183,7 @@ static inline bool play_failing(scenario *run, configuration *configure, unsigne
 	stage.is_lenient = true;
 	stage.piece_bytes = piece_bytes;
 	mem_fail_nth(n);
-	run(&stage);
-	stage_empty(&stage);
+	act(&stage, run);
 	bool has_failed = nth_has_failed(n);
 	stage_close(&stage);
 	return has_failed;
@@ -193,8 +210,7 @@ static inline void play_with(scenario *run, configuration *configure)
 		stage_open(&stage, configure);
 		stage.piece_bytes = pieces[round % array_count(pieces)];
 		io_double_seed(round < array_count(pieces) ? 0 : round);
-		run(&stage);
-		stage_empty(&stage);
+		act(&stage, run);
 		stage_close(&stage);
 	}
 	play_short_of_memory(run, configure);

@@ -58,7 +58,7 @@ struct stage {
 	struct worker worker;
 	size_t piece_bytes; /* every peer's bytes come in such pieces, 0 = whole */
 	bool is_lenient;    /* an allocation may fail: a session may end, nothing worse */
-	bool is_pod_gone;
+	jmp_buf leave;      /* the scenario, when memory was short */
 	unsigned pods_served;
 	unsigned pods_left;
 	struct io_peer *peers[PEERS_MAX];

@@ -9,12 +9,12 @@ static void get(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, GET);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
 	WANT(stage, series_of(stage, "web", "")->requests_active == 1);
 	WANT(stage, stage->worker.loads[0].active + stage->worker.loads[1].active >= 1);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	const struct weft_series *total = series_of(stage, "web", "");
 	const struct weft_series *endpoint = series_of(stage, "web", WEB_ENDPOINT);
 	WANT(stage, total->requests == 1 && total->responses[2] == 1);
@@ -29,35 +29,35 @@ static void keep_alive(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, GET);
-	REACHES(stage, server, WEB_ENDPOINT);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
 	for (int i = 0; i < 3; i++) {
-		SEES(stage, server, GET);
+		sees(stage, server, GET);
 		peer_sends(stage, server, HELLO);
-		SEES(stage, client, HELLO);
+		sees(stage, client, HELLO);
 		peer_sends(stage, client, GET);
 	}
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 	WANT(stage, dials_to(WEB_ENDPOINT) == 1);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 }
 
 static void post_in_pieces(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, POST_ONE);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, POST_ONE);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, POST_ONE);
 	peer_sends(stage, client, "hello");
-	SEES(stage, server, "hello");
+	sees(stage, server, "hello");
 	peer_sends(stage, client, " ");
-	SEES(stage, server, " ");
+	sees(stage, server, " ");
 	peer_sends(stage, client, "world");
-	SEES(stage, server, "world");
+	sees(stage, server, "world");
 	peer_sends(stage, server, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
 	peer_sends(stage, client, GET);
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 }
 
 static void chunked_both_ways(struct stage *stage)
@@ -66,20 +66,20 @@ static void chunked_both_ways(struct stage *stage)
 	peer_sends(stage, client,
 		   "POST /p HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n"
 		   "Trailer: Sum\r\n\r\n5\r\nhello\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
 	peer_sends(stage, client, "6;x=y\r\n world\r\n0\r\nSum: 7\r\n\r\n");
-	SEES_CHUNKED(stage, server,
+	sees_chunked(stage, server,
 		     "POST /p HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n"
 		     "Trailer: Sum\r\n\r\nhello world" END_OF_CHUNKS "Sum: 7\r\n\r\n");
 	peer_sends(stage, server,
 		   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 		   "3\r\none\r\n");
 	peer_sends(stage, server, "4\r\n two\r\n0\r\nCount: 2\r\n\r\n");
-	SEES_CHUNKED(stage, client,
+	sees_chunked(stage, client,
 		     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 		     "one two" END_OF_CHUNKS "Count: 2\r\n\r\n");
 	peer_sends(stage, client, GET);
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 }
 
 static void pipelined(struct stage *stage)
@@ -89,16 +89,16 @@ static void pipelined(struct stage *stage)
 		   "GET /1 HTTP/1.1\r\nHost: web\r\n\r\n"
 		   "POST /2 HTTP/1.1\r\nHost: web\r\nContent-Length: 3\r\n\r\ntwo"
 		   "GET /3 HTTP/1.1\r\nHost: web\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, "GET /1 HTTP/1.1\r\nHost: web\r\n\r\n");
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, "GET /1 HTTP/1.1\r\nHost: web\r\n\r\n");
 	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
-	SEES(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
-	SEES(stage, server, "POST /2 HTTP/1.1\r\nHost: web\r\nContent-Length: 3\r\n\r\ntwo");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
+	sees(stage, server, "POST /2 HTTP/1.1\r\nHost: web\r\nContent-Length: 3\r\n\r\ntwo");
 	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
-	SEES(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
-	SEES(stage, server, "GET /3 HTTP/1.1\r\nHost: web\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
+	sees(stage, server, "GET /3 HTTP/1.1\r\nHost: web\r\n\r\n");
 	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n3");
-	SEES(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n3");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n3");
 	WANT(stage, dials_to(WEB_ENDPOINT) == 1);
 }
 
@@ -107,14 +107,14 @@ static void pipelined_and_half_closed(struct stage *stage)
 	struct io_peer *client = client_connect(stage, WEB);
 	io_peer_send(client, span_text(GET GET));
 	io_peer_finish(client);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	WANT(stage, !io_peer_saw_fin(client));
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	WANT(stage, io_peer_saw_fin(client));
 }
 
@@ -124,18 +124,18 @@ static void expect_continue(struct stage *stage)
 	peer_sends(stage, client,
 		   "POST /p HTTP/1.1\r\nHost: web\r\nExpect: 100-continue\r\n"
 		   "Content-Length: 4\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server,
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server,
 	     "POST /p HTTP/1.1\r\nHost: web\r\nExpect: 100-continue\r\n"
 	     "Content-Length: 4\r\n\r\n");
 	peer_sends(stage, server, "HTTP/1.1 100 Continue\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 100 Continue\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 100 Continue\r\n\r\n");
 	peer_sends(stage, client, "body");
-	SEES(stage, server, "body");
+	sees(stage, server, "body");
 	peer_sends(stage, server, "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n");
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	WANT(stage, series_of(stage, "web", "")->requests == 1);
 }
 
@@ -146,12 +146,12 @@ static void expectation_failed(struct stage *stage)
 	peer_sends(stage, client,
 		   "POST /p HTTP/1.1\r\nHost: web\r\nExpect: 100-continue\r\n"
 		   "Content-Length: 4\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
 	peer_sends(stage, server,
 		   "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n"
 		   "Connection: close\r\n\r\n");
 	io_peer_finish(server);
-	SEES(stage, client,
+	sees(stage, client,
 	     "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 	WANT(stage, io_peer_saw_fin(client));
 }
@@ -161,43 +161,44 @@ static void early_answer(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, POST_ONE "hello");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, POST_ONE "hello");
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, POST_ONE "hello");
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	peer_sends(stage, client, " world");
-	SEES(stage, server, " world");
+	sees(stage, server, " world");
 	peer_sends(stage, client, GET);
-	REACHES(stage, next, WEB_ENDPOINT); /* nobody waited for the rest to be sent */
-	SEES(stage, next, GET);
+	struct io_peer *next =
+		reaches(stage, WEB_ENDPOINT); /* nobody waited for the rest to be sent */
+	sees(stage, next, GET);
 	peer_sends(stage, next, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 }
 
 static void head_and_empty_answers(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, "HEAD /a HTTP/1.1\r\nHost: web\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, "HEAD /a HTTP/1.1\r\nHost: web\r\n\r\n");
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, "HEAD /a HTTP/1.1\r\nHost: web\r\n\r\n");
 	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
 	peer_sends(stage, client, GET);
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 	peer_sends(stage, server, "HTTP/1.1 204 No Content\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 204 No Content\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 204 No Content\r\n\r\n");
 	peer_sends(stage, client, GET);
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 	peer_sends(stage, server, "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n");
 	peer_sends(stage, client, "HEAD /a HTTP/1.1\r\nHost: web\r\n\r\n");
-	SEES(stage, server, "HEAD /a HTTP/1.1\r\nHost: web\r\n\r\n");
+	sees(stage, server, "HEAD /a HTTP/1.1\r\nHost: web\r\n\r\n");
 	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 	peer_sends(stage, client, GET);
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	WANT(stage, dials_to(WEB_ENDPOINT) == 1);
 }
 
@@ -205,12 +206,12 @@ static void old_client(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, "GET /a HTTP/1.0\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, "GET /a HTTP/1.0\r\nConnection: close\r\n\r\n");
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, "GET /a HTTP/1.0\r\nConnection: close\r\n\r\n");
 	peer_sends(stage, server,
 		   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 		   "5\r\nhello\r\n0\r\n\r\n");
-	SEES(stage, client, "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nhello");
+	sees(stage, client, "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nhello");
 	WANT(stage, io_peer_saw_fin(client));
 }
 
@@ -222,13 +223,13 @@ static void old_client_that_stays(struct stage *stage)
 		if (i == 0)
 			continue;
 	}
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
 	peer_sends(stage, server,
 		   "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello");
-	SEES(stage, client,
+	sees(stage, client,
 	     "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello");
-	SEES(stage, server, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	sees(stage, server, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
 }
 
 /* A body until close from an HTTP/1.0 server becomes chunks for an HTTP/1.1 client. */
@@ -236,17 +237,17 @@ static void old_server(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, GET);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
 	peer_sends(stage, server, "HTTP/1.0 200 OK\r\nServer: old\r\n\r\nhello ");
 	io_peer_send(server, span_text("world"));
 	io_peer_finish(server);
-	SEES_CHUNKED(stage, client,
+	sees_chunked(stage, client,
 		     "HTTP/1.1 200 OK\r\nServer: old\r\nTransfer-Encoding: chunked\r\n\r\n"
 		     "hello world" END_OF_CHUNKS "\r\n");
 	peer_sends(stage, client, GET);
-	REACHES(stage, next, WEB_ENDPOINT);
-	SEES(stage, next, GET);
+	struct io_peer *next = reaches(stage, WEB_ENDPOINT);
+	sees(stage, next, GET);
 }
 
 static void connection_close(struct stage *stage)
@@ -255,10 +256,10 @@ static void connection_close(struct stage *stage)
 	peer_sends(stage, client,
 		   "GET /a HTTP/1.1\r\nHost: web\r\nConnection: close, X\r\n"
 		   "X: hop\r\nKeep-Alive: 5\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client,
+	sees(stage, client,
 	     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
 	WANT(stage, io_peer_saw_fin(client));
 	WANT(stage, stage->worker.counts->upstreams_idle == 1);
@@ -268,17 +269,17 @@ static void server_closes(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, GET);
-	REACHES(stage, server, WEB_ENDPOINT);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
 	peer_sends(stage, server,
 		   "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
 	io_peer_finish(server);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	WANT(stage, stage->worker.counts->upstreams_idle == 0);
 	peer_sends(stage, client, GET);
-	REACHES(stage, next, WEB_ENDPOINT);
-	SEES(stage, next, GET);
+	struct io_peer *next = reaches(stage, WEB_ENDPOINT);
+	sees(stage, next, GET);
 	peer_sends(stage, next, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 }
 
 static void upgrade(struct stage *stage)
@@ -288,21 +289,21 @@ static void upgrade(struct stage *stage)
 		"Connection: Upgrade\r\n\r\n";
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, request);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, request);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, request);
 	peer_sends(stage, client, "eager");
-	SEES(stage, server, "");
+	sees(stage, server, "");
 	peer_sends(stage, server,
 		   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 		   "Connection: Upgrade\r\n\r\nfirst");
-	SEES(stage, client,
+	sees(stage, client,
 	     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 	     "Connection: Upgrade\r\n\r\nfirst");
-	SEES(stage, server, "eager");
+	sees(stage, server, "eager");
 	peer_sends(stage, client, "\x81\x05hello");
-	SEES(stage, server, "\x81\x05hello");
+	sees(stage, server, "\x81\x05hello");
 	peer_sends(stage, server, "\x81\x02ok");
-	SEES(stage, client, "\x81\x02ok");
+	sees(stage, client, "\x81\x02ok");
 	WANT(stage, counted(stage, WEFT_PROXY_UPGRADED) == 1);
 	WANT(stage, series_of(stage, "web", "")->tunnels_opened == 1);
 	WANT(stage, series_of(stage, "web", "")->responses[1] == 1);
@@ -310,7 +311,7 @@ static void upgrade(struct stage *stage)
 	stage_settle(stage);
 	WANT(stage, io_peer_saw_fin(server));
 	peer_sends(stage, server, "bye");
-	SEES(stage, client, "bye");
+	sees(stage, client, "bye");
 	io_peer_finish(server);
 	stage_settle(stage);
 	WANT(stage, io_peer_saw_fin(client));
@@ -322,14 +323,14 @@ static void upgrade_refused(struct stage *stage)
 	peer_sends(stage, client,
 		   "GET /ws HTTP/1.1\r\nHost: web\r\nUpgrade: websocket\r\n"
 		   "Connection: Upgrade\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
 	peer_sends(stage, client, GET);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	io_peer_forget(server);
 	peer_sends(stage, server, "");
 	/* The next request is parsed only now, and finds the pool's connection. */
-	SEES(stage, server, "");
+	sees(stage, server, "");
 	WANT(stage, series_of(stage, "web", "")->tunnels_opened == 0);
 }
 
@@ -339,13 +340,13 @@ static void connect_method(struct stage *stage)
 	struct io_peer *client = client_connect(stage, WEB);
 	io_peer_send(client, span_text(request));
 	peer_sends(stage, client, "early");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, request);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, request);
 	peer_sends(stage, server, "HTTP/1.1 200 Connection established\r\n\r\n");
-	SEES(stage, client, "HTTP/1.1 200 Connection established\r\n\r\n");
-	SEES(stage, server, "early");
+	sees(stage, client, "HTTP/1.1 200 Connection established\r\n\r\n");
+	sees(stage, server, "early");
 	peer_sends(stage, server, "bytes");
-	SEES(stage, client, "bytes");
+	sees(stage, client, "bytes");
 	WANT(stage, counted(stage, WEFT_PROXY_CONNECTED) == 1);
 }
 
@@ -354,10 +355,10 @@ static void absolute_form(struct stage *stage)
 	static const char request[] = "GET http://elsewhere/a HTTP/1.1\r\nHost: elsewhere\r\n\r\n";
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, request);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, request);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, request);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 }
 
 static void adds_via(struct stage_draft *all)
@@ -369,10 +370,10 @@ static void via(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, GET);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, "GET /a HTTP/1.1\r\nHost: web\r\nVia: 1.1 weft\r\n\r\n");
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, "GET /a HTTP/1.1\r\nHost: web\r\nVia: 1.1 weft\r\n\r\n");
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nVia: 1.1 weft\r\n\r\nhello");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nVia: 1.1 weft\r\n\r\nhello");
 }
 
 static void not_http(struct stage *stage)
@@ -380,10 +381,10 @@ static void not_http(struct stage *stage)
 	struct io_peer *client = client_connect(stage, WEB);
 	WANT(stage, dials_to(WEB_ENDPOINT) == 0);
 	peer_sends(stage, client, "BREW /pot HTCPCP/1.0\r\n\r\n");
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, "BREW /pot HTCPCP/1.0\r\n\r\n");
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, "BREW /pot HTCPCP/1.0\r\n\r\n");
 	peer_sends(stage, server, "418\n");
-	SEES(stage, client, "418\n");
+	sees(stage, client, "418\n");
 	WANT(stage, counted(stage, WEFT_PROXY_NOT_HTTP) == 1);
 }
 
@@ -391,10 +392,10 @@ static void to_original_destination(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, STRANGER);
 	peer_sends(stage, client, GET);
-	REACHES(stage, server, STRANGER);
-	SEES(stage, server, GET);
+	struct io_peer *server = reaches(stage, STRANGER);
+	sees(stage, server, GET);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	WANT(stage, series_of(stage, STRANGER, "")->requests == 1);
 	const struct weft_address source = address_of("10.0.0.9:0");
 	assert_memory_equal(io_peer_source(server)->ip, source.ip, sizeof(source.ip));
@@ -406,21 +407,21 @@ static void pinned(struct stage *stage)
 	struct io_peer *client = client_connect(stage, WEB);
 	struct io_peer *other = client_connect(stage, WEB);
 	peer_sends(stage, client, GET);
-	REACHES(stage, server, WEB_ENDPOINT);
-	SEES(stage, server, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
 	peer_sends(stage, server,
 		   "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\n"
 		   "Content-Length: 0\r\n\r\n");
-	SEES(stage, client,
+	sees(stage, client,
 	     "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\n"
 	     "Content-Length: 0\r\n\r\n");
 	peer_sends(stage, other, GET);
-	REACHES(stage, second, WEB_ENDPOINT);
-	SEES(stage, second, GET);
+	struct io_peer *second = reaches(stage, WEB_ENDPOINT);
+	sees(stage, second, GET);
 	peer_sends(stage, client, GET);
-	SEES(stage, server, GET);
+	sees(stage, server, GET);
 	peer_sends(stage, server, HELLO);
-	SEES(stage, client, HELLO);
+	sees(stage, client, HELLO);
 	io_peer_finish(client);
 	stage_settle(stage);
 	WANT(stage, io_peer_is_closed(server));
