@@ -29,18 +29,18 @@ static void count_outcome(const struct exchange *exchange, struct weft_series *r
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
 	uint64_t latency_us = (now_ns - exchange->started_ns) / 1000;
 	unsigned class = exchange->status / 100;
-	row->requests++;
-	row->responses[class < 6 ? class : 0]++;
-	row->proxy_errors += exchange->answered_by_proxy;
-	row->latency_us_sum += latency_us;
-	row->latency_buckets[latency_bucket(latency_us)]++;
+	series_add(&row->requests, 1);
+	series_add(&row->responses[class < 6 ? class : 0], 1);
+	series_add(&row->proxy_errors, exchange->answered_by_proxy);
+	series_add(&row->latency_us_sum, latency_us);
+	series_add(&row->latency_buckets[latency_bucket(latency_us)], 1);
 }
 
 static void count_bytes(const struct exchange *exchange, struct weft_series *row)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
-	row->bytes_sent += wire->bytes_sent - exchange->sent_before;
-	row->bytes_received += wire->bytes_received - exchange->received_before;
+	series_add(&row->bytes_sent, wire->bytes_sent - exchange->sent_before);
+	series_add(&row->bytes_received, wire->bytes_received - exchange->received_before);
 }
 
 static void count_all(const struct exchange *exchange)
@@ -48,14 +48,14 @@ static void count_all(const struct exchange *exchange)
 	struct worker *worker = exchange->session->worker;
 	const struct upstream *upstream = exchange->dial.upstream;
 	count_outcome(exchange, service_row(exchange));
-	service_row(exchange)->requests_active--;
+	series_add(&service_row(exchange)->requests_active, (uint64_t)-1);
 	if (!upstream || !exchange->dial.is_ready)
 		return;
 	struct weft_series *row = worker_row(worker, upstream->series.endpoint);
 	count_outcome(exchange, row);
 	count_bytes(exchange, row);
 	count_bytes(exchange, service_row(exchange));
-	row->requests_active--;
+	series_add(&row->requests_active, (uint64_t)-1);
 }
 
 /* ---- ends ---- */
@@ -167,9 +167,9 @@ void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_r
 		.text = text,
 	};
 	worker_count(session->worker, reason);
-	row->requests++;
-	row->responses[status / 100]++;
-	row->proxy_errors++;
+	series_add(&row->requests, 1);
+	series_add(&row->responses[status / 100], 1);
+	series_add(&row->proxy_errors, 1);
 	if (answer_write(&session->client, &answer)) {
 		session_abort(session);
 		return;
@@ -321,7 +321,7 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	exchange->wants_upgrade = head->has_upgrade;
 	exchange->client_keep_alive = head->keep_alive;
 	session->exchange = exchange;
-	service_row(exchange)->requests_active++;
+	series_add(&service_row(exchange)->requests_active, 1);
 	prepare_dial(exchange);
 	if (!find_upstream(exchange, &reason)) {
 		not_started(exchange, reason);
@@ -425,9 +425,9 @@ static void try_again(struct exchange *exchange)
 	struct upstream *dead = exchange->dial.upstream;
 	enum weft_proxy_reason reason;
 	exchange->retried = true;
-	service_row(exchange)->retries++;
-	worker_row(worker, dead->series.endpoint)->retries++;
-	worker_row(worker, dead->series.endpoint)->requests_active--;
+	series_add(&service_row(exchange)->retries, 1);
+	series_add(&worker_row(worker, dead->series.endpoint)->retries, 1);
+	series_add(&worker_row(worker, dead->series.endpoint)->requests_active, (uint64_t)-1);
 	worker_load_add(worker, dead->endpoint_id, -1);
 	exchange->dial.upstream = NULL;
 	upstream_abort(dead);

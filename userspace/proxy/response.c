@@ -23,7 +23,7 @@ void response_begin(struct exchange *exchange)
 	exchange->sent_before = upstream->wire.bytes_sent;
 	exchange->received_before = upstream->wire.bytes_received;
 	worker_load_add(worker, upstream->endpoint_id, 1);
-	worker_row(worker, upstream->series.endpoint)->requests_active++;
+	series_add(&worker_row(worker, upstream->series.endpoint)->requests_active, 1);
 	wire_read_start(&upstream->wire);
 }
 
