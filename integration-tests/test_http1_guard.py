@@ -1,6 +1,7 @@
 """What weft itself does to HTTP/1.1: pools, retries, limits, refusals. Bad framing never passes."""
 
 import json
+import socket
 import time
 
 import pytest
@@ -448,6 +449,84 @@ def test_an_early_answer_to_a_large_upload_arrives(upstream, dial):
     assert (got.status, got.body) == (413, b"too large")
 
 
+# ---- answers that nobody asked for ----
+
+
+@pytest.mark.parametrize(
+    "method, sent",
+    (
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"),
+        ("GET", b"HTTP/1.1 204 No Content\r\n\r\nstray"),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nstray"),
+        ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"),
+        ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nstray"),
+    ),
+    ids=("body to HEAD", "body of 204", "body of 304", "second answer", "bytes after the last chunk"),
+)
+def test_bytes_beyond_an_answer_reach_nobody(upstream, dial, service, method, sent):
+    def script(connection, number):
+        if number == 1:
+            connection.read_head()
+            connection.send(sent)
+        while connection.read_request() is not None:
+            connection.send(answer("200 OK", f"answer of {number}"))
+
+    upstream(script)
+    first = dial(service)
+    got = first.ask(f"{method} / HTTP/1.1\r\nHost: h\r\n\r\n", method)
+    assert got.status in (200, 204, 304)
+    for client in (first, dial(service)):
+        try:
+            got = client.ask(GET)
+        except (Closed, ConnectionResetError):
+            continue  # cutting the connection of the one who asked is right too
+        assert got.status == 200
+        assert b"stray" not in client.heard
+        assert got.body.startswith(b"answer of") or got.body == b"ok", got.body
+
+
+def test_an_answer_on_an_idle_connection_is_not_for_the_next_client(upstream, dial):
+    """Servers say 408 before they close an idle connection."""
+    server = upstream(
+        lambda connection, number: [connection.read_request(), connection.send(answer("200 OK", f"{number}")),
+                                    time.sleep(0.1), connection.send(answer("408 Request Timeout", b"stray")),
+                                    connection.read_to_end()]
+    )  # fmt: skip
+    assert dial().ask(GET).body == b"1"
+    wait_for(lambda: getattr(server.connections[0], "ended", False), "the idle connection to be dropped")
+    assert dial().ask(GET).body == b"2"
+
+
+def test_a_client_that_leaves_takes_its_upstream_connection_along(upstream, dial, service):
+    server = upstream(lambda connection, number: [connection.read_request(), connection.read_to_end()])
+    client = dial(service)
+    client.send(GET)
+    server.wait_connections(1)
+    wait_for(lambda: server.connections[0].heard, "the request at the upstream")
+    client.socket.close()
+    wait_for(lambda: getattr(server.connections[0], "ended", False), "the upstream connection to be closed", 2)
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_large_answer(mesh, upstream, dial, service):
+    server = upstream(serve(lambda request: answer("200 OK", bytes(30_000_000))))
+    client = dial(service)
+    client.send(GET)
+    client.read(1_000_000)
+    client.socket.close()
+    wait_for(lambda: getattr(server.connections[0], "ended", False), "the upstream connection to be closed", 2)
+    wait_for(lambda: mesh.weftd.metrics().sum("weft_worker_block_bytes") < 1 << 20, "the buffers to be given back")
+
+
+@pytest.mark.parametrize("size", (10_000, 3_000_000))
+def test_a_half_closed_client_that_reads_slowly_gets_the_whole_answer(upstream, dial, service, size):
+    upstream(serve(lambda request: answer("200 OK", b"s" * size)))
+    client = dial(service)
+    client.send(GET)
+    client.socket.shutdown(socket.SHUT_WR)
+    time.sleep(0.3)  # the answer fills every buffer on the way
+    assert client.read_response().body == b"s" * size
+
+
 # ---- bytes that are not HTTP on a port declared http ----
 
 
@@ -467,6 +546,78 @@ def test_bytes_that_are_not_http_become_a_tunnel(mesh, upstream, dial, reason, f
     client.send(first)
     assert client.read(len(first)) == first[::-1]
     assert mesh.weftd.metrics().proxy_reason(reason) == before + 1
+
+
+# ---- other limits ----
+
+
+def test_idle_limits_end_connections(cluster, daemon):
+    mesh = daemon(
+        [Service("http", ["server:9221"], protocol="http"), Service("tcp", ["server:9222"], protocol="opaque")],
+        options={"timeouts": {"client_idle": "500ms", "tunnel_idle": "500ms"}},
+    )
+    with Upstream(cluster.pod("server"), 9221, serve(hello)), Upstream(
+        cluster.pod("server"), 9222, lambda connection, number: connection.send(connection.read_to_end())
+    ):
+        for name in ("http", "tcp"):
+            with Connection(mesh.dial(name)) as client:
+                began = time.monotonic()
+                for _ in range(4):  # traffic keeps it alive
+                    time.sleep(0.3)
+                    if name == "http":
+                        assert client.ask(GET).body == b"hello"
+                    else:
+                        client.send(b"x")
+                assert client.is_closed(3), name
+                assert 0.4 < time.monotonic() - began - 1.2 < 1.5, name
+    assert mesh.weftd.metrics().proxy_reason("idle_timeout") >= 2
+
+
+def test_the_session_limit_costs_only_the_newcomers(cluster, daemon):
+    mesh = daemon([Service("http", ["server:9221"], protocol="http")], options={"workers": 1, "limits": {"sessions": 16}})
+    with Upstream(cluster.pod("server"), 9221, serve(hello)):
+        clients = [Connection(mesh.dial("http")) for _ in range(16)]
+        for client in clients:
+            assert client.ask(GET).body == b"hello"
+        with pytest.raises((Closed, OSError)):
+            with Connection(mesh.dial("http")) as late:
+                late.ask(GET)
+        for client in clients:
+            assert client.ask(GET).body == b"hello"
+            client.socket.close()
+        assert mesh.weftd.metrics().proxy_reason("session_limit") >= 1
+
+        def admitted():
+            try:
+                with Connection(mesh.dial("http")) as client:
+                    return client.ask(GET).body == b"hello"
+            except (Closed, OSError):
+                return False
+
+        wait_for(admitted, "room for a new session")
+
+
+def test_too_little_memory_costs_sessions_but_not_the_daemon(cluster, daemon):
+    mesh = daemon(
+        [Service("tcp", ["server:9222"], protocol="opaque")], options={"workers": 1, "limits": {"buffers": "1MiB"}}
+    )
+    with Upstream(cluster.pod("server"), 9222, lambda connection, number: time.sleep(1)):
+        clients = [mesh.dial("tcp") for _ in range(40)]
+        for client in clients:
+            client.settimeout(0.05)
+            try:
+                while client.send(bytes(1 << 18)):
+                    pass
+            except OSError:
+                pass
+        for client in clients:
+            client.close()
+    with Upstream(
+        cluster.pod("server"), 9222, lambda connection, number: connection.send(connection.read_to_end())
+    ), Connection(mesh.dial("tcp")) as client:
+        client.send(b"still here")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.read_to_end() == b"still here"
 
 
 # ---- size ----

@@ -254,6 +254,20 @@ def test_drain_by_the_admin_socket(daemon, ends):
     wait_for(lambda: fetch(mesh) == "direct", "new dials to go direct")
 
 
+def test_sigterm_under_load_loses_nothing(daemon, ends):
+    """Capture goes off first, then what is queued is accepted and finished: a dial is meshed or direct, never cut."""
+    mesh = daemon([WEB])
+    with Load(mesh) as load:
+        load.wait_more()
+        mesh.weftd.process.send(signal.SIGTERM)
+        assert mesh.weftd.process.wait(8) == 0
+        load.wait_more()
+        mesh.weftd.start()
+        load.wait_more()
+    assert load.kinds(0) == {"meshed", "direct"}
+    assert load.results[-1][1] == "meshed"
+
+
 # ---- learning ----
 
 
@@ -355,6 +369,18 @@ def test_un_enrolment_while_connections_live(daemon, cluster):
             wait_for(lambda: '"client"' in mesh.weftd.admin("/pods.json")[1], "the pod to be back")
 
 
+def test_changing_endpoints_and_enrolment_under_load_loses_nothing(daemon, ends, cluster):
+    with Upstream(cluster.pod("server"), 9303, serve(lambda request: answer("200 OK", b"other"))):
+        mesh = daemon([WEB])
+        other, outside = mesh.config(), mesh.config()
+        other["services"][0]["endpoints"] = [{"address": f"{cluster.pod('server').address}:9303"}]
+        outside["pods"] = [pod for pod in outside["pods"] if pod["name"] != "client"]
+        with Load(mesh) as load:
+            for config, wanted in ((other, "other"), (mesh.config(), "meshed"), (outside, "direct")) * 4:
+                mesh.weftd.reload(config, until=lambda w=wanted: fetch(mesh) == w)
+        assert load.kinds(0) == {"meshed", "other", "direct"}
+
+
 def test_older_connections_keep_working_and_are_listed(cluster, daemon):
     def echo(connection, _number):
         while piece := connection.socket.recv(4096):
@@ -374,6 +400,110 @@ def test_older_connections_keep_working_and_are_listed(cluster, daemon):
             told = json.loads(mesh.weftd.cli("pods", "-o", "json").stdout)
             assert local in json.dumps(told)
         wait_for(lambda: local not in mesh.weftd.admin("/pods.json")[1], "the closed connection to leave the list")
+
+
+# ---- many ----
+
+
+def test_two_pods_with_equal_ports_never_mix_bytes(cluster, daemon):
+    """Both clients dial from the same source port, so that every address and port is the same in both namespaces."""
+
+    def echo(connection, _number):
+        while piece := connection.socket.recv(1 << 16):
+            connection.send(piece)
+
+    with Upstream(cluster.pod("server"), 9302, echo):
+        mesh = daemon([Service("echo", ["server:9302"], protocol="opaque")], clients=("client", "client2"))
+        for _ in range(20):
+            clients = []
+            for name in ("client", "client2"):
+                pod = mesh.pod(name)
+                dialler = pod.new_socket()
+                dialler.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                dialler.settimeout(5)
+                dialler.bind(("0.0.0.0", 21000))
+                dialler.connect(mesh.address("echo"))
+                clients.append((Connection(dialler), name.encode() * 1000))
+            for _ in range(3):
+                for client, text in clients:
+                    client.send(text)
+                for client, text in clients:
+                    assert client.read(len(text)) == text
+            for client, _ in clients:
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                client.socket.close()
+
+
+def test_a_flood_of_dials_that_say_nothing_leaves_nothing(cluster, daemon):
+    with Upstream(cluster.pod("server"), 9302, lambda connection, number: connection.read_to_end()):
+        mesh = daemon([Service("tcp", ["server:9302"]), Service("http", ["server:9302"], port=81, protocol="http")])
+        address = {name: mesh.address(name) for name in mesh.services}
+        for round_ in range(400):
+            for name in mesh.services:
+                dialler = mesh.client.new_socket()
+                dialler.settimeout(5)
+                dialler.connect(address[name])
+                if round_ % 2:
+                    dialler.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                dialler.close()
+        assert mesh.weftd.metrics().captured("client") == 800
+        wait_for(lambda: mesh.weftd.metrics().sum("weft_worker_sessions") == 0, "all sessions to end")
+        wait_for(lambda: mesh.weftd.metrics().sum("weft_worker_upstreams") == 0, "all upstreams to end")
+        flows = f"{mesh.weftd.pin_dir}/weft_flows"
+        wait_for(lambda: not json.loads(bpftool("map", "dump", "pinned", flows).stdout), "all flows to be taken")
+
+
+def test_bytes_are_counted_exactly(cluster, daemon):
+    def script(connection, _number):
+        connection.read(12345)
+        connection.send(bytes(54321))
+
+    with Upstream(cluster.pod("server"), 9302, script):
+        mesh = daemon([Service("tcp", ["server:9302"], protocol="opaque")])
+        with Connection(mesh.dial("tcp")) as client:
+            client.send(bytes(12345))
+            assert len(client.read_to_end()) == 54321
+        wait_for(lambda: mesh.weftd.metrics().service("weft_connections_closed_total", "tcp") == 1, "the end")
+        now = mesh.weftd.metrics()
+        for labels in ({"endpoint": None}, {"endpoint": mesh.endpoint("tcp")}):
+            assert now.sum("weft_sent_bytes_total", service="tcp", **labels) == 12345
+            assert now.sum("weft_received_bytes_total", service="tcp", **labels) == 54321
+            assert now.sum("weft_tunnels_opened_total", service="tcp", **labels) == 1
+            assert now.sum("weft_tunnels_closed_total", service="tcp", **labels) == 1
+
+
+def test_requests_are_counted_by_class_and_time(cluster, daemon):
+    def respond(request):
+        time.sleep(0.12 if "slow" in request.start else 0)
+        return answer(request.start.split("/")[1][:3] + " X", b"")
+
+    with Upstream(cluster.pod("server"), 9302, serve(respond)):
+        mesh = daemon([Service("web", ["server:9302"], protocol="http")])
+        with Connection(mesh.dial("web")) as client:
+            for path in ("200", "200", "201", "302", "404", "500", "503", "200slow", "200slow", "200slow"):
+                client.ask(f"GET /{path}/ HTTP/1.1\r\nHost: h\r\n\r\n")
+        now = wait_for(
+            lambda: (now := mesh.weftd.metrics()).service("weft_requests_total", "web") == 10 and now, "the count"
+        )
+        for labels in ({"endpoint": None}, {"endpoint": mesh.endpoint("web")}):
+            classes = {
+                digit: now.sum("weft_responses_total", service="web", **{"class": f"{digit}xx"}, **labels)
+                for digit in "2345"
+            }
+            assert classes == {"2": 6, "3": 1, "4": 1, "5": 2}
+        name = "weft_request_duration_seconds"
+        assert now.service(f"{name}_count", "web") == 10
+        assert 0.36 <= now.service(f"{name}_sum", "web") < 2
+        buckets = {
+            float(labels["le"]): value
+            for sample, labels, value in now.samples
+            if sample == f"{name}_bucket" and labels["service"] == "web" and "endpoint" not in labels
+        }
+        values = [buckets[bound] for bound in sorted(buckets)]
+        assert values == sorted(values)
+        assert buckets[float("inf")] == 10
+        assert buckets[0.1] == 7
+        assert now.service("weft_proxy_errors_total", "web") == 0
 
 
 # ---- endpoints ----

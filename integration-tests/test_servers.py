@@ -20,6 +20,9 @@ SERVICES = [
     Service("greeter-opaque", ["server:7001"], port=7002, protocol="opaque"),
     Service("smtp", ["server:7003"], port=25),
     Service("ftp", ["server:7004"], port=21),
+    Service("tls", ["server:7443"], port=443),
+    Service("tls-http", ["server:7443"], port=8443, protocol="http"),
+    Service("h2", ["server:7081"], port=81),
 ]
 
 
@@ -241,3 +244,51 @@ def test_ftplib_logs_in(mesh):
         ftp.login("me", "secret")
         assert ftp.pwd() == "/pub"
         ftp.quit()
+
+
+# ---- protocols that pass through as they are ----
+
+
+@pytest.fixture(scope="module")
+def nginx(cluster):
+    """TLS with HTTP/2 on 7443, HTTP/2 without TLS on 7081."""
+    pod = cluster.pod("server")
+    home = programs.folder(pod, "nginx-7443")
+    pod.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{home}/key.pem", "-out",
+             f"{home}/cert.pem", "-days", "2", "-subj", "/CN=tls"])  # fmt: skip
+    process = programs.nginx(
+        pod,
+        7080,
+        http=f"""
+server {{
+    listen 0.0.0.0:7443 ssl http2;
+    ssl_certificate {home}/cert.pem;
+    ssl_certificate_key {home}/key.pem;
+    location / {{ return 200 "$ssl_server_name $server_protocol"; }}
+}}
+server {{ listen 0.0.0.0:7081 http2; location / {{ return 200 "$server_protocol"; }} }}
+""",
+    )
+    process.certificate = f"{home}/cert.pem"
+    yield process
+    process.stop()
+
+
+@pytest.mark.parametrize("version", ("--http1.1", "--http2"))
+@pytest.mark.parametrize("service", ("tls", "tls-http"))
+def test_tls_passes_through_with_its_own_certificate(mesh, nginx, service, version):
+    with mesh.traffic(service, tunnels=1) as before:
+        port = mesh.port(service)
+        done = mesh.client.run(
+            ["curl", "-sSf", version, "--cacert", nginx.certificate, "--connect-to", f"tls:443:{service}:{port}",
+             "https://tls/"]
+        )  # fmt: skip
+    assert done.stdout == f"tls HTTP/{'2.0' if version == '--http2' else '1.1'}"
+    if mesh.is_weft:
+        assert mesh.weftd.metrics().proxy_reason("tls_passed") == before.proxy_reason("tls_passed") + 1
+
+
+def test_http2_without_tls_passes_through(mesh, nginx):
+    with mesh.traffic("h2", tunnels=1):
+        done = mesh.client.run(["curl", "-sSf", "--http2-prior-knowledge", mesh.url("h2")])
+    assert done.stdout == "HTTP/2.0"
