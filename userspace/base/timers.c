@@ -65,6 +65,8 @@ static int grow(struct timers *timers)
 
 int timer_set(struct timers *timers, struct timer *timer, uint64_t deadline_ns)
 {
+	if (deadline_ns < timers->least_ns)
+		deadline_ns = timers->least_ns;
 	if (!timer_is_set(timer)) {
 		if (timers->count == timers->capacity && grow(timers))
 			return -ENOMEM;
@@ -104,11 +106,13 @@ uint64_t timers_next_ns(const struct timers *timers)
 unsigned timers_run(struct timers *timers, uint64_t now_ns)
 {
 	unsigned fired = 0;
+	timers->least_ns = now_ns + 1;
 	while (timers->count && timers->heap[0]->deadline_ns <= now_ns) {
 		struct timer *timer = timers->heap[0];
 		timer_clear(timers, timer);
 		timer->fire(timer);
 		fired++;
 	}
+	timers->least_ns = 0;
 	return fired;
 }

@@ -21,6 +21,7 @@ struct timers {
 	struct timer **heap;
 	uint32_t count;
 	uint32_t capacity;
+	uint64_t least_ns; /* during a run: what is set now is due after it, not in it */
 };
 
 void timers_init(struct timers *timers);
@@ -33,12 +34,14 @@ static inline bool timer_is_set(const struct timer *timer)
 {
 	return timer->place != 0;
 }
-/* Sets or moves the deadline. 0 or -ENOMEM (only when the timer was not set before). */
+/* Sets or moves the deadline. 0 or -ENOMEM (only when the timer was not set before). A deadline in
+ * the past is due in the next run, also when a callback sets it. */
 int timer_set(struct timers *timers, struct timer *timer, uint64_t deadline_ns) MUST_CHECK;
 void timer_clear(struct timers *timers, struct timer *timer);
 /* Earliest deadline, UINT64_MAX when none is set. */
 uint64_t timers_next_ns(const struct timers *timers);
-/* Fires what is due; a timer is cleared before its callback runs. Returns how many fired. */
+/* Fires what is due, each timer at most once; a timer is cleared before its callback runs. Returns
+ * how many fired. */
 unsigned timers_run(struct timers *timers, uint64_t now_ns);
 
 #endif

@@ -117,6 +117,24 @@ static void a_callback_may_set_and_clear_timers(void **state)
 	timers_fini(&timers);
 }
 
+static void a_timer_fires_once_in_a_run_even_if_it_is_set_to_the_past(void **state)
+{
+	struct timers timers;
+	struct alarm alarms[2];
+	(void)state;
+	alarms_init(alarms, 2, &timers);
+	alarms[0].again_ns = 10;
+	assert_int_equal(timer_set(&timers, &alarms[0].timer, 10), 0);
+	assert_int_equal(timer_set(&timers, &alarms[1].timer, 20), 0);
+	for (unsigned run = 1; run <= 3; run++) {
+		timers_run(&timers, 100 + run);
+		assert_int_equal(alarms[0].fired, run);
+		assert_true(timer_is_set(&alarms[0].timer));
+	}
+	assert_int_equal(alarms[1].fired, 1);
+	timers_fini(&timers);
+}
+
 /* The heap against a plain table, over random sets, moves, clears and turns. */
 static void many_timers_fire_in_order_and_none_is_lost(void **state)
 {
@@ -177,6 +195,7 @@ int main(void)
 		cmocka_unit_test(a_cleared_timer_does_not_fire),
 		cmocka_unit_test(a_timer_can_be_moved_both_ways),
 		cmocka_unit_test(a_callback_may_set_and_clear_timers),
+		cmocka_unit_test(a_timer_fires_once_in_a_run_even_if_it_is_set_to_the_past),
 		cmocka_unit_test(many_timers_fire_in_order_and_none_is_lost),
 		cmocka_unit_test(only_setting_a_new_timer_can_fail),
 	};
