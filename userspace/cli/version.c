@@ -3,8 +3,7 @@
 
 #include "cli/command.h"
 #include "weft/maps.h"
-
-#define WEFT_VERSION "0.1.0"
+#include "weft/version.h"
 
 static int version_run(const struct command *self, int argc, char **argv)
 {

@@ -19,6 +19,7 @@
 #include "control/control.h"
 #include "kernel/metrics.h"
 #include "proxy/workers.h"
+#include "weft/version.h"
 
 #define CONFIG_PATH    "/etc/weft/weft.yaml"
 #define RING_ENTRIES   256
@@ -343,11 +344,12 @@ static void close_all(struct daemon *daemon)
 /* ---- command line ---- */
 
 static const char usage_text[] =
-	"usage: weftd [--config FILE] [--validate]\n"
+	"usage: weftd [--config FILE] [--validate | --version]\n"
 	"\n"
 	"  --config FILE   YAML or JSON, default " CONFIG_PATH
 	"; keys: weft config --reference\n"
 	"  --validate      read the config, say what is wrong with it, start nothing\n"
+	"  --version       version of weftd and of the layout of its pinned maps\n"
 	"\n"
 	"SIGTERM drains and ends, SIGHUP reads the config again. Pins stay; `weft cleanup` "
 	"removes\n"
@@ -381,9 +383,9 @@ static int serve(struct daemon *daemon)
 	if (error) {
 		fprintf(stderr, "weftd: %s\n", why.data ? why.data : strerror(-error));
 	} else {
-		log_info("serving", "pid=%d workers=%u config=%s socket=%s admin=%s", getpid(),
-			 daemon->worker_count, daemon->config_path, daemon->settings.control_socket,
-			 daemon->settings.admin_address);
+		log_info("serving", "version=%s pid=%d workers=%u config=%s socket=%s admin=%s",
+			 WEFT_VERSION, getpid(), daemon->worker_count, daemon->config_path,
+			 daemon->settings.control_socket, daemon->settings.admin_address);
 		while (!daemon->must_stop)
 			io_turn(daemon->ring, UINT64_MAX);
 	}
@@ -397,6 +399,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"validate", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -411,6 +414,10 @@ int main(int argc, char **argv)
 		case 'v':
 			only_validates = true;
 			break;
+		case 'V':
+			printf("weftd %s, layout of pinned maps %u\n", WEFT_VERSION,
+			       WEFT_LAYOUT_VERSION);
+			return 0;
 		case 'h':
 			fputs(usage_text, stdout);
 			return 0;
