@@ -8,14 +8,17 @@
 #define KERNEL_TESTS_RIG_H
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +36,7 @@
 #include "kernel/mounts.h"
 #include "kernel/stock.h"
 
+#define RIG_NAME        "weft-kernel-" /* + process id: of everything that is made */
 #define RIG_WORKERS     2
 #define RIG_DEADLINE_MS 5000
 #define RIG_HOUR_NS     3600000000000ll
@@ -94,6 +98,31 @@ rig_fn void rig_write_pid(const char *cgroup)
 		fail_msg("%s: %s", path, strerror(errno));
 }
 
+rig_fn int rig_sweep_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+	(void)status;
+	(void)walk;
+	if (kind == FTW_DP ? rmdir(path) : unlink(path)) /* a cgroup's files go with it */
+		errno = 0;
+	return 0;
+}
+
+/* Removes what runs of these tests left there that were ended half-way. */
+rig_fn void rig_sweep(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		char path[PATH_MAX];
+		int pid;
+		if (sscanf(entry->d_name, RIG_NAME "%d", &pid) != 1 || kill(pid, 0) == 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		nftw(path, rig_sweep_one, 16, FTW_DEPTH | FTW_PHYS);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 rig_fn void rig_make_cgroup(struct rig *rig)
 {
 	char root[1024] = "", line[1024];
@@ -110,7 +139,8 @@ rig_fn void rig_make_cgroup(struct rig *rig)
 	}
 	if (file)
 		fclose(file);
-	snprintf(rig->cgroup, sizeof(rig->cgroup), "%s/weft-kernel-%d", root, getpid());
+	rig_sweep(root);
+	snprintf(rig->cgroup, sizeof(rig->cgroup), "%s/" RIG_NAME "%d", root, getpid());
 	if (mkdir(rig->cgroup, 0755) && errno != EEXIST)
 		fail_msg("%s: %s", rig->cgroup, strerror(errno));
 	rig_write_pid(rig->cgroup);
@@ -123,8 +153,9 @@ rig_fn int rig_open(void **state)
 	struct text why = {0};
 	if (geteuid() != 0)
 		fail_msg("loading BPF programs needs root");
+	rig_sweep("/sys/fs/bpf");
 	rig_make_cgroup(rig);
-	snprintf(rig->pin_dir, sizeof(rig->pin_dir), "/sys/fs/bpf/weft-kernel-%d", getpid());
+	snprintf(rig->pin_dir, sizeof(rig->pin_dir), "/sys/fs/bpf/" RIG_NAME "%d", getpid());
 	rig->options = (struct kernel_options){
 		.pin_dir = rig->pin_dir, .cgroup_root = rig->cgroup, .workers = RIG_WORKERS};
 	rig->home_netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

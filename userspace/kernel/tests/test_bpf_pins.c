@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 
 #include "kernel/tests/rig.h"
 
@@ -337,6 +338,44 @@ static void another_cgroup_root_moves_the_hooks(void **state)
 	assert_int_equal(rmdir(child), 0);
 }
 
+/* In a process that ends without tidying up, as a killed test does. */
+static void leave_leftovers(const char *root)
+{
+	char cgroup[PATH_MAX + 64], pin_dir[64];
+	struct text why = {0};
+	struct kernel *kernel;
+	snprintf(cgroup, sizeof(cgroup), "%s/" RIG_NAME "%d", root, getpid());
+	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/" RIG_NAME "%d", getpid());
+	const struct kernel_options options = {
+		.pin_dir = pin_dir, .cgroup_root = cgroup, .workers = 1};
+	char child[PATH_MAX + 8];
+	snprintf(child, sizeof(child), "%s/child", cgroup);
+	_exit(mkdir(cgroup, 0755) || kernel_open(&options, &why, &kernel) || mkdir(child, 0755));
+}
+
+static void what_a_killed_test_left_is_swept_and_nothing_of_the_living(void **state)
+{
+	struct rig *rig = *state;
+	char root[PATH_MAX], path[PATH_MAX + 64];
+	int status = -1;
+	snprintf(root, sizeof(root), "%s", rig->cgroup);
+	*strrchr(root, '/') = '\0';
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		leave_leftovers(root);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	rig_sweep("/sys/fs/bpf");
+	rig_sweep(root);
+	snprintf(path, sizeof(path), "/sys/fs/bpf/" RIG_NAME "%d", pid);
+	assert_int_not_equal(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/" RIG_NAME "%d", root, pid);
+	assert_int_not_equal(access(path, F_OK), 0);
+	assert_int_equal(access(rig->pin_dir, F_OK), 0);
+	assert_int_equal(access(rig->cgroup, F_OK), 0);
+}
+
 static void removing_what_is_not_there_is_fine(void **state)
 {
 	struct text why = {0};
@@ -362,6 +401,7 @@ int main(void)
 		cmocka_unit_test(every_pinned_map_carries_its_types),
 		cmocka_unit_test(every_hook_is_a_pinned_link_at_the_cgroup_root),
 		cmocka_unit_test(another_cgroup_root_moves_the_hooks),
+		cmocka_unit_test(what_a_killed_test_left_is_swept_and_nothing_of_the_living),
 		cmocka_unit_test(removing_what_is_not_there_is_fine),
 	};
 	return cmocka_run_group_tests_name("bpf pins", tests, rig_open, rig_close);
