@@ -5,16 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/attr.h"
@@ -98,47 +95,6 @@ void probe_hooks(struct check_page *page, const char *cgroup_root)
 		close(cgroup_fd);
 	}
 	rmdir(path);
-}
-
-/* ---- io_uring ---- */
-
-/* 0 or -errno: can this ring lend receive buffers? */
-static int buffer_ring_try(int ring)
-{
-	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-	void *memory =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	struct io_uring_buf_reg wanted = {.ring_addr = (uintptr_t)memory, .ring_entries = 8};
-	int error = syscall(__NR_io_uring_register, ring, IORING_REGISTER_PBUF_RING, &wanted, 1)
-			    ? -errno
-			    : 0;
-	munmap(memory, bytes);
-	return error;
-}
-
-void probe_io_uring(struct check_page *page)
-{
-	struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER |
-						  IORING_SETUP_DEFER_TASKRUN};
-	int ring = (int)syscall(__NR_io_uring_setup, 8, &params);
-	if (ring < 0) {
-		const char *advice = "weft needs Linux 6.1 or newer with CONFIG_IO_URING";
-		if (errno == EPERM || errno == ENOSYS)
-			advice = "allow it: sysctl kernel.io_uring_disabled=0, and the io_uring "
-				 "system calls in the container's seccomp profile";
-		check_add(page, "io_uring", CHECK_FAIL, advice, "no ring: %s", strerror(errno));
-		return;
-	}
-	int error = buffer_ring_try(ring);
-	close(ring);
-	if (error)
-		check_add(page, "io_uring", CHECK_FAIL, "weft needs Linux 6.1 or newer",
-			  "no provided buffer rings: %s", strerror(-error));
-	else
-		check_add(page, "io_uring", CHECK_OK, "",
-			  "single issuer, deferred task work, buffer rings, multishot");
 }
 
 /* ---- kernel TLS ---- */
