@@ -1,23 +1,5 @@
 /* Good messages, each fed whole, in pieces of every size, and cut in two at every place. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "http/tests/recorder.h"
-
-#include "base/mem.h"
-
-struct good {
-	const char *name;
-	const char *bytes;
-	const char *log;
-	bool is_response;
-	bool answers_head;
-	bool answers_connect;
-	bool ends; /* the peer then closes */
-};
+#include "http/tests/good.h"
 
 static const struct good goods[] = {
 	{
@@ -288,57 +270,16 @@ static const struct good goods[] = {
 	},
 };
 
-static void good_init(struct recorder *recorder, const struct good *good)
-{
-	recorder_init(recorder, !good->is_response);
-	recorder->reader.answers_head = good->answers_head;
-	recorder->reader.answers_connect = good->answers_connect;
-}
-
-static void good_check(struct recorder *recorder, const struct good *good, size_t used)
-{
-	if (good->ends)
-		assert_int_equal(h1_end(&recorder->reader), H1_OK);
-	if (recorder->reader.error)
-		fail_msg("%s: %s", good->name, recorder->reader.error_text);
-	if (used != strlen(good->bytes))
-		fail_msg("%s: %zu bytes used", good->name, used);
-	assert_string_equal(recorder_text(recorder), good->log);
-	assert_true(h1_is_idle(&recorder->reader));
-	assert_null(recorder->reader.scratch);
-	assert_false(recorder->has_foreign_body);
-	recorder_fini(recorder);
-	assert_int_equal(mem_live(), 0);
-}
-
 static void good_messages_give_their_events_in_pieces_of_any_size(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < array_count(goods); i++) {
-		struct span bytes = span_text(goods[i].bytes);
-		for (size_t piece = bytes.size; piece > 0; piece--) {
-			struct recorder recorder;
-			good_init(&recorder, &goods[i]);
-			size_t used = recorder_feed_pieces(&recorder, bytes, piece);
-			good_check(&recorder, &goods[i], used);
-		}
-	}
+	goods_check_in_pieces(goods, array_count(goods));
 }
 
 static void good_messages_give_their_events_when_cut_in_two_anywhere(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < array_count(goods); i++) {
-		struct span bytes = span_text(goods[i].bytes);
-		for (size_t cut = 1; cut < bytes.size; cut++) {
-			struct recorder recorder;
-			good_init(&recorder, &goods[i]);
-			size_t used = recorder_feed(&recorder, span_of(bytes.data, cut));
-			used += recorder_feed(&recorder,
-					      span_of(bytes.data + cut, bytes.size - cut));
-			good_check(&recorder, &goods[i], used);
-		}
-	}
+	goods_check_cut_in_two(goods, array_count(goods));
 }
 
 int main(void)
