@@ -8,12 +8,14 @@ static const uint8_t token_chars[256] = {
 
 /*
  * RFC 3986 3.2.2 reg-name: unreserved, percent, sub-delims. Without the comma, which no host has,
- * but which two Host fields joined by somebody in front of us would have.
+ * but which two Host fields joined by somebody in front of us would have. With bytes above 127,
+ * which clients send that know no IDNA, and which nginx and Node serve.
  */
 static const uint8_t host_chars[256] = {
-	['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1,
-	['~'] = 1,         ['%'] = 1,         ['!'] = 1,         ['$'] = 1, ['&'] = 1, ['\''] = 1,
-	['('] = 1,         [')'] = 1,         ['*'] = 1,         ['+'] = 1, [';'] = 1, ['='] = 1,
+	['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['-'] = 1,           ['.'] = 1,
+	['_'] = 1,         ['~'] = 1,         ['%'] = 1,         ['!'] = 1,           ['$'] = 1,
+	['&'] = 1,         ['\''] = 1,        ['('] = 1,         [')'] = 1,           ['*'] = 1,
+	['+'] = 1,         [';'] = 1,         ['='] = 1,         [0x80 ... 0xff] = 1,
 };
 
 bool h1_is_token(char c)
@@ -130,7 +132,7 @@ static const struct h1_fault *target_check(const struct http_head *head)
 	struct span target = head->target;
 	for (size_t i = 0; i < target.size; i++) {
 		uint8_t byte = (uint8_t)target.data[i];
-		if (byte <= 0x20 || byte >= 0x7f)
+		if (byte <= 0x20 || byte == 0x7f)
 			return FAULT(H1_BAD_SYNTAX, "blank or control byte in the request target");
 		if (byte == '#')
 			return FAULT(H1_BAD_SYNTAX, "fragment in the request target");

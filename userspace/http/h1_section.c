@@ -1,6 +1,7 @@
 #include "http/h1_section.h"
 
 #include "base/mem.h"
+#include "http/h1_line.h"
 
 /* Fields that a section may have without a heap allocation. */
 #define FEW_FIELDS 48
@@ -11,12 +12,14 @@
 /* A section while llhttp walks over it. */
 struct reading {
 	const char *begin;         /* everything so far is in one piece of memory */
-	size_t size;               /* bytes that llhttp has seen */
+	size_t size;               /* bytes that llhttp has seen, or that are held */
 	struct http_field *fields; /* spans point into that memory */
 	uint32_t field_count;
 	uint32_t field_room;
 	struct span name; /* of the field whose colon has not come */
 	bool is_on_heap;  /* fields */
+	bool is_held;     /* the request line, until it is whole */
+	bool is_shown;    /* the request line, in disguise */
 	bool is_done;
 };
 
@@ -180,22 +183,60 @@ static void limits_check(struct h1_reader *reader, const struct reading *reading
 	}
 }
 
+/* llhttp has refused a byte of the request line, which may still be a line of h1_line.h's. */
+static bool may_hold(const struct h1_reader *reader, const struct reading *reading)
+{
+	const char *refused = llhttp_get_error_pos(&reader->parser);
+	return reader->is_request && !reader->head_done && !reading->is_shown &&
+	       !memchr(reading->begin, '\n', (size_t)(refused - reading->begin));
+}
+
+/* These two return how many of the `size` bytes were taken. */
+static size_t bytes_show(struct h1_reader *reader, struct reading *reading, size_t size)
+{
+	const char *at = reading->begin + reading->size;
+	llhttp_errno_t code = llhttp_execute(&reader->parser, at, size);
+	if (reading->is_done)
+		return (size_t)(llhttp_get_error_pos(&reader->parser) - at);
+	if (code == HPE_OK)
+		return size;
+	if (!reader->error && may_hold(reader, reading)) {
+		reading->is_held = true;
+		return 0;
+	}
+	refuse_as_llhttp(reader, code);
+	return size;
+}
+
+static size_t line_hold(struct h1_reader *reader, struct reading *reading, size_t size)
+{
+	const char *at = reading->begin + reading->size;
+	const char *line_feed = memchr(at, '\n', size);
+	size_t used = line_feed ? (size_t)(line_feed + 1 - at) : size;
+	if (!h1_line_is_text(span_of(at, used))) {
+		h1_refuse(reader, H1_BAD_SYNTAX, "control byte in the request line");
+	} else if (line_feed) {
+		reading->is_held = false;
+		reading->is_shown = true;
+		h1_section_init(reader);
+		reader->parser.data = reading;
+		h1_line_show(reader, span_of(reading->begin, reading->size + used));
+	}
+	return used;
+}
+
 /* Shows llhttp the next `available` bytes behind what it has seen; ends early when it is done. */
 static void reading_advance(struct h1_reader *reader, struct reading *reading, size_t available)
 {
 	while (available && !reading->is_done && !reader->error) {
-		const char *at = reading->begin + reading->size;
 		size_t size = least(available, limit_distance(reader, reading->size));
-		llhttp_errno_t code = llhttp_execute(&reader->parser, at, size);
-		if (reading->is_done)
-			size = (size_t)(llhttp_get_error_pos(&reader->parser) - at);
+		if (reading->is_held)
+			size = line_hold(reader, reading, size);
+		else
+			size = bytes_show(reader, reading, size);
 		reading->size += size;
 		available -= size;
-		if (reading->is_done)
-			break;
-		if (code != HPE_OK)
-			refuse_as_llhttp(reader, code);
-		else
+		if (!reading->is_done && !reader->error)
 			limits_check(reader, reading);
 	}
 }

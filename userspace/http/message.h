@@ -24,7 +24,7 @@ enum http_framing {
 };
 
 enum http_method {
-	HTTP_METHOD_OTHER, /* a registered method without special rules here */
+	HTTP_METHOD_OTHER, /* any other token: nothing is known about it here */
 	HTTP_METHOD_GET,
 	HTTP_METHOD_HEAD,
 	HTTP_METHOD_POST,

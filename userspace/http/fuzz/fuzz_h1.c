@@ -62,6 +62,36 @@ static const char *skip_blanks(const char *at)
 	return at;
 }
 
+static bool is_method(struct span method, const char *name, size_t number)
+{
+	/* Case counts (RFC 9110 9.1), and what differs in case only is a trap for these two. */
+	if (number == HTTP_METHOD_HEAD || number == HTTP_METHOD_CONNECT)
+		assert(span_is(method, name) || !span_is_nocase(method, name));
+	return span_is(method, name);
+}
+
+/* RFC 9110 9.1, RFC 9112 3.2 */
+static void target_check(const struct http_head *head)
+{
+	struct span method = head->method_text;
+	struct span target = head->target;
+	static const char *const names[] = {NULL,     "GET",     "HEAD",  "POST",   "PUT",
+					    "DELETE", "OPTIONS", "TRACE", "CONNECT"};
+	assert(method.size > 0 && target.size > 0);
+	for (size_t i = 0; i < method.size; i++)
+		assert(is_name_char(method.data[i]));
+	for (size_t i = 1; i < array_count(names); i++)
+		assert(is_method(method, names[i], i) == (head->method == i));
+	for (size_t i = 0; i < target.size; i++)
+		assert(is_value_char(target.data[i]) && target.data[i] != ' ' &&
+		       target.data[i] != '\t' && target.data[i] != '#');
+	if (head->method == HTTP_METHOD_CONNECT)
+		assert(target.data[0] != '/' && memchr(target.data, ':', target.size));
+	else
+		assert(target.data[0] == '/' || memmem(target.data, target.size, "://", 3) ||
+		       (span_is(target, "*") && head->method == HTTP_METHOD_OPTIONS));
+}
+
 static void head_check(const struct http_head *head)
 {
 	char version[16];
@@ -71,8 +101,7 @@ static void head_check(const struct http_head *head)
 		at = expect_text(expect_span(head->method_text.data, head->method_text), " ");
 		at = expect_text(expect_span(at, head->target), " ");
 		at = expect_text(expect_text(at, version), "\r\n");
-		for (size_t i = 0; i < head->target.size; i++)
-			assert(head->target.data[i] > 0x20 && head->target.data[i] < 0x7f);
+		target_check(head);
 	} else {
 		at = expect_text(head->reason.data + head->reason.size, "\r\n");
 	}

@@ -38,8 +38,12 @@ struct bad {
 
 static const struct bad bad_lines[] = {
 	SYNTAX("no HTTP at all", "hello\r\n\r\n"),
-	SYNTAX("an unknown method", "FOO / HTTP/1.1\r\nHost: a\r\n\r\n"),
-	SYNTAX("a method in small letters", "get / HTTP/1.1\r\nHost: a\r\n\r\n"),
+	SYNTAX("HEAD in small letters, whose answer a server may frame in either way",
+	       "head / HTTP/1.1\r\nHost: a\r\n\r\n"),
+	SYNTAX("HEAD with one small letter", "HEAd / HTTP/1.1\r\nHost: a\r\n\r\n"),
+	SYNTAX("CONNECT in small letters, which one server would take as a tunnel",
+	       "connect a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+	SYNTAX("PRI, which is HTTP/2's alone", "PRI / HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("a blank before the method", " GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("two blanks after the method", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("a tab after the method", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -65,10 +69,10 @@ static const struct bad bad_lines[] = {
 	SYNTAX("two empty lines in front", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("a lone LF in front", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("a lone CR in front", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-	SYNTAX("a fragment", "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"),
+	SYNTAX("a fragment, where servers differ about the end of the path",
+	       "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("a control byte in the target", "GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("DEL in the target", "GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n"),
-	SYNTAX("a byte over 127 in the target", "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n"),
 	WITH_NUL("NUL in the target", "GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("a relative target", "GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("* with GET", "GET * HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -77,6 +81,65 @@ static const struct bad bad_lines[] = {
 	SYNTAX("CONNECT without a port", "CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("CONNECT without a host", "CONNECT :80 HTTP/1.1\r\nHost: a\r\n\r\n"),
 	SYNTAX("CONNECT with a user", "CONNECT u@a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+};
+
+/* Lines that llhttp is shown in disguise: nothing but the method and bytes over 127 is forgiven. */
+#define REST " HTTP/1.1\r\nHost: a\r\n\r\n"
+static const struct bad bad_disguised[] = {
+	SYNTAX("UTF-8 and a control byte", "GET /\xc3\xa4\x01" REST),
+	SYNTAX("a control byte and UTF-8", "GET /\x01\xc3\xa4" REST),
+	SYNTAX("UTF-8 and DEL", "GET /\xc3\xa4\x7f" REST),
+	SYNTAX("UTF-8 and a tab", "GET /\xc3\xa4\t" REST),
+	SYNTAX("UTF-8 and a blank", "GET /\xc3\xa4 b" REST),
+	SYNTAX("UTF-8 and a fragment", "GET /\xc3\xa4#b" REST),
+	SYNTAX("UTF-8 and a lone CR", "GET /\xc3\xa4\rb" REST),
+	SYNTAX("UTF-8 and a lone LF", "GET /\xc3\xa4\nb" REST),
+	WITH_NUL("UTF-8 and NUL", "GET /\xc3\xa4\0" REST),
+	SYNTAX("UTF-8 and no version", "GET /\xc3\xa4\r\nHost: a\r\n\r\n"),
+	SYNTAX("UTF-8 and version 1.2", "GET /\xc3\xa4 HTTP/1.2\r\nHost: a\r\n\r\n"),
+	SYNTAX("UTF-8 and a blank behind the version",
+	       "GET /\xc3\xa4 HTTP/1.1 \r\nHost: a\r\n\r\n"),
+	SYNTAX("UTF-8 and a lone LF as line end", "GET /\xc3\xa4 HTTP/1.1\nHost: a\r\n\r\n"),
+	SYNTAX("UTF-8 and two CR as line end", "GET /\xc3\xa4 HTTP/1.1\r\r\nHost: a\r\n\r\n"),
+	SYNTAX("UTF-8 at the target's beginning, which makes it relative", "GET \xc3\xa4/" REST),
+	SYNTAX("UTF-8 in a scheme", "GET h\xc3\xa4://a/" REST),
+	SYNTAX("UTF-8 in the method", "G\xc3\xa4T /" REST),
+	SYNTAX("UTF-8 behind the method", "GET\xc3\xa4 /" REST),
+	SYNTAX("UTF-8 in front", "\xef\xbb\xbfGET /" REST),
+	SYNTAX("UTF-8 in the version", "GET / HTTP/1.\xc2\xb9\r\nHost: a\r\n\r\n"),
+	SYNTAX("a no-break space behind the version", "GET / HTTP/1.1\xa0\r\nHost: a\r\n\r\n"),
+	SYNTAX("UTF-8 in a field's name below UTF-8 in the target",
+	       "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\xc3\xa4: b\r\n\r\n"),
+	SYNTAX("a folded field below UTF-8 in the target",
+	       "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"),
+	FRAMING("two lengths below UTF-8 in the target",
+		"GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n"
+		"\r\nx"),
+	SYNTAX("CONNECT to UTF-8 without a port", "CONNECT \xc3\xa4" REST),
+	SYNTAX("an unknown method without a blank", "FOO\r\n\r\n"),
+	SYNTAX("an unknown method and nothing", "FOO \r\n\r\n"),
+	SYNTAX("an unknown method without a target", "FOO HTTP/1.1\r\nHost: a\r\n\r\n"),
+	SYNTAX("an unknown method without a version", "FOO /\r\nHost: a\r\n\r\n"),
+	SYNTAX("an unknown method and another version", "FOO / ICE/1.0\r\nHost: a\r\n\r\n"),
+	SYNTAX("an unknown method and *", "FOO *" REST),
+	SYNTAX("an unknown method and a host, which is CONNECT's", "FOO a:80" REST),
+	SYNTAX("an unknown method and a fragment", "FOO /a#b" REST),
+	SYNTAX("an unknown method and a blank in the target", "FOO /a b" REST),
+	SYNTAX("an unknown method and two blanks", "FOO  /" REST),
+	SYNTAX("an unknown method and a tab", "FOO\t/" REST),
+	SYNTAX("an unknown method and a lone LF", "FOO / HTTP/1.1\nHost: a\r\n\r\n"),
+	SYNTAX("an unknown method and a lone CR", "FOO /\rb" REST),
+	SYNTAX("an unknown method with a bracket", "F[O] /" REST),
+	SYNTAX("an unknown method with a colon", "FOO: /" REST),
+	SYNTAX("an unknown method with quotes", "\"GET\" /" REST),
+	SYNTAX("an unknown method with a control byte", "F\x01O /" REST),
+	WITH_NUL("an unknown method with NUL", "FOO\0 /" REST),
+	SYNTAX("a ClientHello where a request should be", "\x16\x03\x01\x02\x01\x01\r\n\r\n"),
+	FRAMING("an unknown method without Host", "FOO / HTTP/1.1\r\nA: b\r\n\r\n"),
+	FRAMING("an unknown method with two Hosts", "FOO / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
+	FRAMING("an unknown method with length and coding",
+		"FOO / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n"
+		"\r\n0\r\n\r\n"),
 };
 
 static const struct bad bad_fields[] = {
@@ -182,7 +245,8 @@ static const struct bad bad_framing[] = {
 	FRAMING("only a port", "GET / HTTP/1.1\r\nHost: :80\r\n\r\n"),
 	FRAMING("an open bracket", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"),
 	FRAMING("bytes behind a bracket", "GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n"),
-	FRAMING("a byte over 127 in Host", "GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n"),
+	FRAMING("a blank beside bytes over 127 in Host",
+		"GET / HTTP/1.1\r\nHost: \xc3\xa4 b\r\n\r\n"),
 	FRAMING("CONNECT with a length",
 		"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"),
 	FRAMING("CONNECT with chunks",
@@ -411,6 +475,7 @@ static void bad_start_lines_are_refused_in_any_pieces(void **state)
 {
 	(void)state;
 	all_refused_check(bad_lines, array_count(bad_lines));
+	all_refused_check(bad_disguised, array_count(bad_disguised));
 }
 
 static void bad_fields_are_refused_in_any_pieces(void **state)

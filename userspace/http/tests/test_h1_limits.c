@@ -7,14 +7,19 @@
 
 #include "http/tests/recorder.h"
 
-/* "GET /" + as many letters as are missing + " HTTP/1.1\r\n": a line of `size` bytes. */
-static void add_line(struct text *text, size_t size)
+/* `begin` + as many letters as are missing + " HTTP/1.1\r\n": a line of `size` bytes. */
+static void add_line_of(struct text *text, const char *begin, size_t size)
 {
 	size_t before = text->size;
-	text_add(text, span_text("GET /"));
+	text_add(text, span_text(begin));
 	while (text->size - before < size - strlen(" HTTP/1.1\r\n"))
 		text_add(text, span_text("x"));
 	text_add(text, span_text(" HTTP/1.1\r\n"));
+}
+
+static void add_line(struct text *text, size_t size)
+{
+	add_line_of(text, "GET /", size);
 }
 
 /* A head of `size` bytes with a short line. */
@@ -72,6 +77,48 @@ static void a_request_line_may_have_line_bytes_and_no_more(void **state)
 	add_line(&text, 101);
 	text_add(&text, span_text("Host: a\r\n\r\n"));
 	refused_at(&limits, true, text_span(&text), 100, H1_URI_TOO_LONG);
+	text_fini(&text);
+}
+
+/* Those that llhttp does not take as they are, see h1_line.h. */
+static void a_line_held_back_may_have_line_bytes_and_no_more(void **state)
+{
+	static const struct h1_limits limits = {
+		.head_bytes = 4096, .line_bytes = 700, .field_count = 8};
+	static const char *const begins[] = {"GET /\xc3\xa4", "FOO /", "!"};
+	(void)state;
+	for (size_t i = 0; i < array_count(begins); i++) {
+		struct text text = {0};
+		bool is_good = strchr(begins[i], '/');
+		add_line_of(&text, begins[i], 700);
+		text_add(&text, span_text("Host: a\r\n\r\n"));
+		if (is_good)
+			passes(&limits, true, text_span(&text));
+		else
+			refused_at(&limits, true, text_span(&text), 700, H1_BAD_SYNTAX);
+		text_clear(&text);
+		add_line_of(&text, begins[i], 701);
+		text_add(&text, span_text("Host: a\r\n\r\n"));
+		refused_at(&limits, true, text_span(&text), 700, H1_URI_TOO_LONG);
+		text_fini(&text);
+	}
+}
+
+/* What is refused for good is refused at once, not when the line is whole. */
+static void a_control_byte_in_a_line_held_back_is_refused_at_that_byte(void **state)
+{
+	(void)state;
+	refused_at(&recorder_limits, true, span_text("FOO /abc\x01"), 9, H1_BAD_SYNTAX);
+	refused_at(&recorder_limits, true, span_text("GET /\xc3\xa4\x7f"), 8, H1_BAD_SYNTAX);
+	refused_at(&recorder_limits, true, span_text("\x16\x03\x01"), 1, H1_BAD_SYNTAX);
+}
+
+static void a_value_may_fill_the_whole_head(void **state)
+{
+	struct text text = {0};
+	(void)state;
+	add_head(&text, recorder_limits.head_bytes);
+	passes(&recorder_limits, true, text_span(&text));
 	text_fini(&text);
 }
 
@@ -243,6 +290,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_line_may_have_line_bytes_and_no_more),
+		cmocka_unit_test(a_line_held_back_may_have_line_bytes_and_no_more),
+		cmocka_unit_test(a_control_byte_in_a_line_held_back_is_refused_at_that_byte),
+		cmocka_unit_test(a_value_may_fill_the_whole_head),
 		cmocka_unit_test(a_status_line_that_is_too_long_is_a_bad_response),
 		cmocka_unit_test(a_head_may_have_head_bytes_and_no_more),
 		cmocka_unit_test(a_line_longer_than_the_head_may_be_is_a_large_head),

@@ -34,6 +34,7 @@ static void only_methods_that_can_be_repeated_are_idempotent(void **state)
 		{HTTP_METHOD_POST, "POST", false},      {HTTP_METHOD_CONNECT, "CONNECT", false},
 		{HTTP_METHOD_OTHER, "PATCH", false},    {HTTP_METHOD_OTHER, "PROPFIND", true},
 		{HTTP_METHOD_OTHER, "MOVE", false},     {HTTP_METHOD_OTHER, "propfind", false},
+		{HTTP_METHOD_OTHER, "get", false},      {HTTP_METHOD_OTHER, "X-ANY", false},
 	};
 	(void)state;
 	for (size_t i = 0; i < array_count(methods); i++) {
