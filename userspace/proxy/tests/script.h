@@ -139,7 +139,12 @@ static inline struct io_peer *reaches(struct stage *stage, const char *endpoint)
 /* ---- playing ---- */
 
 typedef void scenario(struct stage *stage);
-typedef void configuration(struct stage_draft *all);
+
+struct play {
+	scenario *run;
+	configuration *configure; /* NULL: the services of stage.h */
+	configuration *later;     /* for stage_publish_later */
+};
 
 static inline void act(struct stage *stage, scenario *run)
 {
@@ -174,51 +179,55 @@ PRINTF_LIKE(1, 2) static inline void trace(const char *format, ...)
 }
 
 /* False when fewer than n allocations were made. */
-static inline bool play_failing(scenario *run, configuration *configure, unsigned long n,
-				size_t piece_bytes)
+static inline bool play_failing(const struct play *play, unsigned long n, size_t piece_bytes)
 {
 	struct stage stage;
 	trace("allocation %lu fails, pieces %zu", n, piece_bytes);
-	stage_open(&stage, configure);
+	stage_open(&stage, play->configure, play->later);
 	stage.is_lenient = true;
 	stage.piece_bytes = piece_bytes;
 	mem_fail_nth(n);
-	act(&stage, run);
+	act(&stage, play->run);
 	bool has_failed = nth_has_failed(n);
 	stage_close(&stage);
 	return has_failed;
 }
 
 /* Once for every allocation, until a run needs no more. */
-static inline void play_short_of_memory(scenario *run, configuration *configure)
+static inline void play_short_of_memory(const struct play *play)
 {
 	static const size_t pieces[] = {0, 5};
 	for (unsigned i = 0; i < array_count(pieces); i++) {
 		unsigned long n = 1;
-		while (play_failing(run, configure, n, pieces[i]))
+		while (n < ALLOCATIONS_MOST && play_failing(play, n, pieces[i]))
 			n++;
-		assert_in_range(n, 2, ALLOCATIONS_MOST);
+		assert_in_range(n, 2, ALLOCATIONS_MOST - 1);
 	}
 }
 
-static inline void play_with(scenario *run, configuration *configure)
+static inline void play_all(const struct play *play)
 {
 	static const size_t pieces[] = {0, 1, 2, 7, 100};
 	for (unsigned round = 0; round < 15; round++) {
 		struct stage stage;
 		trace("round %u", round);
-		stage_open(&stage, configure);
+		stage_open(&stage, play->configure, play->later);
 		stage.piece_bytes = pieces[round % array_count(pieces)];
 		io_double_seed(round < array_count(pieces) ? 0 : round);
-		act(&stage, run);
+		act(&stage, play->run);
 		stage_close(&stage);
 	}
-	play_short_of_memory(run, configure);
+	play_short_of_memory(play);
+}
+
+static inline void play_with(scenario *run, configuration *configure)
+{
+	play_all(&(struct play){.run = run, .configure = configure});
 }
 
 static inline void play(scenario *run)
 {
-	play_with(run, NULL);
+	play_all(&(struct play){.run = run});
 }
 
 #endif

@@ -55,6 +55,7 @@ struct stage {
 	struct stock_listeners listeners;
 	struct series_store series;
 	struct snapshot_slot *slot;
+	struct snapshot *later;
 	struct worker worker;
 	size_t piece_bytes; /* every peer's bytes come in such pieces, 0 = whole */
 	bool is_lenient;    /* an allocation may fail: a session may end, nothing worse */
@@ -119,6 +120,8 @@ struct stage_draft {
 	struct pod_draft pod;
 };
 
+typedef void configuration(struct stage_draft *all);
+
 static inline void stage_draft_service(struct stage_draft *all, unsigned index, const char *name,
 				       enum protocol protocol, unsigned first, unsigned count)
 {
@@ -166,9 +169,9 @@ static inline void stage_fault(void *owner, uint32_t line, const char *key, cons
 	fail_msg("%s: %s", key, sentence);
 }
 
-/* Between two turns of the worker. */
-static inline void stage_publish(struct stage *stage, const struct stage_draft *all)
+static inline struct snapshot *stage_build(struct stage *stage, configuration *configure)
 {
+	struct stage_draft all;
 	struct snapshot *next;
 	struct build_options options = {
 		.previous = snapshot_current(stage->slot),
@@ -176,9 +179,25 @@ static inline void stage_publish(struct stage *stage, const struct stage_draft *
 		.series_owner = &stage->series,
 		.fault = stage_fault,
 	};
-	assert_int_equal(snapshot_build(&all->draft, &options, &next), 0);
+	stage_draft_init(&all);
+	if (configure)
+		configure(&all);
+	assert_int_equal(snapshot_build(&all.draft, &options, &next), 0);
+	return next;
+}
+
+static inline void stage_publish(struct stage *stage, struct snapshot *next)
+{
 	snapshot_publish(stage->slot, next);
-	stage->worker.snapshot = next; /* the old one is gone */
+	stage->worker.snapshot = next; /* the old one is gone; the worker's turn comes later */
+}
+
+/* The picture that was prepared in stage_open. */
+static inline void stage_publish_later(struct stage *stage)
+{
+	struct snapshot *next = stage->later;
+	stage->later = NULL;
+	stage_publish(stage, next);
 }
 
 /* ---- opening ---- */
@@ -248,21 +267,19 @@ static inline void stage_register(void)
 	is_registered = true;
 }
 
-/* `configure` changes the draft; NULL = the services as they are. */
-static inline void stage_open(struct stage *stage, void (*configure)(struct stage_draft *all))
+/* `configure` changes the draft (NULL = the services as they are), `later` that of a second
+ * snapshot for stage_publish_later. */
+static inline void stage_open(struct stage *stage, configuration *configure, configuration *later)
 {
-	struct stage_draft all;
 	*stage = (struct stage){.live_before = mem_live()};
 	log_set_level(LOG_LEVEL_ERROR);
 	mem_fail_nth(0); /* a test that failed left something */
 	io_double_reset();
 	stage_register();
 	stage_open_kernel(stage);
-	stage_draft_init(&all);
-	if (configure)
-		configure(&all);
 	stage->slot = snapshot_slot_new();
-	stage_publish(stage, &all);
+	stage_publish(stage, stage_build(stage, configure));
+	stage->later = later ? stage_build(stage, later) : NULL;
 	struct workers_options options = {
 		.count = 1,
 		.kernel = stage->kernel,
@@ -426,6 +443,7 @@ static inline void stage_close(struct stage *stage)
 	assert_int_equal(stage->pods_left, 1);
 	assert_int_equal(io_double_open_count(), 0);
 	worker_fini(&stage->worker);
+	snapshot_free(stage->later);
 	snapshot_slot_free(stage->slot);
 	stock_pod_close(stage->stock, stage->pod);
 	stock_close(stage->stock);
