@@ -567,10 +567,11 @@ static bool settle_ending(struct wire *wire)
 			wire->fin_sent = true;
 			io_shutdown_send(wire->loop->ring, wire->fd);
 			limit_ending(wire, LINGER_NS);
-			arm_recv(wire);
 		}
-		if (!wire->read_over)
+		if (!wire->read_over) {
+			arm_recv(wire);
 			return false;
+		}
 	}
 	if (wire->recv_op.in_flight) {
 		if (!wire->recv_cancelled) {

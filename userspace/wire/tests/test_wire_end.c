@@ -97,6 +97,38 @@ static void lingering_ends_with_the_peers_fin(void **state)
 	stage_close(&stage);
 }
 
+/* The receive may just have been cancelled, or end for want of a buffer: the input still goes. */
+static void lingering_reads_on_whatever_ends_its_receive(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		struct stage stage;
+		struct owner owner;
+		stage_open(&stage);
+		io_double_seed(seed);
+		struct io_peer *peer = owner_adopt(&owner, &stage);
+		owner.pauses = true;
+		io_peer_pieces(peer, 10);
+		wire_read_start(&owner.wire);
+		io_peer_send(peer, span_text("the first ten bytes are wanted"));
+		io_turn(stage.ring, 0);
+		io_turn(stage.ring, 0);
+		io_double_no_buffers(seed % 3);
+		io_peer_send(peer, span_text("; these are not, and must not cause a RST"));
+		write_text(&owner, "413");
+		wire_close_lingering(&owner.wire);
+		io_double_run(stage.ring, NS_PER_S / 2);
+		assert_int_equal(io_peer_unreceived(peer), 0);
+		io_peer_finish(peer);
+		io_double_settle(stage.ring);
+		assert_int_equal(owner.closed, 1);
+		assert_peer_got(peer, "413");
+		assert_false(io_peer_saw_reset(peer));
+		owner_fini(&owner);
+		stage_close(&stage);
+	}
+}
+
 static void lingering_waits_a_second_at_most(void **state)
 {
 	(void)state;
@@ -301,6 +333,7 @@ int main(void)
 		cmocka_unit_test(close_sends_the_queue_first),
 		cmocka_unit_test(close_gives_up_on_a_peer_that_does_not_read),
 		cmocka_unit_test(lingering_ends_with_the_peers_fin),
+		cmocka_unit_test(lingering_reads_on_whatever_ends_its_receive),
 		cmocka_unit_test(lingering_waits_a_second_at_most),
 		cmocka_unit_test(lingering_ends_with_a_reset_too),
 		cmocka_unit_test(abort_drops_the_queue_and_resets),
