@@ -3,8 +3,9 @@
 #define DECIDED_BYTES 24 /* the client preface of HTTP/2 needs them all */
 
 /*
- * Methods that h1_feed takes, so that what it would refuse stays a tunnel. Without SOURCE, which
- * Icecast sends with a version of its own, and PRI, which is HTTP/2's.
+ * By these a connection counts as HTTP. h1_feed takes any token later on, but a first word that is
+ * none of these is rather another protocol's, and as a tunnel it works whatever it is. Without
+ * SOURCE, which Icecast sends with a version of its own, and PRI, which is HTTP/2's.
  */
 static const char *const methods[] = {
 	"GET",         "POST",       "PUT",        "HEAD",  "DELETE",   "OPTIONS", "PATCH",
@@ -31,21 +32,24 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* "scheme://" (RFC 3986 3.1); a bare word is a key of some other line protocol (Redis: GET key). */
+/* `target` begins with `wanted`, or may still do so, in any case. */
+static enum sniff sniff_beginning(struct span target, const char *wanted)
+{
+	size_t size = strlen(wanted);
+	size_t seen = target.size < size ? target.size : size;
+	if (!span_equal_nocase(span_of(target.data, seen), span_of(wanted, seen)))
+		return SNIFF_OPAQUE;
+	return seen == size ? SNIFF_HTTP1 : SNIFF_MORE;
+}
+
+/*
+ * The absolute form, of HTTP's own schemes: "OPTIONS rtsp://" and "OPTIONS icap://" begin other
+ * protocols, and a bare word is a key of some line protocol (Redis: GET key).
+ */
 static enum sniff sniff_scheme(struct span target)
 {
-	static const struct span slashes = {"://", 3};
-	size_t i = 0;
-	while (i < target.size &&
-	       (is_letter(target.data[i]) || is_digit(target.data[i]) || target.data[i] == '+' ||
-		target.data[i] == '-' || target.data[i] == '.'))
-		i++;
-	struct span rest = span_of(target.data + i, target.size - i);
-	if (!is_letter(target.data[0]) || (i < target.size && rest.data[0] != ':'))
-		return SNIFF_OPAQUE;
-	if (span_starts(rest, slashes))
-		return SNIFF_HTTP1;
-	return may_become(rest, slashes) ? SNIFF_MORE : SNIFF_OPAQUE;
+	enum sniff answer = sniff_beginning(target, "http://");
+	return answer == SNIFF_OPAQUE ? sniff_beginning(target, "https://") : answer;
 }
 
 /* The four forms of RFC 9112 3.2, by their beginning. */
@@ -60,8 +64,10 @@ static enum sniff sniff_target(struct span target, struct span method)
 	}
 	if (first == '/')
 		return SNIFF_HTTP1;
-	if (first == '*')
-		return span_is(method, "OPTIONS") ? SNIFF_HTTP1 : SNIFF_OPAQUE;
+	if (first == '*' && !span_is(method, "OPTIONS"))
+		return SNIFF_OPAQUE;
+	if (first == '*') /* RTSP knows that too */
+		return sniff_beginning(target, "* HTTP/1.");
 	return sniff_scheme(target);
 }
 
@@ -110,18 +116,15 @@ static enum sniff sniff_tls(struct span bytes)
 
 enum sniff sniff_client(struct span bytes)
 {
-	bool is_all = bytes.size >= DECIDED_BYTES;
 	if (bytes.size == 0)
 		return SNIFF_MORE;
-	if (is_all)
+	if (bytes.size > DECIDED_BYTES)
 		bytes.size = DECIDED_BYTES;
 	static enum sniff (*const asked[])(struct span) = {sniff_http1, sniff_http2, sniff_tls};
 	for (size_t i = 0; i < array_count(asked); i++) {
 		enum sniff answer = asked[i](bytes);
-		if (answer == SNIFF_OPAQUE)
-			continue;
-		/* An endless scheme is none. */
-		return answer == SNIFF_MORE && is_all ? SNIFF_OPAQUE : answer;
+		if (answer != SNIFF_OPAQUE)
+			return answer;
 	}
 	return SNIFF_OPAQUE;
 }
