@@ -263,6 +263,112 @@ static const struct rewritten rewrittens[] = {
 			"Sum: 1\r\nEmpty: \r\n\r\n",
 		KEEP,
 	},
+	{
+		.name = "a target and a host in raw UTF-8 pass byte for byte",
+		.received = "GET /d\xc3\xa4t\xe4?\xe2\x82\xac=\"{|}\" HTTP/1.1\r\n"
+			    "Host: b\xc3\xbc.example\r\nA: \xc3\xa4\xe4\r\n\r\n",
+		.sent = "GET /d\xc3\xa4t\xe4?\xe2\x82\xac=\"{|}\" HTTP/1.1\r\n"
+			"Host: b\xc3\xbc.example\r\nA: \xc3\xa4\xe4\r\n\r\n",
+		KEEP,
+	},
+	{
+		.name = "so do methods that nobody knows",
+		.received = "QUERY /a HTTP/1.1\r\nHost: a\r\n\r\n"
+			    "x-Y_z! /b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+		.sent = "QUERY /a HTTP/1.1\r\nHost: a\r\n\r\n"
+			"x-Y_z! /b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+		KEEP,
+	},
+	{
+		.name = "a chunked request of an unknown method stays chunked",
+		.received =
+			"FOO /\xc3\xa4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"
+			"0\r\n\r\n",
+		.sent = "FOO /\xc3\xa4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+		KEEP,
+	},
+	{
+		.name = "an empty Host and the absolute form stay as they are",
+		.received = "GET http://A.Example HTTP/1.1\r\nHost:\r\n\r\n"
+			    "OPTIONS * HTTP/1.1\r\nHost: a.\r\n\r\n",
+		.sent = "GET http://A.Example HTTP/1.1\r\nHost: \r\n\r\n"
+			"OPTIONS * HTTP/1.1\r\nHost: a.\r\n\r\n",
+		KEEP,
+	},
+	{
+		.name = "Connection in several fields, repeated, empty: none of it goes on",
+		.received = LINE "Connection: close, close\r\nConnection:\r\nConnection: ,, ,\r\n"
+				 "Connection: keep-alive, Upgrade\r\nUpgrade: h2c\r\nX: y\r\n\r\n",
+		.sent = LINE "X: y\r\n\r\n",
+		KEEP,
+	},
+	{
+		.name = "Upgrade in several Connection fields, and several protocols, go through",
+		.received = LINE "Connection: keep-alive\r\nConnection: UPGRADE\r\n"
+				 "Upgrade: websocket, x/1\r\nUpgrade: y\r\n\r\n",
+		.sent = LINE "Upgrade: websocket, x/1\r\nUpgrade: y\r\nConnection: Upgrade\r\n\r\n",
+		.rewrite = {.minor_version = 1, .keep_alive = true, .keeps_upgrade = true},
+		.keeps_framing = true,
+	},
+	{
+		.name = "fields of a 1xx go on, repeated ones too",
+		.received =
+			"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\n\r\n"
+			"HTTP/1.1 100 Continue\r\nServer: x\r\n\r\n",
+		.sent = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\n\r\n"
+			"HTTP/1.1 100 Continue\r\nServer: x\r\n\r\n",
+		KEEP,
+		.is_response = true,
+	},
+	{
+		.name = "repeated fields of an answer stay apart and in order",
+		.received = "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nVary: b\r\nSet-Cookie: "
+			    "c=\"\xe4\"\r\n"
+			    "Set-Cookie: a=1\r\nVary: b\r\nContent-Length: 0\r\n\r\n",
+		.sent = "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nVary: b\r\nSet-Cookie: "
+			"c=\"\xe4\"\r\n"
+			"Set-Cookie: a=1\r\nVary: b\r\nContent-Length: 0\r\n\r\n",
+		KEEP,
+		.is_response = true,
+	},
+	{
+		.name = "odd statuses and reasons pass byte for byte",
+		.received = "HTTP/1.1 999 N\xc3\xa4h  \"x\" \r\nContent-Length: 0\r\n\r\n"
+			    "HTTP/1.1 299  b\r\nContent-Length: 0\r\n\r\n",
+		.sent = "HTTP/1.1 999 N\xc3\xa4h  \"x\" \r\nContent-Length: 0\r\n\r\n"
+			"HTTP/1.1 299  b\r\nContent-Length: 0\r\n\r\n",
+		KEEP,
+		.is_response = true,
+	},
+	{
+		.name = "an HTTP/1.0 server's keep-alive is that hop's own",
+		.received = "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n"
+			    "Keep-Alive: timeout=5, max=100\r\nContent-Length: 0\r\n\r\n",
+		.sent = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		KEEP,
+		.is_response = true,
+	},
+	{
+		.name = "a 426 names the protocols",
+		.received = "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n"
+			    "Connection: upgrade\r\nContent-Length: 0\r\n\r\n",
+		.sent = "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n"
+			"Content-Length: 0\r\nConnection: Upgrade\r\n\r\n",
+		.rewrite = {.minor_version = 1, .keep_alive = true, .keeps_upgrade = true},
+		.keeps_framing = true,
+		.is_response = true,
+	},
+	{
+		.name = "trailers of any other name go on with their announcement",
+		.received = "HTTP/1.1 200 OK\r\nTrailer: Server-Timing\r\n"
+			    "Transfer-Encoding: chunked\r\n\r\n0\r\nServer-Timing: a;dur=1\r\n"
+			    "grpc-status: 0\r\nX: \xe4\r\nX: \xe4\r\nETag: \"b\"\r\n\r\n",
+		.sent = "HTTP/1.1 200 OK\r\nTrailer: Server-Timing\r\n"
+			"Transfer-Encoding: chunked\r\n\r\n0\r\nServer-Timing: a;dur=1\r\n"
+			"grpc-status: 0\r\nX: \xe4\r\nX: \xe4\r\nETag: \"b\"\r\n\r\n",
+		KEEP,
+		.is_response = true,
+	},
 };
 
 static void forwarder_init(struct forwarder *forwarder, const struct rewritten *rewritten)
