@@ -189,6 +189,19 @@ static bool must_wait(const struct enrolment *enrolment)
 	return false;
 }
 
+/* Who is enrolled from there already: paths differ, the namespace or cgroup behind them is one, and
+ * the map has one row for it. */
+static const struct pod *taken_by(const struct enrolment *enrolment, const struct stat *place)
+{
+	list_each (&enrolment->control->enrolments, item) {
+		const struct enrolment *other = list_entry(item, struct enrolment, item);
+		if (other != enrolment && has_workers(other) && other->place_dev == place->st_dev &&
+		    other->place_inode == place->st_ino)
+			return other->pod;
+	}
+	return NULL;
+}
+
 static int open_sockets(struct enrolment *enrolment, struct text *why)
 {
 	const struct control *control = enrolment->control;
@@ -199,6 +212,12 @@ static int open_sockets(struct enrolment *enrolment, struct text *why)
 		text_printf(why, "%s %s: %s", pod->netns_path ? "netns" : "cgroup", place_of(pod),
 			    strerror(-error));
 		return error;
+	}
+	const struct pod *owner = taken_by(enrolment, &place);
+	if (owner) {
+		text_printf(why, "%s is the same %s as that of pod %s", place_of(pod),
+			    pod->netns_path ? "network namespace" : "cgroup", owner->name);
+		return -EEXIST;
 	}
 	int error = stock_pod_open(control->options.stock, pod->id, pod->netns_path,
 				   pod->cgroup_path, why, &enrolment->stock, &enrolment->listeners);

@@ -203,6 +203,23 @@ static void a_place_that_gets_another_name_waits_too(void **state)
 	assert_int_equal(kernel_double_pod_count(), 1);
 }
 
+static void a_place_with_two_paths_belongs_to_the_first_pod(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_link("client", "twin");
+	stage_open(CLIENT "- {name: twin, netns: @/twin}\n");
+	stage_until(stage_state_is("twin", "failed") && stage_is_captured("client"));
+	assert_non_null(strstr(stage_pod_text("twin", "error"),
+			       "/twin is the same network namespace as that of pod client"));
+	stage_write("weft.yaml", CLIENT);
+	stage_until(stage_state_is("twin", ""));
+	assert_true(stage_has_row("client"));
+	stage_write("weft.yaml", "pods: [{name: twin, netns: @/twin}]\n");
+	stage_until(stage_is_captured("twin"));
+	assert_false(stage_has_row("client"));
+}
+
 static void a_full_map_is_a_failure_that_is_tried_again(void **state)
 {
 	(void)state;
@@ -413,6 +430,7 @@ int main(void)
 		stage_test(another_namespace_behind_the_same_path_is_enrolled_anew),
 		stage_test(a_pod_that_moves_waits_for_its_old_place),
 		stage_test(a_place_that_gets_another_name_waits_too),
+		stage_test(a_place_with_two_paths_belongs_to_the_first_pod),
 		stage_test(a_full_map_is_a_failure_that_is_tried_again),
 		stage_test(enrolled_pods_stay_in_the_map_over_a_restart),
 		stage_test(a_row_of_an_older_namespace_of_the_pod_is_removed),
