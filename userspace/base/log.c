@@ -35,6 +35,25 @@ static int site_admits(struct log_site *site, long second, unsigned *ret_left_ou
 	return 0;
 }
 
+/* Control characters of a value must neither begin a line of their own nor steer a terminal. */
+static void add_one_line(struct text *line, const char *message)
+{
+	for (;;) {
+		size_t plain = 0;
+		while ((unsigned char)message[plain] >= 0x20 && message[plain] != 0x7f)
+			plain++;
+		text_add(line, span_of(message, plain));
+		message += plain;
+		if (!*message)
+			return;
+		if (*message == '\n')
+			text_add(line, span_text("\\n"));
+		else
+			text_printf(line, "\\x%02x", (unsigned)*message);
+		message++;
+	}
+}
+
 void log_line(struct log_site *site, enum log_level level, const char *event, const char *format,
 	      ...)
 {
@@ -66,8 +85,8 @@ void log_line(struct log_site *site, enum log_level level, const char *event, co
 		text_json_string(&line, span_text(message));
 		text_add(&line, span_text("}\n"));
 	} else {
-		text_printf(&line, "%s.%03ldZ %s %s %s", stamp, millis, names[level], event,
-			    message);
+		text_printf(&line, "%s.%03ldZ %s %s ", stamp, millis, names[level], event);
+		add_one_line(&line, message);
 		if (left_out)
 			text_printf(&line, " left_out=%u", left_out);
 		text_add(&line, span_text("\n"));

@@ -76,6 +76,16 @@ static void a_json_line_is_escaped(void **state)
 	assert_non_null(strstr(lines, "\"message\":\"text=a\\\"b\\n\\u0001\"}\n"));
 }
 
+static void a_value_cannot_begin_a_line_of_its_own(void **state)
+{
+	(void)state;
+	log_info("odd", "path=%s size=%d", "a\n2026 info fake\r\x1b[2J\x7f\xc3\xa9\"b\"", 3);
+	assert_int_equal(caught_lines(), 1);
+	assert_non_null(strstr(lines,
+			       " info odd path=a\\n2026 info fake\\x0d\\x1b[2J\\x7f"
+			       "\xc3\xa9\"b\" size=3\n"));
+}
+
 static void lower_levels_are_left_out(void **state)
 {
 	(void)state;
@@ -155,6 +165,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_line_has_time_level_event_and_keys, catch_begin,
 						catch_end),
 		cmocka_unit_test_setup_teardown(a_json_line_is_escaped, catch_begin, catch_end),
+		cmocka_unit_test_setup_teardown(a_value_cannot_begin_a_line_of_its_own, catch_begin,
+						catch_end),
 		cmocka_unit_test_setup_teardown(lower_levels_are_left_out, catch_begin, catch_end),
 		cmocka_unit_test_setup_teardown(a_site_writes_ten_lines_in_a_second, catch_begin,
 						catch_end),
