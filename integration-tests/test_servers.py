@@ -102,6 +102,17 @@ def test_redis_publishes_to_subscribers(mesh, redis):
         subscriber.stop()
 
 
+def test_a_redis_command_that_looks_like_http_at_first(mesh, redis):
+    """An inline command, as health checks type it: "GET key" is no request line."""
+    with mesh.traffic("redis", tunnels=1), mesh.dial("redis") as client:
+        for command, expected in ((b"SET inline 1\r\n", b"+OK\r\n"), (b"GET inline\r\n", b"$1\r\n1\r\n")):
+            client.sendall(command)
+            assert client.recv(100) == expected
+    with mesh.traffic("redis", tunnels=1), mesh.dial("redis") as client:
+        client.sendall(b"GET inline\r\n")
+        assert client.recv(100) == b"$1\r\n1\r\n"
+
+
 # ---- PostgreSQL ----
 
 

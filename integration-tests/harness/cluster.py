@@ -18,6 +18,7 @@ class Cluster:
         os.chmod(self.directory, 0o755)
         self.pods = {}
         self.daemons = 0
+        self.next_number = 2
         self.guard = leftovers.guard(os.getpid())
         _ip(None, [f"netns add {self.bridge}"])
         in_netns(f"{leftovers.NETNS_ROOT}/{self.bridge}", _prepare_namespace)
@@ -33,7 +34,8 @@ class Cluster:
         """The pod of that name; made when it is first asked for."""
         if name not in self.pods:
             directory = os.path.join(self.directory, name)
-            pod = Pod(name, f"{self.unique}-{name}", 2 + len(self.pods), directory)
+            pod = Pod(name, f"{self.unique}-{name}", self.next_number, directory)
+            self.next_number += 1
             self.pods[name] = pod
             pod.open(self.bridge)
         return self.pods[name]
