@@ -237,7 +237,8 @@ int kernel_remove(const char *pin_dir, struct text *why)
 	}
 	if (!error && rmdir(pins.dir)) {
 		error = -errno;
-		text_printf(why, "cannot remove %s: %s", pins.dir, strerror(errno));
+		text_printf(why, "cannot remove %s: %s%s", pins.dir, strerror(errno),
+			    error == -ENOTEMPTY ? "; what is left there is not weft's" : "");
 	}
 	pins_close(&pins);
 	return error;

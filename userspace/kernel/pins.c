@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -147,36 +148,44 @@ void pins_close(struct pins *pins)
 	pins->lock_fd = -1;
 }
 
-/* Unlinks the entries of a folder but `keep`; an unlinked link detaches its program. */
-static int folder_clear(const char *path, const char *keep, struct text *why)
+/* Of any version: maps are pinned by names that begin so, hooks in a folder. */
+static bool is_ours(const char *name)
 {
-	DIR *folder = opendir(path);
-	if (!folder)
-		return errno == ENOENT ? 0 : -errno;
-	int error = 0;
-	for (struct dirent *entry; (entry = readdir(folder));) {
-		const char *name = entry->d_name;
-		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, keep) == 0)
-			continue;
-		int flags = entry->d_type == DT_DIR ? AT_REMOVEDIR : 0;
-		if (unlinkat(dirfd(folder), name, flags) && errno != ENOENT) {
-			error = -errno;
-			text_printf(why, "cannot remove %s/%s: %s", path, name, strerror(-error));
-			break;
-		}
-	}
-	closedir(folder);
+	return strncmp(name, "weft_", 5) == 0 || strcmp(name, "links") == 0;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+	(void)status;
+	(void)walk;
+	return (kind == FTW_DP ? rmdir(path) : unlink(path)) && errno != ENOENT ? -errno : 0;
+}
+
+/* With all that is below it; an unlinked link detaches its program. */
+static int entry_remove(const struct pins *pins, const char *name, struct text *why)
+{
+	char path[PINS_PATH_MAX];
+	if (access(pins_path(pins, false, name, path), F_OK) && errno == ENOENT)
+		return 0;
+	int error = nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	if (error == -1) /* the walk's own */
+		error = -errno;
+	if (error)
+		text_printf(why, "cannot remove %s: %s", path, strerror(-error));
 	return error;
 }
 
 int pins_clear(const struct pins *pins, struct text *why)
 {
-	char path[PINS_PATH_MAX];
 	/* links first: no program may run on maps that are half gone */
-	int error = folder_clear(pins_path(pins, true, "", path), "", why);
-	if (!error)
-		error = folder_clear(pins->dir, "weft_layout", why);
-	if (!error)
-		error = folder_clear(pins->dir, "", why);
-	return error;
+	int error = entry_remove(pins, "links", why);
+	DIR *folder = error ? NULL : opendir(pins->dir);
+	for (struct dirent *entry; folder && !error && (entry = readdir(folder));) {
+		/* the layout last: it is what tells that this folder is weft's */
+		if (is_ours(entry->d_name) && strcmp(entry->d_name, "weft_layout") != 0)
+			error = entry_remove(pins, entry->d_name, why);
+	}
+	if (folder)
+		closedir(folder);
+	return error ? error : entry_remove(pins, "weft_layout", why);
 }

@@ -164,6 +164,54 @@ static void another_versions_pins_are_replaced(void **state)
 	close(fd);
 }
 
+static void pin_some_map(const char *path)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "some", 4, 4, 1, NULL);
+	assert_int_equal(bpf_obj_pin(fd, path), 0);
+	close(fd);
+}
+
+static void set_layout_version(struct rig *rig, uint32_t version)
+{
+	struct weft_layout layout = {.magic = WEFT_LAYOUT_MAGIC, .version = version};
+	uint32_t zero = 0;
+	int fd = layout_fd(rig);
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &layout, BPF_ANY), 0);
+	close(fd);
+}
+
+static void folders_of_another_version_go_and_what_is_not_wefts_stays(void **state)
+{
+	static const char *const ours[] = {"links/deep", "weft_by_pod", "weft_by_pod/deep"};
+	static const char *const pins[] = {"weft_later", "links/deep/one", "weft_by_pod/deep/two"};
+	struct rig *rig = *state;
+	char path[256];
+	struct text why = {0};
+	for (unsigned i = 0; i < array_count(ours); i++) {
+		snprintf(path, sizeof(path), "%s/%s", rig->pin_dir, ours[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	for (unsigned i = 0; i < array_count(pins); i++) {
+		snprintf(path, sizeof(path), "%s/%s", rig->pin_dir, pins[i]);
+		pin_some_map(path);
+	}
+	snprintf(path, sizeof(path), "%s/somebody", rig->pin_dir);
+	pin_some_map(path);
+	set_layout_version(rig, WEFT_LAYOUT_VERSION + 1);
+	reopen(rig, RIG_WORKERS);
+	assert_int_equal(access(path, F_OK), 0);
+	stock_close(rig->stock);
+	kernel_close(rig->kernel);
+	assert_int_equal(kernel_remove(rig->pin_dir, &why), -ENOTEMPTY);
+	assert_non_null(strstr(why.data, "not weft's"));
+	text_fini(&why);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(rig->pin_dir), 0); /* nothing else was left */
+	struct stock_options stock = {.workers = RIG_WORKERS, .depth = 4};
+	stock.kernel = rig->kernel = open_again(rig, RIG_WORKERS);
+	assert_int_equal(stock_open(&stock, &rig->stock), 0);
+}
+
 static void a_map_that_does_not_fit_makes_everything_be_built_anew(void **state)
 {
 	struct rig *rig = *state;
@@ -391,6 +439,7 @@ int main(void)
 		cmocka_unit_test(there_is_no_moment_without_hooks_while_programs_are_replaced),
 		cmocka_unit_test(another_number_of_workers_keeps_the_sums_of_the_metric_store),
 		cmocka_unit_test(another_versions_pins_are_replaced),
+		cmocka_unit_test(folders_of_another_version_go_and_what_is_not_wefts_stays),
 		cmocka_unit_test(a_map_that_does_not_fit_makes_everything_be_built_anew),
 		cmocka_unit_test(a_folder_that_is_not_wefts_is_refused_and_left_alone),
 		cmocka_unit_test(a_map_named_like_the_layout_does_not_make_a_folder_wefts),
