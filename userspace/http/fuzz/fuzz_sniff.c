@@ -1,6 +1,6 @@
 /*
  * More bytes never change an answer, a server name lies inside the input, and what the reader takes
- * as a request was sniffed as one.
+ * as a plain request was sniffed as one.
  */
 #include "base/fuzz/target.h"
 
@@ -33,17 +33,27 @@ static void name_check(struct span bytes)
 	assert(sniff_client(bytes) == SNIFF_TLS);
 }
 
-/* Not after an empty line, not with a long scheme, and not Icecast's SOURCE: these are tunnels. */
+/* Other methods, other schemes and an empty line in front may begin other protocols: tunnels. */
+static bool is_plain_request(struct span bytes)
+{
+	static const char *const begins[] = {
+		"GET /",   "HEAD /",    "POST /",    "PUT /",      "DELETE /",    "PATCH /",
+		"TRACE /", "OPTIONS /", "OPTIONS *", "PROPFIND /", "GET http://", "PUT https://",
+	};
+	for (size_t i = 0; i < array_count(begins); i++) {
+		if (span_starts(bytes, span_text(begins[i])))
+			return true;
+	}
+	return false;
+}
+
 static void request_check(struct span bytes)
 {
 	struct recorder recorder;
 	recorder_init(&recorder, true);
 	(void)!recorder_feed(&recorder, bytes);
-	if (recorder.heads && bytes.data[0] != '\r' && bytes.data[0] != 'S') {
-		const char *target = memchr(bytes.data, ' ', bytes.size);
-		if (target[1] == '/' || target[1] == '*')
-			assert(sniff_client(bytes) == SNIFF_HTTP1);
-	}
+	if (recorder.heads && is_plain_request(bytes))
+		assert(sniff_client(bytes) == SNIFF_HTTP1);
 	recorder_fini(&recorder);
 }
 

@@ -208,16 +208,17 @@ static const struct good odd_fields[] = {
 	},
 	{
 		.name = "codings in any case, with blanks around them",
-		.bytes = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:  Chunked  \r\n\r\n"
-			 "0\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nTRANSFER-ENCODING:chunKED\r\n\r\n"
-			 "0\r\n\r\n",
+		.bytes =
+			"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:  Chunked  \r\n\r\n"
+			"0\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nTRANSFER-ENCODING:\tchunKED\r\n\r\n"
+			"0\r\n\r\n",
 		.log = "> POST / 1.1 chunked keep\n  Host: a\n  Transfer-Encoding: Chunked\n.\n"
 		       "> POST / 1.1 chunked keep\n  Host: a\n  TRANSFER-ENCODING: chunKED\n.\n",
 	},
 	{
 		.name = "a length with blanks around it",
 		.bytes = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:   2   \r\n\r\nhi"
-			 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\t2\r\n\r\nhi",
+			 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\t2 \r\n\r\nhi",
 		.log = "> POST / 1.1 length=2 keep\n  Host: a\n  Content-Length: 2\n| 2 hi\n.\n"
 		       "> POST / 1.1 length=2 keep\n  Host: a\n  Content-Length: 2\n| 2 hi\n.\n",
 	},
