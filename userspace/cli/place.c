@@ -1,7 +1,9 @@
 #include "cli/place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,52 +65,91 @@ int place_make(const struct place *place, struct text *why)
 
 /* ---- processes in the cgroup ---- */
 
-static FILE *procs_open(const struct place *place, const char *mode)
+/* The folder and all below it (the command may have made cgroups of its own), innermost first. */
+static void cgroups_visit(const char *path, void (*visit)(const char *path, void *owner),
+			  void *owner)
 {
-	char path[PLACE_PATH_MAX + 16];
-	bool reads = mode[0] == 'r';
-	snprintf(path, sizeof(path), "%s/cgroup.procs", reads ? place->cgroup : place->cgroup_root);
+	DIR *folder = opendir(path);
+	for (struct dirent *entry; folder && (entry = readdir(folder));) {
+		char below[PATH_MAX];
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+		    snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) < PATH_MAX)
+			cgroups_visit(below, visit, owner);
+	}
+	if (folder)
+		closedir(folder);
+	visit(path, owner);
+}
+
+static FILE *procs_open(const char *cgroup, const char *mode)
+{
+	char path[PATH_MAX + 16];
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
 	return fopen(path, mode);
+}
+
+static void procs_count(const char *cgroup, void *owner)
+{
+	int *count = owner;
+	FILE *file = procs_open(cgroup, "re");
+	for (int pid; file && fscanf(file, "%d", &pid) == 1;)
+		(*count)++;
+	if (file)
+		fclose(file);
 }
 
 int place_population(const struct place *place)
 {
-	FILE *file = procs_open(place, "re");
-	if (!file)
-		return -errno;
 	int count = 0;
-	for (int pid; fscanf(file, "%d", &pid) == 1;)
-		count++;
-	fclose(file);
+	if (access(place->cgroup, F_OK))
+		return -errno;
+	cgroups_visit(place->cgroup, procs_count, &count);
 	return count;
+}
+
+struct evacuation {
+	const char *to;
+	int moved;
+};
+
+static void procs_move(const char *cgroup, void *owner)
+{
+	struct evacuation *evacuation = owner;
+	FILE *from = procs_open(cgroup, "re");
+	for (int pid; from && fscanf(from, "%d", &pid) == 1;) {
+		FILE *to = procs_open(evacuation->to, "we"); /* one id per write */
+		if (!to)
+			break;
+		fprintf(to, "%d\n", pid);
+		evacuation->moved += fclose(to) == 0;
+	}
+	if (from)
+		fclose(from);
 }
 
 int place_evacuate(const struct place *place)
 {
-	FILE *from = procs_open(place, "re");
-	if (!from)
-		return 0;
-	int moved = 0;
-	for (int pid; fscanf(from, "%d", &pid) == 1;) {
-		FILE *to = procs_open(place, "we"); /* the kernel takes one id per write */
-		if (!to)
-			break;
-		fprintf(to, "%d\n", pid);
-		moved += fclose(to) == 0;
-	}
-	fclose(from);
-	return moved;
+	struct evacuation evacuation = {.to = place->cgroup_root};
+	cgroups_visit(place->cgroup, procs_move, &evacuation);
+	return evacuation.moved;
 }
 
 /* ---- removal ---- */
 
+static void cgroup_remove(const char *cgroup, void *owner)
+{
+	int *error = owner;
+	if (rmdir(cgroup) && errno != ENOENT)
+		*error = -errno;
+}
+
 int place_remove_cgroup(const struct place *place)
 {
 	for (unsigned tries = 0; tries < BUSY_TRIES; tries++) {
-		if (rmdir(place->cgroup) == 0 || errno == ENOENT)
-			return 0;
-		if (errno != EBUSY || place_population(place) > 0)
-			return -errno;
+		int error = 0;
+		cgroups_visit(place->cgroup, cgroup_remove, &error);
+		if (error != -EBUSY || place_population(place) > 0)
+			return error;
 		struct timespec wait = {.tv_nsec = BUSY_WAIT_NS};
 		nanosleep(&wait, NULL);
 	}

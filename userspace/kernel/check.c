@@ -134,7 +134,11 @@ static void check_cgroup(struct check_page *page, const char *wanted, char root[
 
 static void check_bpffs(struct check_page *page, const char *pin_dir)
 {
-	if (mounts_is_bpffs(pin_dir))
+	if (mounts_is_read_only(pin_dir))
+		check_add(page, "bpffs", CHECK_FAIL,
+			  "mount it writable: mount -o remount,rw /sys/fs/bpf",
+			  "read-only at %.100s", pin_dir);
+	else if (mounts_is_bpffs(pin_dir))
 		check_add(page, "bpffs", CHECK_OK, "", "mounted below %.100s", pin_dir);
 	else if (strncmp(pin_dir, "/sys/fs/bpf/", 12) == 0)
 		check_add(page, "bpffs", CHECK_WARN, "weftd mounts it when it starts",

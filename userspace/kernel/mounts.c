@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -88,20 +89,33 @@ int mounts_cgroup2(char *ret_path, size_t size, struct text *why)
 	return error;
 }
 
-bool mounts_is_bpffs(const char *path)
+/* Of the path, or of the innermost folder of it that exists. */
+static bool file_system_of(const char *path, struct statfs *ret_found)
 {
 	char parent[PATH_MAX];
 	if (snprintf(parent, sizeof(parent), "%s", path) >= (int)sizeof(parent))
 		return false;
 	for (;;) {
-		struct statfs found;
-		if (statfs(parent, &found) == 0)
-			return found.f_type == BPF_FS_MAGIC;
+		if (statfs(parent, ret_found) == 0)
+			return true;
 		char *slash = strrchr(parent, '/');
 		if (!slash || slash == parent)
 			return false;
 		*slash = '\0';
 	}
+}
+
+bool mounts_is_bpffs(const char *path)
+{
+	struct statfs found;
+	return file_system_of(path, &found) && found.f_type == BPF_FS_MAGIC;
+}
+
+bool mounts_is_read_only(const char *path)
+{
+	struct statfs found;
+	return file_system_of(path, &found) && found.f_type == BPF_FS_MAGIC &&
+	       (found.f_flags & ST_RDONLY);
 }
 
 int mounts_ensure_bpffs(const char *path, struct text *why)

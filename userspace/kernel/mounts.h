@@ -15,6 +15,8 @@ bool mountinfo_find(struct span mountinfo, const char *type, char *ret_path, siz
 int mounts_cgroup2(char *ret_path, size_t size, struct text *why) MUST_CHECK;
 /* Is `path`, or its nearest parent that exists, on a bpffs? */
 bool mounts_is_bpffs(const char *path);
+/* A bpf file system that is mounted read-only. */
+bool mounts_is_read_only(const char *path);
 /* Mounts a bpffs at /sys/fs/bpf if `path` lies there and none is. 0, or -errno and a sentence. */
 int mounts_ensure_bpffs(const char *path, struct text *why) MUST_CHECK;
 
