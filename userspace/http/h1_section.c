@@ -19,7 +19,6 @@ struct reading {
 	struct span name; /* of the field whose colon has not come */
 	bool is_on_heap;  /* fields */
 	bool is_held;     /* the request line, until it is whole */
-	bool is_shown;    /* the request line, in disguise */
 	bool is_done;
 };
 
@@ -183,11 +182,11 @@ static void limits_check(struct h1_reader *reader, const struct reading *reading
 	}
 }
 
-/* llhttp has refused a byte of the request line, which may still be a line of h1_line.h's. */
+/* llhttp has refused a byte before the first LF: the line may still be one of h1_line.h's. */
 static bool may_hold(const struct h1_reader *reader, const struct reading *reading)
 {
 	const char *refused = llhttp_get_error_pos(&reader->parser);
-	return reader->is_request && !reader->head_done && !reading->is_shown &&
+	return reader->is_request && !reader->head_done &&
 	       !memchr(reading->begin, '\n', (size_t)(refused - reading->begin));
 }
 
@@ -217,7 +216,6 @@ static size_t line_hold(struct h1_reader *reader, struct reading *reading, size_
 		h1_refuse(reader, H1_BAD_SYNTAX, "control byte in the request line");
 	} else if (line_feed) {
 		reading->is_held = false;
-		reading->is_shown = true;
 		h1_section_init(reader);
 		reader->parser.data = reading;
 		h1_line_show(reader, span_of(reading->begin, reading->size + used));
