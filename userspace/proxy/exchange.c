@@ -71,8 +71,8 @@ static void release_upstream(struct exchange *exchange)
 	exchange->dial.upstream = NULL;
 	worker_load_add(exchange->session->worker, upstream->endpoint_id, -1);
 	bool is_clean = exchange->request_done && exchange->head_sent &&
-			exchange->upstream_keep_alive && h1_is_idle(&upstream->reader) &&
-			upstream->reader.error == H1_OK;
+			!exchange->client_finished && exchange->upstream_keep_alive &&
+			h1_is_idle(&upstream->reader) && upstream->reader.error == H1_OK;
 	if (!is_clean) {
 		if (exchange->request_done && exchange->head_sent)
 			upstream_close(upstream);
@@ -402,6 +402,13 @@ void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason r
 		return;
 	}
 	exchange_answer(exchange, 400, reason, "the request's body is malformed or incomplete");
+}
+
+void exchange_client_finished(struct exchange *exchange)
+{
+	exchange->client_finished = true;
+	if (exchange->dial.is_ready)
+		wire_finish(&exchange->dial.upstream->wire);
 }
 
 void exchange_upstream_drained(struct exchange *exchange)

@@ -27,7 +27,8 @@ struct exchange {
 	bool has_body : 1;
 	bool wants_upgrade : 1;
 	bool client_keep_alive : 1;
-	bool keep_alive : 1; /* what the client was told */
+	bool keep_alive : 1;      /* what the client was told */
+	bool client_finished : 1; /* its FIN is mirrored to the upstream */
 	bool request_done : 1;
 	bool request_ended : 1;  /* its last chunk was written with trailers */
 	bool response_done : 1;  /* complete, while the request still goes on */
@@ -50,6 +51,9 @@ void exchange_request_complete(struct exchange *exchange);
 void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason reason);
 
 void exchange_client_drained(struct exchange *exchange);
+/* The client sends nothing more, and still wants its answer: the upstream learns of it as it would
+ * from a direct connection. */
+void exchange_client_finished(struct exchange *exchange);
 /* The client is gone: cuts the upstream, frees the exchange. */
 void exchange_client_gone(struct exchange *exchange, enum weft_proxy_reason reason);
 

@@ -9,6 +9,8 @@
 
 /* A dial that passed the hook just before capture went off may still be on its way. */
 #define LISTEN_GRACE_NS 300000000ull
+/* A connection that is new when draining begins still gets its first request answered. */
+#define FIRST_REQUEST_NS 1000000000ull
 
 static struct worker_pod *find(struct worker *worker, uint32_t pod_id)
 {
@@ -99,6 +101,15 @@ void worker_pod_add(struct worker *worker, const struct pod_order *order)
 
 /* ---- drained ---- */
 
+static void drain_sessions(struct worker_pod *pod, bool closes_new)
+{
+	list_each (&pod->worker->sessions, link) {
+		struct session *session = list_entry(link, struct session, link);
+		if (session->pod == pod)
+			session_drain(session, closes_new);
+	}
+}
+
 void worker_pod_drain(struct worker *worker, uint32_t pod_id, uint64_t drain_ns)
 {
 	struct worker_pod *pod = find(worker, pod_id);
@@ -110,12 +121,9 @@ void worker_pod_drain(struct worker *worker, uint32_t pod_id, uint64_t drain_ns)
 	pod->is_draining = true;
 	pod->listen_until_ns = now_ns + LISTEN_GRACE_NS;
 	pod->cut_at_ns = pod->listen_until_ns + drain_ns;
+	pod->new_until_ns = now_ns + FIRST_REQUEST_NS;
 	upstreams_close_idle(pod);
-	list_each (&worker->sessions, link) {
-		struct session *session = list_entry(link, struct session, link);
-		if (session->pod == pod)
-			session_drain(session);
-	}
+	drain_sessions(pod, false);
 }
 
 static void stop_listening(struct worker_pod *pod)
@@ -147,6 +155,8 @@ void worker_pods_tick(struct worker *worker)
 			continue;
 		if (pod->listen_until_ns && now_ns >= pod->listen_until_ns)
 			stop_listening(pod);
+		if (now_ns >= pod->new_until_ns)
+			drain_sessions(pod, true);
 		if (now_ns >= pod->cut_at_ns)
 			cut_sessions(pod);
 		worker_pod_forget(pod);

@@ -25,6 +25,8 @@ void response_begin(struct exchange *exchange)
 	worker_load_add(worker, upstream->endpoint_id, 1);
 	series_add(&worker_row(worker, upstream->series.endpoint)->requests_active, 1);
 	wire_read_start(&upstream->wire);
+	if (exchange->client_finished)
+		wire_finish(&upstream->wire);
 }
 
 static struct exchange *of_reader(struct h1_reader *reader)

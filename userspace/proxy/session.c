@@ -140,10 +140,11 @@ bool session_is_idle(const struct session *session)
 	return is_between || session->mode == SESSION_SNIFF;
 }
 
-void session_drain(struct session *session)
+void session_drain(struct session *session, bool closes_new)
 {
+	bool is_new = session->exchanges == 0;
 	session->closes = true;
-	if (!session_is_idle(session) || wire_has_kept(&session->client))
+	if (!session_is_idle(session) || wire_has_kept(&session->client) || (is_new && !closes_new))
 		return;
 	worker_count(session->worker, WEFT_PROXY_DRAINED);
 	session_close(session);
@@ -391,6 +392,8 @@ static void http_client_eof(struct session *session)
 	}
 	if (h1_end(&session->reader) != H1_OK)
 		exchange_request_broken(session->exchange, WEFT_PROXY_CLIENT_CLOSED);
+	else
+		exchange_client_finished(session->exchange);
 }
 
 static void on_eof(struct wire *wire)

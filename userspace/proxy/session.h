@@ -58,8 +58,9 @@ void session_close(struct session *session); /* after what is queued, lingering 
 void session_abort(struct session *session);
 /* RST after what is queued was sent. */
 void session_abort_after_queue(struct session *session);
-/* Draining: closes it if it is idle, else marks it. */
-void session_drain(struct session *session);
+/* Draining: closes it if it is idle, else marks it. One that has sent no request yet is about to;
+ * it is closed only with `closes_new`. */
+void session_drain(struct session *session, bool closes_new);
 bool session_is_idle(const struct session *session);
 
 #endif

@@ -99,7 +99,9 @@ static void adopt_snapshot(struct worker *worker)
 		.line_bytes = settings->line_limit_bytes,
 		.field_count = settings->field_limit,
 	};
-	worker->blocks.limit_bytes = settings->buffer_limit_bytes;
+	/* The ring's own blocks come on top: sessions alone share the limit. */
+	worker->blocks.limit_bytes =
+		settings->buffer_limit_bytes + LARGE_BUFFERS * (uint64_t)BLOCK_LARGE_BYTES;
 	worker_grow_tables(worker);
 }
 

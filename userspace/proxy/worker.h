@@ -44,6 +44,7 @@ struct worker_pod {
 	uint32_t upstream_count;
 	bool is_draining;
 	uint64_t listen_until_ns; /* draining: accept what is queued until then */
+	uint64_t new_until_ns;    /* draining: sessions without a request yet may stay until then */
 	uint64_t cut_at_ns;       /* draining: sessions still open then are cut */
 	struct io_mail refill_mail;
 	atomic_bool refill_posted;

@@ -19,14 +19,30 @@ static void idle_is_closed(struct stage *stage)
 	worker_pod_drain(&stage->worker, 1, LIMIT_NS);
 	stage_settle(stage);
 	WANT(stage, io_peer_saw_fin(client) && !io_peer_saw_reset(client));
-	WANT(stage, io_peer_saw_fin(silent) && !io_peer_saw_reset(silent));
 	WANT(stage, io_peer_is_closed(server));
 	io_peer_finish(client);
+	WANT(stage, !io_peer_saw_fin(silent)); /* it may be about to send its first request */
+	stage_run(stage, NS_PER_S + 250 * NS_PER_MS);
+	WANT(stage, io_peer_saw_fin(silent) && !io_peer_saw_reset(silent));
 	io_peer_finish(silent);
-	stage_run(stage, GRACE_NS + 250 * NS_PER_MS);
+	stage_run(stage, 250 * NS_PER_MS);
 	WANT(stage, stage->pods_left == 1);
 	WANT(stage, io_double_open_count() == 0);
 	WANT(stage, counted(stage, WEFT_PROXY_DRAINED) == 2);
+}
+
+static void new_one_is_served(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	worker_pod_drain(&stage->worker, 1, LIMIT_NS);
+	stage_run(stage, NS_PER_S / 2);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, GOODBY);
+	io_peer_finish(client);
+	stage_run(stage, NS_PER_S + 250 * NS_PER_MS);
+	WANT(stage, stage->pods_left == 1);
 }
 
 static void active_finishes(struct stage *stage)
@@ -167,6 +183,7 @@ static void unknown_pod(struct stage *stage)
 	}
 
 TEST(what_is_idle_is_closed_at_once, idle_is_closed)
+TEST(a_new_connection_gets_its_first_request_answered, new_one_is_served)
 TEST(an_exchange_finishes_with_connection_close, active_finishes)
 TEST(an_answer_under_way_is_finished, body_under_way)
 TEST(a_head_under_way_is_still_answered, head_under_way)
@@ -197,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_idle_is_closed_at_once),
+		cmocka_unit_test(a_new_connection_gets_its_first_request_answered),
 		cmocka_unit_test(an_exchange_finishes_with_connection_close),
 		cmocka_unit_test(an_answer_under_way_is_finished),
 		cmocka_unit_test(a_head_under_way_is_still_answered),
