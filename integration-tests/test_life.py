@@ -453,6 +453,32 @@ def test_a_flood_of_dials_that_say_nothing_leaves_nothing(cluster, daemon):
         wait_for(lambda: not json.loads(bpftool("map", "dump", "pinned", flows).stdout), "all flows to be taken")
 
 
+def test_running_out_of_descriptors_costs_newcomers_only(cluster, daemon):
+    """And weftd waits for better times instead of trying for ever."""
+    with Upstream(cluster.pod("server"), 9302, serve(lambda request: answer("200 OK", b"ok"))):
+        mesh = daemon([Service("web", ["server:9302"], protocol="http")], options={"workers": 1})
+        weftd = mesh.weftd
+        weftd.process.stop()
+        weftd.start(prefix=["prlimit", "--nofile=120:120"])
+        clients = []
+        for _ in range(100):
+            with contextlib.suppress(OSError):
+                clients.append(Connection(mesh.dial("web", seconds=0.05)))
+        wait_for(lambda: "-24" in weftd.log() or "Too many open files" in weftd.log(), "weftd to say so")
+        began = cpu_seconds(weftd.process.pid)
+        time.sleep(1)
+        assert cpu_seconds(weftd.process.pid) - began < 0.3
+        for client in clients:
+            client.socket.close()
+        wait_for(lambda: fetch(mesh) == "ok", "weftd to serve again")
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_bytes_are_counted_exactly(cluster, daemon):
     def script(connection, _number):
         connection.read(12345)

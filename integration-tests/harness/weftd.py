@@ -76,13 +76,13 @@ class Weftd:
             file.write(text)
         os.rename(self.config_path + ".new", self.config_path)
 
-    def start(self, ready=True, seconds=20):
+    def start(self, ready=True, seconds=20, prefix=()):
         program = os.path.join(build_folder(), "weftd")
         assert os.path.exists(program), f"{program} is missing: run make first"
         os.makedirs(self.cgroup, exist_ok=True)
         self.starts += 1
         self.process = Process(
-            [program, "--config", self.config_path],
+            [*prefix, program, "--config", self.config_path],
             f"{self.directory}/weftd-{self.starts}.log",
             env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"},
             cgroup=self.cgroup,
