@@ -307,7 +307,9 @@ static void submit_send(struct io_ring *ring, struct io_op *op, int fd, struct i
 		operation->total += message->msg_iov[i].iov_len;
 	operation->hash = ready_hash(operation);
 	assert(operation->total > 0);
-	assert(!io_peer_saw_fin(world_fd(fd)->peer)); /* else: bytes after FIN */
+	world_lock();
+	assert(!world_fd(fd)->peer->saw_fin); /* else: bytes after FIN */
+	world_unlock();
 }
 
 void io_send(struct io_ring *ring, struct io_op *op, int fd, const void *memory, size_t size)

@@ -1,0 +1,138 @@
+/* The page of connections: what it says of each, and a worker that does not answer. */
+#include "script.h"
+
+#define GET   "GET /a HTTP/1.1\r\nHost: web\r\n\r\n"
+#define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+struct asked {
+	unsigned answers;
+	char *json; /* NULL: the answer was NULL */
+};
+
+static void on_answer(void *request, const char *json)
+{
+	struct asked *asked = request;
+	asked->answers++;
+	asked->json = json ? strdup(json) : NULL;
+}
+
+/* Asks from a ring of its own, as the control thread does. */
+static void ask(struct stage *stage, struct asked *asked)
+{
+	struct io_options options = {.entries = 8};
+	struct io_ring *control;
+	*asked = (struct asked){0};
+	assert_int_equal(io_ring_open(&options, &control), 0);
+	workers_connections((struct workers *)(void *)stage, control, on_answer, asked);
+	assert_int_equal(asked->answers, 0);
+	stage_settle(stage);
+	io_double_settle(control);
+	io_ring_close(control);
+}
+
+static bool says(const struct asked *asked, const char *text)
+{
+	return asked->json && strstr(asked->json, text);
+}
+
+static void each_connection_is_shown(void **state)
+{
+	struct stage stage;
+	struct asked asked;
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	ask(&stage, &asked);
+	assert_string_equal(asked.json, "[]");
+	free(asked.json);
+
+	struct io_peer *client = client_connect(&stage, WEB);
+	client_connect(&stage, ANY);
+	client_connect(&stage, RAW);
+	client_connect(&stage, STRANGER);
+	ask(&stage, &asked);
+	assert_true(says(&asked, "\"state\":\"waiting\",\"service\":\"web\""));
+	assert_true(says(&asked, "\"state\":\"undecided\",\"service\":\"any\""));
+	assert_true(says(&asked, "\"state\":\"tunnel\",\"service\":\"raw\""));
+	assert_true(says(&asked, "\"state\":\"undecided\",\"service\":\"192.0.2.1:99\""));
+	assert_true(says(&asked, "\"destination\":\"10.96.0.3:80\""));
+	assert_true(says(&asked, "\"endpoint\":\"10.0.3.1:80\""));
+	assert_true(says(&asked, "\"pod\":\"client\""));
+	assert_true(says(&asked, "\"app\":\"10.0.0.9:30000\""));
+	free(asked.json);
+
+	peer_sends(&stage, client, GET);
+	ask(&stage, &asked);
+	assert_true(says(&asked, "\"state\":\"exchange\",\"service\":\"web\""));
+	free(asked.json);
+	peer_sends(&stage, server_reached(&stage, WEB_ENDPOINT), HELLO);
+	ask(&stage, &asked);
+	assert_true(says(&asked, "\"state\":\"http_idle\",\"service\":\"web\""));
+	assert_true(says(&asked, "\"requests\":1"));
+	assert_int_equal(asked.json[0], '[');
+	assert_int_equal(asked.json[strlen(asked.json) - 1], ']');
+	free(asked.json);
+	stage_empty(&stage);
+	stage_close(&stage);
+}
+
+/* One second, then NULL; the late answer is thrown away. */
+static void a_worker_that_does_not_answer_is_given_up(void **state)
+{
+	struct stage stage;
+	struct io_options options = {.entries = 8};
+	struct io_ring *control;
+	struct asked asked = {0};
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	assert_int_equal(io_ring_open(&options, &control), 0);
+	workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+	io_double_run(control, NS_PER_S - NS_PER_MS);
+	assert_int_equal(asked.answers, 0);
+	io_double_run(control, 2 * NS_PER_MS);
+	assert_int_equal(asked.answers, 1);
+	assert_null(asked.json);
+	stage_settle(&stage);
+	io_double_settle(control);
+	assert_int_equal(asked.answers, 1);
+	io_ring_close(control);
+	stage_close(&stage);
+}
+
+static void asking_survives_any_failing_allocation(void **state)
+{
+	(void)state;
+	for (unsigned long n = 1;; n++) {
+		struct stage stage;
+		struct io_options options = {.entries = 8};
+		struct io_ring *control;
+		struct asked asked = {0};
+		stage_open(&stage, NULL, NULL);
+		client_connect(&stage, WEB);
+		client_connect(&stage, RAW);
+		assert_int_equal(io_ring_open(&options, &control), 0);
+		mem_fail_nth(n);
+		workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+		stage_settle(&stage);
+		io_double_settle(control);
+		bool has_failed = nth_has_failed(n);
+		assert_int_equal(asked.answers, 1);
+		assert_true(has_failed || asked.json);
+		free(asked.json);
+		io_ring_close(control);
+		stage_empty(&stage);
+		stage_close(&stage);
+		if (!has_failed)
+			break;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_connection_is_shown),
+		cmocka_unit_test(a_worker_that_does_not_answer_is_given_up),
+		cmocka_unit_test(asking_survives_any_failing_allocation),
+	};
+	cmocka_set_test_filter(getenv("ONLY")); /* a pattern, for one test alone */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
