@@ -292,6 +292,9 @@ BAD_BODIES = {
     "a folded trailer": "0\r\nX-A: 1\r\n 2\r\n\r\n",
     "a trailer with a bare carriage return": "0\r\nX-A: 1\rX-B: 2\r\n\r\n",
     "a trailer without a colon": "0\r\nX-A\r\n\r\n",
+    "an extension without an end": "3;" + "e" * 200_000,
+    "a trailer without an end": "0\r\nX-A: " + "t" * 200_000,
+    "too many trailers": "0\r\n" + "".join(f"X-{n}: 1\r\n" for n in range(300)) + "\r\n",
 }
 
 
@@ -304,7 +307,7 @@ def test_nothing_passes_from_the_bad_chunk_on(upstream, dial, service, case):
     wait_for(lambda: b"good" in server.connections[0].heard, "the good chunk at the upstream")
     client.send(BAD_BODIES[case])
     got = client.read_response()
-    assert got.status == 400, got
+    assert got.status in (400, 431), got
     assert client.is_closed()
     wait_for(lambda: getattr(server.connections[0], "ended", False), "that upstream to be closed")
     body = bytes(server.connections[0].heard).split(b"\r\n\r\n", 1)[1]
@@ -447,6 +450,65 @@ def test_an_early_answer_to_a_large_upload_arrives(upstream, dial):
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n" + "x" * 50_000)
     got = client.read_response()
     assert (got.status, got.body) == (413, b"too large")
+
+
+# ---- back-pressure ----
+
+
+def test_a_client_that_never_reads_stops_its_server(mesh, upstream, dial, service):
+    sent = [0]
+
+    def script(connection, _number):
+        connection.read_request()
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        connection.socket.settimeout(0.5)
+        while True:
+            sent[0] += connection.socket.send(bytes(1 << 16))
+
+    before = mesh.weftd.rss_kib()
+    server = upstream(script)
+    client = dial(service)
+    client.send(GET)
+    wait_for(lambda: server.connections and getattr(server.connections[0], "ended", False), "the server to be stopped")
+    assert 0 < sent[0] < 64 << 20
+    if not is_sanitized():
+        assert mesh.weftd.rss_kib() - before < 4096
+
+
+def test_a_server_that_never_reads_stops_its_client(mesh, upstream, dial, service):
+    upstream(lambda connection, number: (connection.read_head(), time.sleep(1.5)))
+    before = mesh.weftd.rss_kib()
+    client = dial(service)
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
+    client.socket.settimeout(0.3)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while True:
+            sent += client.socket.send(bytes(1 << 16))
+    assert 0 < sent < 64 << 20
+    if not is_sanitized():
+        assert mesh.weftd.rss_kib() - before < 4096
+
+
+def test_a_client_that_pipelines_without_reading_is_stopped(mesh, upstream, dial, service):
+    answered = [0]
+
+    def respond(_request):
+        answered[0] += 1
+        return answer("200 OK", bytes(10_000))
+
+    upstream(serve(respond))
+    before = mesh.weftd.rss_kib()
+    client = dial(service)
+    client.socket.settimeout(0.5)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 100 << 20:
+            sent += client.socket.send(GET.encode() * 1000)
+    assert sent < 64 << 20
+    assert answered[0] < 10_000
+    if not is_sanitized():
+        assert mesh.weftd.rss_kib() - before < 4096
 
 
 # ---- answers that nobody asked for ----
