@@ -1,0 +1,80 @@
+#include "farm.h"
+
+static void idle_endpoints_are_picked_alike(void **state)
+{
+	unsigned counts[10];
+	struct farm farm;
+	(void)state;
+	farm_init(&farm, BALANCER_P2C, 10, NULL);
+	farm_pick_many(&farm, 100000, counts);
+	for (int i = 0; i < 10; i++)
+		assert_near(counts[i], 10000, 0.1);
+	farm_fini(&farm);
+}
+
+/* With loads that follow the picks, endpoints serve in proportion to their weights. */
+static void loads_follow_the_weights(void **state)
+{
+	static const uint32_t weights[] = {1, 2, 3, 10};
+	struct farm farm;
+	(void)state;
+	farm_init(&farm, BALANCER_P2C, 4, weights);
+	for (int i = 0; i < 16000; i++)
+		farm.loads[farm_pick(&farm)->id].active++;
+	for (int i = 0; i < 4; i++)
+		assert_near(farm.loads[10 + i].active, 1000.0 * weights[i], 0.05);
+	farm_fini(&farm);
+}
+
+static void the_less_loaded_of_two_is_taken(void **state)
+{
+	unsigned counts[2];
+	struct farm farm;
+	(void)state;
+	farm_init(&farm, BALANCER_P2C, 2, NULL);
+	farm.loads[10].active = 5;
+	farm.loads[11].active = 4;
+	farm_pick_many(&farm, 4000, counts);
+	assert_near(counts[0], 1000, 0.15); /* drawn twice: a quarter of the time */
+	assert_near(counts[1], 3000, 0.05);
+	farm_fini(&farm);
+}
+
+static void a_loaded_endpoint_is_avoided(void **state)
+{
+	unsigned counts[10];
+	struct farm farm;
+	(void)state;
+	farm_init(&farm, BALANCER_P2C, 10, NULL);
+	farm.loads[13].active = 100;
+	farm_pick_many(&farm, 10000, counts);
+	assert_in_range(counts[3], 0, 200); /* a hundredth: drawn twice in a row */
+	farm_fini(&farm);
+}
+
+/* Mitzenmacher: the longest queue is nearly as short as the mean. */
+static void queues_stay_level(void **state)
+{
+	struct farm farm;
+	uint32_t most = 0;
+	(void)state;
+	farm_init(&farm, BALANCER_P2C, 1000, NULL);
+	for (int i = 0; i < 10000; i++)
+		farm.loads[farm_pick(&farm)->id].active++;
+	for (uint32_t i = 0; i < 1000; i++)
+		most = farm.loads[10 + i].active > most ? farm.loads[10 + i].active : most;
+	assert_in_range(most, 10, 14);
+	farm_fini(&farm);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(idle_endpoints_are_picked_alike),
+		cmocka_unit_test(loads_follow_the_weights),
+		cmocka_unit_test(the_less_loaded_of_two_is_taken),
+		cmocka_unit_test(a_loaded_endpoint_is_avoided),
+		cmocka_unit_test(queues_stay_level),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
