@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -175,11 +174,8 @@ void maps_series_replace(struct kernel *kernel, int old_series_fd)
 	unlink(pins_path(&kernel->pins, false, "weft_series", path));
 }
 
-void maps_flows_sweep(struct kernel *kernel)
+void kernel_flows_sweep(struct kernel *kernel, uint64_t now_ns)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 	struct weft_flow_key key, next;
 	bool more = bpf_map_get_next_key(kernel->flows_fd, NULL, &next) == 0;
 	while (more) {

@@ -45,7 +45,6 @@ void maps_memory_unmap(struct kernel *kernel);
  * pinned yet, and takes the old one's place. */
 void maps_series_replace(struct kernel *kernel, int old_series_fd);
 /* Removes flows that a weftd which died left behind. */
-void maps_flows_sweep(struct kernel *kernel);
 
 /* hooks.c: attaches what is not attached, replaces the programs of what is. */
 int hooks_attach(struct kernel *kernel, struct text *why) MUST_CHECK;

@@ -153,7 +153,6 @@ static int kernel_build(struct kernel *kernel, bool adopt, struct text *why)
 		goto out;
 	if (old_series_fd >= 0)
 		maps_series_replace(kernel, old_series_fd);
-	maps_flows_sweep(kernel);
 	error = reasons_prepare(kernel, 0);
 	if (error) {
 		text_printf(why, "filling weft_reasons: %s", strerror(-error));

@@ -306,6 +306,18 @@ int kernel_destination_each(struct kernel *kernel,
 	return 0;
 }
 
+void kernel_flows_sweep(struct kernel *kernel, uint64_t now_ns)
+{
+	(void)kernel;
+	lock();
+	for (size_t i = machine.flows.count; i-- > 0;) {
+		const struct weft_flow *flow = rows_value(&machine.flows, i);
+		if (flow->dialled_ns + 60000000000ull < now_ns)
+			rows_remove(&machine.flows, rows_key(&machine.flows, i));
+	}
+	unlock();
+}
+
 int kernel_flow_take(const struct kernel *kernel, const struct weft_flow_key *key,
 		     struct weft_flow *ret_flow)
 {

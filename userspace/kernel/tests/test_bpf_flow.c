@@ -152,6 +152,25 @@ static void a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow(v
 	rig_pod_close(&pod);
 }
 
+static void a_flow_that_nobody_takes_is_swept_after_a_minute(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_pod pod;
+	struct weft_flow_key key;
+	struct weft_flow flow;
+	rig_pod_open(rig, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	int accepted = rig_accept_any(&pod, RIG_DEADLINE_MS, &key);
+	kernel_flows_sweep(rig->kernel, rig_now_ns());
+	assert_int_equal(flows_filed(&pod), 1);
+	kernel_flows_sweep(rig->kernel, rig_now_ns() + 61000000000ull);
+	assert_int_equal(flows_filed(&pod), 0);
+	assert_int_equal(kernel_flow_take(rig->kernel, &key, &flow), -ENOENT);
+	close(accepted);
+	close(app);
+	rig_pod_close(&pod);
+}
+
 static void a_full_flow_table_is_counted_and_files_nothing(void **state)
 {
 	struct rig_pod pod;
@@ -283,6 +302,7 @@ int main(void)
 		cmocka_unit_test(a_listener_that_closes_takes_its_queued_flows_away),
 		cmocka_unit_test(
 			a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow),
+		cmocka_unit_test(a_flow_that_nobody_takes_is_swept_after_a_minute),
 		cmocka_unit_test(a_full_flow_table_is_counted_and_files_nothing),
 		cmocka_unit_test(dials_that_pass_or_fail_file_nothing),
 		cmocka_unit_test(payload_bytes_are_counted_exactly_whoever_closes_first),
