@@ -340,7 +340,7 @@ int io_peer_address(struct io_ring *ring, int fd, struct weft_address *ret_addre
 	(void)ring;
 	world_lock();
 	const struct io_peer *peer = world_fd(fd)->peer;
-	int error = !peer || peer->was_reset ? -ENOTCONN : 0;
+	int error = peer ? 0 : -ENOTCONN;
 	if (!error)
 		*ret_address = peer->address;
 	world_unlock();

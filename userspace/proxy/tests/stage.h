@@ -336,8 +336,9 @@ static inline struct io_peer *stage_peer(struct stage *stage, struct io_peer *pe
 	return peer;
 }
 
-/* An app in the pod dials; the kernel files the flow and sends the dial to the worker. */
-static inline struct io_peer *client_connect(struct stage *stage, const char *destination)
+/* An app in the pod dials; the kernel files the flow and sends the dial to the worker, who has not
+ * accepted it yet. */
+static inline struct io_peer *client_dials(struct stage *stage, const char *destination)
 {
 	struct weft_address app = address_of("10.0.0.9:0");
 	struct weft_flow flow = {.destination = address_of(destination), .pod_id = 1};
@@ -352,8 +353,12 @@ static inline struct io_peer *client_connect(struct stage *stage, const char *de
 	};
 	key.listener.port = stage->listeners.ports[0].port4;
 	kernel_double_flow_file(&key, &flow);
-	struct io_peer *client = io_double_arrives(stage->listeners.fd4[0], &app);
-	stage_peer(stage, client);
+	return stage_peer(stage, io_double_arrives(stage->listeners.fd4[0], &app));
+}
+
+static inline struct io_peer *client_connect(struct stage *stage, const char *destination)
+{
+	struct io_peer *client = client_dials(stage, destination);
 	stage_settle(stage);
 	return client;
 }

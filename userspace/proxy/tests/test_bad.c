@@ -398,6 +398,20 @@ static void silent_client(struct stage *stage)
 	WANT(stage, dials_to(WEB_ENDPOINT) == 0);
 }
 
+/* Or its flow would stay filed for ever. */
+static void reset_before_accept(struct stage *stage)
+{
+	static const char *const destinations[] = {WEB, ANY, RAW, STRANGER};
+	for (unsigned i = 0; i < array_count(destinations); i++) {
+		struct io_peer *client = client_dials(stage, destinations[i]);
+		io_peer_reset(client);
+		stage_settle(stage);
+		WANT(stage, kernel_double_flow_count() == 0);
+		WANT(stage, stage->worker.counts->sessions == 0);
+		WANT(stage, stage->worker.counts->upstreams == 0);
+	}
+}
+
 static void partial_head_then_fin(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -460,6 +474,7 @@ TEST(a_client_that_resets_cuts_its_upstream, client_resets)
 TEST(a_client_may_reset_in_the_middle_of_its_answer, client_resets_in_the_answer)
 TEST(a_half_closed_client_gets_its_answer, half_closed_client)
 TEST(a_client_may_leave_without_a_word, silent_client)
+TEST(a_client_may_reset_before_it_is_accepted, reset_before_accept)
 TEST(a_client_may_leave_in_its_head, partial_head_then_fin)
 
 static void an_idle_client_is_closed_when_asked_for(void **state)
@@ -507,6 +522,7 @@ int main(void)
 		cmocka_unit_test(a_client_may_reset_in_the_middle_of_its_answer),
 		cmocka_unit_test(a_half_closed_client_gets_its_answer),
 		cmocka_unit_test(a_client_may_leave_without_a_word),
+		cmocka_unit_test(a_client_may_reset_before_it_is_accepted),
 		cmocka_unit_test(a_client_may_leave_in_its_head),
 		cmocka_unit_test(a_connection_without_a_flow_is_reset),
 		cmocka_unit_test(more_sessions_than_allowed_are_reset),

@@ -41,6 +41,7 @@ struct owner {
 	bool pauses;        /* after each delivery */
 	size_t keeps_after; /* 0 = takes all; else keeps what is beyond so many in all */
 	struct wire *echo;  /* passes everything on to it */
+	struct wire *wakes; /* starts it reading with each delivery */
 	bool lacked_memory; /* wire_keep or the echo failed */
 	unsigned closed;
 };
@@ -105,6 +106,8 @@ static inline void on_data(struct wire *wire, struct span bytes, struct block **
 	}
 	if (owner->echo)
 		owner_pass_on(owner, bytes, block);
+	if (owner->wakes)
+		wire_read_start(owner->wakes);
 	if (owner->takes_blocks && *block) {
 		blocks_give(wire->loop->blocks, *block);
 		*block = NULL;

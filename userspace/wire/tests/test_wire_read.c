@@ -80,6 +80,39 @@ static void a_paused_wire_keeps_what_arrives(void **state)
 	}
 }
 
+/* Another wire's owner resumes it in the middle of a turn, while more of its bytes are under way.
+ */
+static void a_wire_that_is_resumed_in_a_turn_keeps_the_order(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed < 200; seed++) {
+		struct stage stage;
+		struct owner owner, waker;
+		stage_open(&stage);
+		io_double_seed(seed);
+		struct io_peer *peer = owner_adopt(&owner, &stage);
+		struct io_peer *wakers = owner_adopt(&waker, &stage);
+		owner.pauses = true;
+		waker.wakes = &owner.wire;
+		io_peer_pieces(peer, 2);
+		io_peer_pieces(wakers, 1);
+		wire_read_start(&owner.wire);
+		wire_read_start(&waker.wire);
+		for (int i = 0; i < 5; i++) {
+			io_peer_send(peer, span_text("abcdefgh"));
+			io_peer_send(wakers, span_text("......"));
+			io_double_settle(stage.ring);
+		}
+		owner.pauses = false;
+		wire_read_start(&owner.wire);
+		io_double_settle(stage.ring);
+		assert_got(&owner, "abcdefghabcdefghabcdefghabcdefghabcdefgh");
+		owner_abort(&owner, &stage);
+		owner_abort(&waker, &stage);
+		stage_close(&stage);
+	}
+}
+
 static void a_paused_wire_receives_no_more_than_is_under_way(void **state)
 {
 	(void)state;
@@ -274,6 +307,7 @@ int main(void)
 		cmocka_unit_test(bytes_come_in_order_and_then_eof),
 		cmocka_unit_test(nothing_is_delivered_before_reading_starts),
 		cmocka_unit_test(a_paused_wire_keeps_what_arrives),
+		cmocka_unit_test(a_wire_that_is_resumed_in_a_turn_keeps_the_order),
 		cmocka_unit_test(a_paused_wire_receives_no_more_than_is_under_way),
 		cmocka_unit_test(kept_bytes_come_again_in_front_of_the_others),
 		cmocka_unit_test(bulk_switches_to_large_receives_and_back),
