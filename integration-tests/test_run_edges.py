@@ -1,7 +1,9 @@
 """`weft run`, check and cleanup where the machine or the command is unusual."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -94,6 +96,20 @@ def test_check_fails_with_advice_for(what, line):
     assert done.returncode == 1
     failed = [text for text in done.stdout.splitlines() if text.startswith("FAIL ")]
     assert [text.split()[1] for text in failed][:1] == [line], done.stdout
+
+
+@pytest.mark.parametrize("key, value", (("address", "127.0.0.1:{port}"), ("socket", "/proc/weft/weftd.sock")))
+def test_a_weftd_that_cannot_start_leaves_no_hooks(key, value, tmp_path):
+    name = f"weft-it-{os.getpid()}-unborn"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        value = value.format(port=taken.getsockname()[1])
+        admin = {"address": "", "socket": str(tmp_path / "weftd.sock"), key: value}
+        config = tmp_path / "weft.yaml"
+        config.write_text(json.dumps({"admin": admin, "bpf": {"pin_dir": f"/sys/fs/bpf/{name}"}}))
+        done = subprocess.run([WEFT + "d", "--config", config], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1
+    assert f"weftd: admin.{key} {value}" in done.stderr
+    assert not os.path.exists(f"/sys/fs/bpf/{name}")
 
 
 def test_weft_and_weftd_say_one_version():

@@ -355,13 +355,21 @@ static const char usage_text[] =
 	"removes\n"
 	"them.\n";
 
+/* Sentences about a config end their lines themselves. */
+static void complain(const char *prefix, const struct text *why, int error)
+{
+	const char *sentence = why->data ? why->data : strerror(-error);
+	size_t size = strlen(sentence);
+	fprintf(stderr, "%s%s%s", prefix, sentence, size && sentence[size - 1] == '\n' ? "" : "\n");
+}
+
 static int validate(const char *path)
 {
 	struct text why = {0};
 	struct snapshot *snapshot;
 	int error = config_read(path, &why, &snapshot);
 	if (error)
-		fprintf(stderr, "%s\n", why.data ? why.data : strerror(-error));
+		complain("", &why, error);
 	else
 		printf("%s: %u services, %u pods, no error\n", path, snapshot->service_count,
 		       snapshot->pod_count);
@@ -369,6 +377,25 @@ static int validate(const char *path)
 		snapshot_free(snapshot);
 	text_fini(&why);
 	return error ? 1 : 0;
+}
+
+/* Pins are for the next weftd; one that never served leaves none but those that it found. */
+static int open_or_leave_nothing(struct daemon *daemon, struct text *why)
+{
+	struct text detail = {0};
+	char *pin_dir = strdup(daemon->settings.pin_dir);
+	bool had_pins = !pin_dir || access(pin_dir, F_OK) == 0;
+	int error = open_all(daemon, why);
+	if (error) {
+		close_all(daemon);
+		*daemon = (struct daemon){.signal_fd = -1};
+	}
+	if (error && !had_pins && kernel_remove(pin_dir, &detail))
+		log_warn("pins_left", "dir=%s cause=\"%.*s\"", pin_dir,
+			 SPAN_PRINT(text_span(&detail)));
+	text_fini(&detail);
+	free(pin_dir);
+	return error;
 }
 
 static int serve(struct daemon *daemon)
@@ -379,9 +406,9 @@ static int serve(struct daemon *daemon)
 	if (!error)
 		error = open_config(daemon, &why);
 	if (!error)
-		error = open_all(daemon, &why);
+		error = open_or_leave_nothing(daemon, &why);
 	if (error) {
-		fprintf(stderr, "weftd: %s\n", why.data ? why.data : strerror(-error));
+		complain("weftd: ", &why, error);
 	} else {
 		log_info("serving", "version=%s pid=%d workers=%u config=%s socket=%s admin=%s",
 			 WEFT_VERSION, getpid(), daemon->worker_count, daemon->config_path,
