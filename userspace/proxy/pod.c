@@ -24,6 +24,18 @@ static struct worker_pod *find(struct worker *worker, uint32_t pod_id)
 
 /* ---- listeners ---- */
 
+static void listener_close(struct listener *listener)
+{
+	io_close(listener->pod->worker->ring, listener->fd);
+	listener->fd = -1;
+}
+
+/* Out of descriptors or memory: asking again at once would only spin. */
+static bool must_rest(int result)
+{
+	return result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
+}
+
 static void on_accepted(struct io_op *op, int result, bool more)
 {
 	struct listener *listener = container_of(op, struct listener, accept_op);
@@ -35,12 +47,21 @@ static void on_accepted(struct io_op *op, int result, bool more)
 	if (more)
 		return;
 	if (pod->is_draining && pod->listen_until_ns == 0) {
-		io_close(pod->worker->ring, listener->fd);
-		listener->fd = -1;
+		listener_close(listener);
 		worker_pod_forget(pod);
 		return;
 	}
-	io_accept(pod->worker->ring, op, listener->fd);
+	if (!must_rest(result)) /* else the next tick asks again */
+		io_accept(pod->worker->ring, op, listener->fd);
+}
+
+static void listeners_ask_again(struct worker_pod *pod)
+{
+	for (unsigned i = 0; i < array_count(pod->listeners); i++) {
+		struct listener *listener = &pod->listeners[i];
+		if (listener->fd >= 0 && !listener->accept_op.in_flight)
+			io_accept(pod->worker->ring, &listener->accept_op, listener->fd);
+	}
 }
 
 static void listen_on(struct listener *listener, struct worker_pod *pod, int fd, const char *ip,
@@ -129,9 +150,12 @@ void worker_pod_drain(struct worker *worker, uint32_t pod_id, uint64_t drain_ns)
 static void stop_listening(struct worker_pod *pod)
 {
 	pod->listen_until_ns = 0;
-	for (int i = 0; i < 2; i++) {
-		if (pod->listeners[i].fd >= 0)
-			io_cancel(pod->worker->ring, &pod->listeners[i].accept_op);
+	for (unsigned i = 0; i < array_count(pod->listeners); i++) {
+		struct listener *listener = &pod->listeners[i];
+		if (listener->accept_op.in_flight)
+			io_cancel(pod->worker->ring, &listener->accept_op);
+		else if (listener->fd >= 0)
+			listener_close(listener);
 	}
 }
 
@@ -151,6 +175,8 @@ void worker_pods_tick(struct worker *worker)
 	uint64_t now_ns = worker_now_ns(worker);
 	list_each (&worker->pods, link) {
 		struct worker_pod *pod = list_entry(link, struct worker_pod, link);
+		if (!pod->is_draining || pod->listen_until_ns)
+			listeners_ask_again(pod);
 		if (!pod->is_draining)
 			continue;
 		if (pod->listen_until_ns && now_ns >= pod->listen_until_ns)

@@ -5,9 +5,6 @@
 #include "proxy/exchange.h"
 #include "proxy/tunnel.h"
 
-/* Body spans at least this long go on as the block that they were received in. */
-#define HAND_OVER_BYTES 8192
-
 static const struct h1_events response_events;
 
 void response_begin(struct exchange *exchange)
@@ -109,6 +106,13 @@ static void remember_limits(struct upstream *upstream, const struct http_head *h
 	upstream->idle_limit_ns = server_ns && server_ns < own_ns ? server_ns : own_ns;
 }
 
+static void pause_if_full(struct exchange *exchange)
+{
+	const struct session *session = exchange->session;
+	if (wire_queued(&session->client) >= session->worker->snapshot->settings.window_bytes)
+		wire_pause(&exchange->dial.upstream->wire);
+}
+
 static void interim_answer(struct exchange *exchange, const struct http_head *head)
 {
 	uint8_t framing = exchange->response_framing;
@@ -119,6 +123,8 @@ static void interim_answer(struct exchange *exchange, const struct http_head *he
 	exchange->response_framing = framing;
 	if (!ok)
 		exchange_out_of_memory(exchange);
+	else
+		pause_if_full(exchange);
 }
 
 static void tunnel_answer(struct exchange *exchange, const struct http_head *head)
@@ -176,7 +182,7 @@ static bool hand_over(struct exchange *exchange, struct wire *to, struct span by
 {
 	struct block **lent = exchange->lent;
 	bool is_rest = bytes.data + bytes.size == exchange->lent_end;
-	if (!lent || !*lent || !is_rest || bytes.size < HAND_OVER_BYTES)
+	if (!lent || !*lent || !is_rest)
 		return false;
 	struct block *block = *lent;
 	*lent = NULL;
@@ -203,14 +209,10 @@ static void on_body(struct h1_reader *reader, struct span bytes)
 	struct exchange *exchange = of_reader(reader);
 	if (is_over(reader))
 		return;
-	struct session *session = exchange->session;
-	struct upstream *upstream = exchange->dial.upstream;
-	if (!write_body(exchange, bytes)) {
+	if (write_body(exchange, bytes))
+		pause_if_full(exchange);
+	else
 		exchange_out_of_memory(exchange);
-		return;
-	}
-	if (wire_queued(&session->client) >= session->worker->snapshot->settings.window_bytes)
-		wire_pause(&upstream->wire);
 }
 
 static void on_trailers(struct h1_reader *reader, const struct http_field *fields, size_t count)

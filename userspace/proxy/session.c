@@ -338,6 +338,11 @@ void session_exchange_ended(struct session *session, bool keep_alive)
 		session_close(session);
 		return;
 	}
+	if (wire_queued(&session->client) >= session->worker->snapshot->settings.window_bytes) {
+		session->waits_for_room = true;
+		return;
+	}
+	session->waits_for_room = false;
 	h1_go_on(&session->reader);
 	if (session->is_client_done && !wire_has_kept(&session->client)) {
 		session_close(session);
@@ -421,6 +426,8 @@ static void on_drained(struct wire *wire)
 		tunnel_client_drained(session);
 	else if (session->mode == SESSION_HTTP && session->exchange)
 		exchange_client_drained(session->exchange);
+	else if (session->mode == SESSION_HTTP && session->waits_for_room)
+		session_exchange_ended(session, true);
 }
 
 static void on_failed(struct wire *wire, int error)

@@ -35,6 +35,7 @@ struct session {
 	uint8_t prefix_size;
 	uint8_t mode;        /* enum session_mode */
 	bool is_client_done; /* the client sends nothing more */
+	bool waits_for_room; /* pipelined requests wait until the answers have left */
 	bool closes;         /* after the exchange that is open */
 };
 

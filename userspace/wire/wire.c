@@ -6,9 +6,10 @@
 
 #include "base/mem.h"
 
-#define GATHER_MAX   16
-#define LINGER_NS    1000000000ull  /* for the peer's FIN, after ours */
-#define LAST_SEND_NS 30000000000ull /* for a peer that does not read what is still queued */
+#define HAND_OVER_BYTES 8192 /* blocks with less are copied */
+#define GATHER_MAX      16
+#define LINGER_NS       1000000000ull  /* for the peer's FIN, after ours */
+#define LAST_SEND_NS    30000000000ull /* for a peer that does not read what is still queued */
 /* Between tries to send to a peer that has sent FIN and does not read. */
 #define SEND_TRY_LEAST_NS 1000000ull
 #define SEND_TRY_MOST_NS  50000000ull
@@ -174,6 +175,11 @@ void wire_write_block(struct wire *wire, struct block *block)
 {
 	size_t size = block_span(block).size;
 	if (!takes_writes(wire) || size == 0) {
+		blocks_give(wire->loop->blocks, block);
+		return;
+	}
+	/* A large block with few bytes would hold much memory for a queue that counts bytes. */
+	if (size < HAND_OVER_BYTES && wire_write(wire, block_span(block)) == 0) {
 		blocks_give(wire->loop->blocks, block);
 		return;
 	}
