@@ -105,9 +105,10 @@ def test_a_weftd_that_cannot_start_leaves_no_hooks(key, value, tmp_path):
         value = value.format(port=taken.getsockname()[1])
         admin = {"address": "", "socket": str(tmp_path / "weftd.sock"), key: value}
         config = tmp_path / "weft.yaml"
-        config.write_text(json.dumps({"admin": admin, "bpf": {"pin_dir": f"/sys/fs/bpf/{name}"}}))
+        pods = [{"name": "self", "netns": "/proc/self/ns/net"}]  # on its way in when the start fails
+        config.write_text(json.dumps({"admin": admin, "bpf": {"pin_dir": f"/sys/fs/bpf/{name}"}, "pods": pods}))
         done = subprocess.run([WEFT + "d", "--config", config], capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
     assert f"weftd: admin.{key} {value}" in done.stderr
     assert not os.path.exists(f"/sys/fs/bpf/{name}")
 

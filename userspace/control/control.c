@@ -229,23 +229,25 @@ int control_open(const struct control_options *options, struct text *why,
 	return 0;
 }
 
-static void stop_learning(struct control *control)
+void control_stop(struct control *control)
 {
+	if (!control)
+		return;
+	control->is_draining = true;
+	control->is_stopped = true;
 	timer_clear(io_timers(control->options.ring), &control->reload);
 	timer_clear(io_timers(control->options.ring), &control->tick);
-	watch_close(control->watch);
-	control->watch = NULL;
 }
 
 void control_close(struct control *control)
 {
 	if (!control)
 		return;
+	control_stop(control);
 	io_turn(control->options.ring, 0); /* mails that workers sent last */
 	while (!control->is_started)
 		io_turn(control->options.ring, 0);
-	control->is_draining = true;
-	stop_learning(control);
+	watch_close(control->watch);
 	pods_close(control);
 	control_free(control);
 }

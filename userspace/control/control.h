@@ -61,6 +61,9 @@ int config_read(const char *path, struct text *why, struct snapshot **ret_snapsh
  */
 int control_open(const struct control_options *options, struct text *why,
 		 struct control **ret_control) MUST_CHECK;
+/* Before the workers end: from now on nothing is read, taken in or given to them, whatever the ring
+ * still brings. NULL is accepted. */
+void control_stop(struct control *control);
 /* After the workers have ended; turns the ring until nothing of control is in flight on it, so not
  * to be called from a callback of that ring. The kernel's maps stay as they are. */
 void control_close(struct control *control);

@@ -238,6 +238,8 @@ static void try_to_open(struct enrolment *enrolment)
 	struct control *control = enrolment->control;
 	const struct control_hooks *hooks = &control->options.hooks;
 	struct text why = {0};
+	if (control->is_stopped)
+		return;
 	if (must_wait(enrolment)) {
 		enrolment->state = ENROLMENT_WAITING;
 		return;
@@ -405,7 +407,7 @@ static void on_report(struct io_mail *mail)
 			continue;
 		if (copy.has_left)
 			on_left(enrolment, copy.worker);
-		else
+		else if (!copy.control->is_stopped)
 			on_served(enrolment, copy.worker);
 		return;
 	}

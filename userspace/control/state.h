@@ -56,6 +56,7 @@ struct control {
 	struct timer tick;
 	bool destinations_owed; /* the kernel's map is to be compared as a whole */
 	bool is_draining;
+	bool is_stopped; /* the workers are ending or gone */
 	void (*drained)(void *owner);
 	void *drained_owner;
 	struct list enrolments;

@@ -326,6 +326,7 @@ static int open_all(struct daemon *daemon, struct text *why)
 static void close_all(struct daemon *daemon)
 {
 	admin_close(daemon->admin);
+	control_stop(daemon->control);
 	workers_close(daemon->workers);
 	if (daemon->control)
 		io_turn(daemon->ring, 0); /* the workers' last reports */

@@ -321,6 +321,25 @@ static void draining_takes_every_pod_out_and_then_tells(void **state)
 	assert_int_equal(stage.drained, 2);
 }
 
+static void after_stopping_the_workers_get_no_pod_and_are_told_of_none(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_open(CLIENT);
+	control_stop(stage.control);
+	stage_turn_for(1200000000); /* longer than a tick */
+	assert_int_equal(stage.added, 0);
+	stage_close();
+
+	stage_open(CLIENT);
+	stage_until(stage_is_captured("client"));
+	control_stop(stage.control);
+	stage_remove("client");
+	stage_turn_for(1200000000);
+	assert_int_equal(stage.removing, 0);
+	assert_true(stage_is_captured("client"));
+}
+
 static void draining_without_pods_is_done_at_once(void **state)
 {
 	(void)state;
@@ -436,6 +455,7 @@ int main(void)
 		stage_test(a_row_of_an_older_namespace_of_the_pod_is_removed),
 		stage_test(a_row_of_a_namespace_that_is_not_there_is_removed),
 		stage_test(draining_takes_every_pod_out_and_then_tells),
+		stage_test(after_stopping_the_workers_get_no_pod_and_are_told_of_none),
 		stage_test(draining_without_pods_is_done_at_once),
 		stage_test(a_pod_on_its_way_in_is_drained_too),
 		stage_test(a_pod_is_shown_with_all_that_is_known_of_it),
