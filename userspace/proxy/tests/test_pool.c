@@ -191,6 +191,28 @@ static void get_is_tried_again(struct stage *stage)
 	WANT(stage, dials_to(WEB_ENDPOINT) == 2);
 }
 
+/* What else idles in the pool may be as dead: the second try goes on a fresh connection. */
+static void second_try_is_fresh(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	struct io_peer *other = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *first = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, other, GET);
+	struct io_peer *second = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, first, HELLO);
+	peer_sends(stage, second, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, stage->worker.counts->upstreams_idle == 2);
+	peer_sends(stage, client, GET);
+	io_peer_finish(io_peer_received(first).size > sizeof(GET) ? first : second);
+	struct io_peer *third = reaches(stage, WEB_ENDPOINT);
+	sees(stage, third, GET);
+	WANT(stage, dials_to(WEB_ENDPOINT) == 3);
+	peer_sends(stage, third, HELLO);
+	sees(stage, client, HELLO);
+}
+
 static void post_is_not_tried_again(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -430,6 +452,7 @@ TEST(a_slow_connect_in_time_is_enough, slow_but_in_time)
 TEST(a_service_without_endpoints_is_503, no_endpoint)
 TEST(a_pooled_connection_that_died_is_replaced, dead_in_the_pool)
 TEST(a_get_is_tried_again_once, get_is_tried_again)
+TEST(the_second_try_is_on_a_fresh_connection, second_try_is_fresh)
 TEST(a_post_is_not_tried_again, post_is_not_tried_again)
 TEST(nothing_is_tried_again_after_a_byte_of_the_answer, not_after_a_byte)
 TEST(a_post_takes_no_connection_idle_for_more_than_a_second, post_takes_a_fresh_one)
@@ -473,6 +496,7 @@ int main(void)
 		cmocka_unit_test(a_service_without_endpoints_is_503),
 		cmocka_unit_test(a_pooled_connection_that_died_is_replaced),
 		cmocka_unit_test(a_get_is_tried_again_once),
+		cmocka_unit_test(the_second_try_is_on_a_fresh_connection),
 		cmocka_unit_test(a_post_is_not_tried_again),
 		cmocka_unit_test(nothing_is_tried_again_after_a_byte_of_the_answer),
 		cmocka_unit_test(a_post_takes_no_connection_idle_for_more_than_a_second),
