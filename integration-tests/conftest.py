@@ -121,6 +121,8 @@ def mesh(request, cluster):
     try:
         made.open()
         yield made
+        if made.is_weft:
+            made.wait_idle()
     finally:
         made.close()
 

@@ -490,6 +490,25 @@ def test_a_server_that_never_reads_stops_its_client(mesh, upstream, dial, servic
         assert mesh.weftd.rss_kib() - before < 4096
 
 
+def test_interim_answers_without_end_are_held_back(mesh, upstream, dial, service):
+    sent = [0]
+
+    def script(connection, _number):
+        connection.read_request()
+        connection.socket.settimeout(0.5)
+        while sent[0] < 64 << 20:
+            sent[0] += connection.socket.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" * 500)
+
+    before = mesh.weftd.rss_kib()
+    server = upstream(script)
+    client = dial(service)
+    client.send(GET)
+    wait_for(lambda: server.connections and getattr(server.connections[0], "ended", False), "the server to be stopped")
+    assert 0 < sent[0] < 64 << 20
+    if not is_sanitized():
+        assert mesh.weftd.rss_kib() - before < 4096
+
+
 def test_a_client_that_pipelines_without_reading_is_stopped(mesh, upstream, dial, service):
     answered = [0]
 

@@ -458,8 +458,9 @@ def test_running_out_of_descriptors_costs_newcomers_only(cluster, daemon):
     with Upstream(cluster.pod("server"), 9302, serve(lambda request: answer("200 OK", b"ok"))):
         mesh = daemon([Service("web", ["server:9302"], protocol="http")], options={"workers": 1})
         weftd = mesh.weftd
+        limit = len(os.listdir(f"/proc/{weftd.process.pid}/fd")) + 40
         weftd.process.stop()
-        weftd.start(prefix=["prlimit", "--nofile=120:120"])
+        weftd.start(prefix=["prlimit", f"--nofile={limit}:{limit}"])
         clients = []
         for _ in range(100):
             with contextlib.suppress(OSError):

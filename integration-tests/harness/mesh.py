@@ -123,6 +123,13 @@ class Mesh:
         if self.weftd:
             self.weftd.close()
 
+    def wait_idle(self):
+        """All clients have gone: no session may be left."""
+        try:
+            wait_for(lambda: self.weftd.metrics().sum("weft_worker_sessions") == 0, "all sessions to end", 5)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.weftd.json('/connections.json')}") from None
+
     # ---- using it ----
 
     def pod(self, name):
