@@ -65,8 +65,8 @@ int kernel_destination_each(struct kernel *kernel,
  * peer, `listener` our side, as accept(2) and getsockname(2) give them. 0 or -ENOENT. */
 int kernel_flow_take(const struct kernel *kernel, const struct weft_flow_key *key,
 		     struct weft_flow *ret_flow) MUST_CHECK;
-/* Removes flows that nobody took for a minute: their connections were reset, and the queue that held
- * them is gone. `now_ns` is CLOCK_MONOTONIC. */
+/* Removes flows that nobody took for a minute: their connections were reset, and the queue that
+ * held them is gone. `now_ns` is CLOCK_MONOTONIC. */
 void kernel_flows_sweep(struct kernel *kernel, uint64_t now_ns);
 /* Any thread. Marks a socket as ours (listener, or exempt upstream). 0 or -errno. */
 int kernel_socket_mark(const struct kernel *kernel, int fd,
