@@ -28,7 +28,7 @@ FLAGS_release := -O2 -flto=auto -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fs
 	-fcf-protection -fPIE
 LINK_release := -O2 -flto=auto -pie -Wl,-z,relro,-z,now,-z,noexecstack
 # gcc loses track of sizes and values in instrumented code; the release build still warns.
-NOISE := -Wno-format-truncation -Wno-maybe-uninitialized
+NOISE := -Wno-format-truncation -Wno-maybe-uninitialized -Wno-clobbered
 FLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined $(NOISE)
 LINK_asan := -fsanitize=address,undefined
 FLAGS_tsan := -O1 -fsanitize=thread $(NOISE)
@@ -70,14 +70,12 @@ DOUBLES_admin := io
 LINK_ORDER := proxy control admin cli policy wire kernel telemetry http io model base
 LIBS_model := -lurcu-qsbr -lurcu-common
 LIBS_io := -luring
-LIBS_http := -lnghttp2
 LIBS_kernel := -lbpf -lelf -lz -lmnl
-LIBS_policy := -lpcre2-8
-LIBS_control := -lcjson -lyaml -lcares
+LIBS_control := -lcjson -lyaml
 LIBS_admin := -lcjson
-LIBS_cli := -lcjson -lncurses
-LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lnghttp2 -lbpf -lelf -lz -lmnl -lpcre2-8 \
-	-lcjson -lyaml -lcares -lncurses -ltinfo -lpthread
+LIBS_cli := -lcjson
+LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lbpf -lelf -lz -lmnl \
+	-lcjson -lyaml -lpthread
 
 archive = $(OUT)/$(1).a
 room_sources = $(sort $(wildcard userspace/$(1)/*.c))

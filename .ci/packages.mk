@@ -1,7 +1,7 @@
 # Debian packages by what needs them; .ci/install-packages installs those that are missing.
 PACKAGES_BUILD := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev liburing-dev node-llhttp \
-	libnghttp2-dev libcjson-dev libyaml-dev liburcu-dev libc-ares-dev libpcre2-dev libmnl-dev \
-	libssl-dev libncurses-dev libcmocka-dev pkg-config iproute2 ca-certificates
+	libcjson-dev libyaml-dev liburcu-dev libmnl-dev \
+	libcmocka-dev iproute2 ca-certificates
 PACKAGES_DEMO := nginx-light python3 redis-server redis-tools curl wrk
 PACKAGES_LINT := python3 python3-pytest clang-format clang-tidy cppcheck
 PACKAGES_TEST := $(PACKAGES_DEMO) python3-pytest python3-requests python3-aiohttp python3-yaml wget \
