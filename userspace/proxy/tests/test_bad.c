@@ -46,8 +46,8 @@ static void a_bad_head_reaches_no_upstream(void **state)
 		"GET /a HTTP/1.1\nHost: a\n\n",
 		"GET /a HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
 		"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-		"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: "
-		"chunked\r\n\r\n0\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: "
+		"a\r\nContent-Length:3\r\nTransfer-Encoding:chunked\r\n\r\n",
 		"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
 		"POST /a HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
@@ -241,8 +241,7 @@ static void a_bad_answer_is_502(void **state)
 	static const char *const answers[] = {
 		"SSH-2.0-OpenSSH\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: "
-		"chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nX: y\r\n z\r\n\r\n",
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",

@@ -198,7 +198,8 @@ static void caller_begins(struct storm *storm, struct caller *caller)
 	storm->next_number += caller->requests;
 	for (unsigned i = 0; i < caller->requests; i++)
 		add_request(&text, caller->first + i);
-	caller->wanted = malloc(text.size);
+	caller->wanted = malloc(text.size + 1);
+	assert_non_null(caller->wanted);
 	memcpy(caller->wanted, text.data, text.size);
 	caller->wanted_size = text.size;
 	text_fini(&text);
