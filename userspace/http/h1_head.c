@@ -241,6 +241,14 @@ static void keep_alive_read(struct span list, struct http_head *head)
 	}
 }
 
+/* These authenticate the connection, not the request. */
+static bool scheme_binds(struct span credentials)
+{
+	struct span scheme;
+	return span_split(&credentials, ' ', &scheme) &&
+	       (span_is_nocase(scheme, "negotiate") || span_is_nocase(scheme, "ntlm"));
+}
+
 static void length_read(struct span value, struct seen *seen)
 {
 	seen->lengths++;
@@ -275,6 +283,10 @@ static void field_read(const struct http_field *field, struct http_head *head, s
 		else if (span_is_nocase(field->name, "keep-alive"))
 			keep_alive_read(field->value, head);
 		break;
+	case 13:
+		if (span_is_nocase(field->name, "authorization"))
+			head->binds_connection |= scheme_binds(field->value);
+		break;
 	case 14:
 		if (span_is_nocase(field->name, "content-length"))
 			length_read(field->value, seen);
@@ -284,6 +296,10 @@ static void field_read(const struct http_field *field, struct http_head *head, s
 			seen->codings++;
 			seen->is_coding_bad |= !span_is_nocase(field->value, "chunked");
 		}
+		break;
+	case 19:
+		if (span_is_nocase(field->name, "proxy-authorization"))
+			head->binds_connection |= scheme_binds(field->value);
 		break;
 	default:
 		break;

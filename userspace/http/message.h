@@ -46,6 +46,7 @@ struct http_head {
 	bool has_upgrade;              /* Upgrade with Connection: upgrade, HTTP/1.1 */
 	bool expects_continue;         /* Expect: 100-continue, HTTP/1.1 request */
 	bool has_te_trailers;          /* TE lists trailers */
+	bool binds_connection;         /* Negotiate or NTLM (RFC 4559 6); requests */
 	bool has_body_field;           /* Content-Length or Transfer-Encoding is present */
 	uint64_t body_length;          /* HTTP_LENGTH only */
 	uint32_t keep_alive_timeout_s; /* Keep-Alive: timeout=N; 0 = not given */
