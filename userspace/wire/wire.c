@@ -676,6 +676,9 @@ static void settle(struct wire *wire)
 {
 	if (wire->state == WIRE_CLOSED)
 		return;
+	/* Whoever hears of the end first may take back what is queued. */
+	if (wire->state == WIRE_OPEN && wire->read_over && !is_ending(wire))
+		settle_reading(wire);
 	if (wire->state == WIRE_OPEN)
 		settle_sending(wire);
 	if (wire->state == WIRE_OPEN && !is_ending(wire))
