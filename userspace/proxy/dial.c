@@ -98,6 +98,22 @@ static void connect_or_wait(struct dial *dial)
 	upstream_dial(upstream, fd, &dial->local, patience_ns(dial));
 }
 
+/* An endpoint that does not accept must not look idle, so attempts count as its load too. */
+void dial_hold(struct dial *dial, struct upstream *upstream)
+{
+	dial->upstream = upstream;
+	worker_load_add(dial->worker, upstream->endpoint_id, 1);
+}
+
+struct upstream *dial_release(struct dial *dial)
+{
+	struct upstream *upstream = dial->upstream;
+	if (upstream)
+		worker_load_add(dial->worker, upstream->endpoint_id, -1);
+	dial->upstream = NULL;
+	return upstream;
+}
+
 bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 {
 	struct target target;
@@ -110,20 +126,24 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 	if (dial->service_id == 0)
 		target.series = dial->series;
 	dial->last_address = target.address;
+	struct upstream *upstream = NULL;
 	if (dial->pool_idle_ns)
-		dial->upstream = upstream_take(dial->pod, &target.address, dial->pool_idle_ns);
-	if (dial->upstream) {
+		upstream =
+			upstream_take(dial->pod, &target.address, &dial->local, dial->pool_idle_ns);
+	if (upstream) {
 		dial->from_pool = dial->is_ready = true;
-		dial->upstream->service_id = dial->service_id;
-		dial->upstream->endpoint_id = target.endpoint_id;
-		dial->upstream->series = target.series;
+		upstream->service_id = dial->service_id;
+		upstream->endpoint_id = target.endpoint_id;
+		upstream->series = target.series;
+		dial_hold(dial, upstream);
 		return true;
 	}
-	dial->upstream = new_attempt(dial, &target);
-	if (!dial->upstream) {
+	upstream = new_attempt(dial, &target);
+	if (!upstream) {
 		*ret_reason = WEFT_PROXY_OUT_OF_MEMORY;
 		return false;
 	}
+	dial_hold(dial, upstream);
 	connect_or_wait(dial);
 	return true;
 }
@@ -161,10 +181,10 @@ static void count_failure(struct dial *dial)
 
 void dial_attempt_failed(struct dial *dial, int error)
 {
-	struct upstream *old = dial->upstream;
 	struct target target;
 	enum weft_proxy_reason reason = WEFT_PROXY_DIAL_FAILED;
 	count_failure(dial);
+	struct upstream *old = dial_release(dial);
 	dial->error = error;
 	assert(dial->tried_count < DIAL_ATTEMPTS_MAX);
 	dial->tried[dial->tried_count++] = old->endpoint_id;
@@ -176,12 +196,11 @@ void dial_attempt_failed(struct dial *dial, int error)
 	if (next) {
 		dial->last_address = target.address;
 		wire_move_queue(&old->wire, &next->wire);
-		dial->upstream = next;
+		dial_hold(dial, next);
 		upstream_abort(old);
 		connect_or_wait(dial);
 		return;
 	}
-	dial->upstream = NULL;
 	upstream_abort(old);
 	dial->events->failed(dial, WEFT_PROXY_DIAL_FAILED);
 }
@@ -190,8 +209,7 @@ void dial_cancel(struct dial *dial)
 {
 	if (list_is_linked(&dial->waiting))
 		list_remove(&dial->waiting);
-	upstream_abort(dial->upstream);
-	dial->upstream = NULL;
+	upstream_abort(dial_release(dial));
 }
 
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events)

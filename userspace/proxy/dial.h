@@ -7,7 +7,7 @@
 
 #include "proxy/upstream.h"
 
-#define DIAL_ATTEMPTS_MAX 8
+#define DIAL_ATTEMPTS_MAX 16 /* as limits.connect_attempts */
 
 struct dial;
 
@@ -47,6 +47,10 @@ struct dial {
 bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason);
 /* The owner gives up; the upstream is cut. */
 void dial_cancel(struct dial *dial);
+/* The dial gives its upstream, which it counted as a load of the endpoint, to the caller. */
+struct upstream *dial_release(struct dial *dial);
+/* The dial's upstream is this one from now on. */
+void dial_hold(struct dial *dial, struct upstream *upstream);
 /* Moves an ongoing or ready dial to another owner. */
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events);
 /* Loop: sockets are there again, or time has passed. */

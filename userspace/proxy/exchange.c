@@ -68,8 +68,7 @@ static void release_upstream(struct exchange *exchange)
 		dial_cancel(&exchange->dial);
 		return;
 	}
-	exchange->dial.upstream = NULL;
-	worker_load_add(exchange->session->worker, upstream->endpoint_id, -1);
+	dial_release(&exchange->dial);
 	bool is_clean = exchange->request_done && exchange->head_sent &&
 			!exchange->client_finished && exchange->upstream_keep_alive &&
 			h1_is_idle(&upstream->reader) && upstream->reader.error == H1_OK;
@@ -101,7 +100,7 @@ void exchange_detach(struct exchange *exchange)
 {
 	struct session *session = exchange->session;
 	count_all(exchange);
-	worker_load_add(session->worker, exchange->dial.upstream->endpoint_id, -1);
+	dial_release(&exchange->dial);
 	blocks_give(&session->worker->blocks, exchange->replay);
 	session->exchange = NULL;
 	mem_free(exchange);
@@ -141,8 +140,9 @@ void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy
 		.status = status,
 		.service = session_destination(session, destination),
 		.text = text,
-		.keep_alive = exchange->client_keep_alive && exchange->request_done &&
-			      !session->closes && !session->pod->is_draining,
+		.keep_alive = exchange->client_keep_alive && exchange->client_minor > 0 &&
+			      exchange->request_done && !session->closes &&
+			      !session->pod->is_draining,
 		.is_head = exchange->is_head,
 	};
 	worker_count(session->worker, reason);
@@ -239,7 +239,7 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 	struct session *session = exchange->session;
 	struct tunnel *probe = session->tunnel;
 	if (session->pinned) {
-		exchange->dial.upstream = session->pinned;
+		dial_hold(&exchange->dial, session->pinned);
 		exchange->dial.is_ready = exchange->dial.from_pool = true;
 		session->pinned = NULL;
 		return true;
@@ -319,6 +319,7 @@ void exchange_begin(struct session *session, const struct http_head *head)
 			     (head->framing == HTTP_LENGTH && head->body_length > 0);
 	exchange->request_done = !exchange->has_body;
 	exchange->wants_upgrade = head->has_upgrade;
+	exchange->pins = head->binds_connection;
 	exchange->client_keep_alive = head->keep_alive;
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
@@ -413,37 +414,50 @@ void exchange_client_finished(struct exchange *exchange)
 
 void exchange_upstream_drained(struct exchange *exchange)
 {
-	if (!exchange->request_done)
-		wire_read_start(&exchange->session->client);
+	struct wire *client = &exchange->session->client;
+	/* After the request's end only to notice that the client leaves. */
+	if (!exchange->request_done || !wire_has_kept(client))
+		wire_read_start(client);
 }
 
 /* ---- an upstream that did not answer ---- */
 
+/* Nothing of the request has left, all of it is in the queue. */
+static bool is_unsent(const struct exchange *exchange)
+{
+	const struct wire *wire = &exchange->dial.upstream->wire;
+	return wire_queued(wire) && !wire->flight_bytes &&
+	       wire->bytes_sent == exchange->sent_before;
+}
+
 static bool may_try_again(const struct exchange *exchange)
 {
-	return exchange->replay && exchange->dial.from_pool && !exchange->retried &&
-	       !exchange->head_sent && h1_is_idle(&exchange->dial.upstream->reader);
+	const struct wire *wire = &exchange->dial.upstream->wire;
+	return exchange->dial.from_pool && !exchange->retried &&
+	       wire->bytes_received == exchange->received_before &&
+	       (exchange->replay || is_unsent(exchange));
 }
 
 /* A pooled connection turned out dead before a byte was answered (RFC 9110 9.2.2). */
 static void try_again(struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
-	struct upstream *dead = exchange->dial.upstream;
+	bool moves_queue = is_unsent(exchange);
 	enum weft_proxy_reason reason;
+	struct upstream *dead = dial_release(&exchange->dial);
 	exchange->retried = true;
 	series_add(&service_row(exchange)->retries, 1);
 	series_add(&worker_row(worker, dead->series.endpoint)->retries, 1);
 	series_add(&worker_row(worker, dead->series.endpoint)->requests_active, (uint64_t)-1);
-	worker_load_add(worker, dead->endpoint_id, -1);
-	exchange->dial.upstream = NULL;
-	upstream_abort(dead);
 	exchange->dial.pool_idle_ns = 0;
-	if (!dial_start(&exchange->dial, &reason)) {
+	bool is_started = dial_start(&exchange->dial, &reason);
+	if (is_started && moves_queue)
+		wire_move_queue(&dead->wire, &exchange->dial.upstream->wire);
+	upstream_abort(dead);
+	if (!is_started)
 		not_started(exchange, reason);
-		return;
-	}
-	if (wire_write(&exchange->dial.upstream->wire, block_span(exchange->replay)))
+	else if (!moves_queue &&
+		 wire_write(&exchange->dial.upstream->wire, block_span(exchange->replay)))
 		exchange_out_of_memory(exchange);
 }
 

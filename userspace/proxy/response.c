@@ -19,7 +19,6 @@ void response_begin(struct exchange *exchange)
 	upstream->idle_limit_ns = 0;
 	exchange->sent_before = upstream->wire.bytes_sent;
 	exchange->received_before = upstream->wire.bytes_received;
-	worker_load_add(worker, upstream->endpoint_id, 1);
 	series_add(&worker_row(worker, upstream->series.endpoint)->requests_active, 1);
 	wire_read_start(&upstream->wire);
 	if (exchange->client_finished)
@@ -147,7 +146,7 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 	exchange->keep_alive = exchange->client_keep_alive && can_finish &&
 			       exchange->response_framing != HTTP_UNTIL_CLOSE && !session->closes &&
 			       !session->pod->is_draining;
-	exchange->pins = authenticates_connection(head);
+	exchange->pins |= authenticates_connection(head);
 	remember_limits(upstream, head, &session->worker->snapshot->settings);
 	exchange->head_sent = true;
 	if (!write_head(exchange, head, exchange->keep_alive))

@@ -43,6 +43,8 @@ static void on_idle(struct timer *timer)
 	struct tunnel *tunnel = container_of(timer, struct tunnel, idle_timer);
 	struct session *session = tunnel->session;
 	uint64_t limit_ns = session->worker->snapshot->settings.tunnel_idle_timeout_ns;
+	if (limit_ns == 0)
+		return; /* it was lifted */
 	if (worker_now_ns(session->worker) - tunnel->last_bytes_ns < limit_ns) {
 		watch_idle(tunnel);
 		return;
@@ -51,16 +53,25 @@ static void on_idle(struct timer *timer)
 	session_close(session);
 }
 
-/* Counted as a tunnel from the moment that it is known to be one. */
+void tunnel_limit_changed(struct tunnel *tunnel)
+{
+	timer_clear(io_timers(tunnel->session->worker->ring), &tunnel->idle_timer);
+	watch_idle(tunnel);
+}
+
+/* Counted as a tunnel from the moment that it is known to be one, and as the endpoint's when that
+ * is known too: an attempt that fails is followed by one at another endpoint. */
 static void decide(struct tunnel *tunnel)
 {
 	struct worker *worker = tunnel->session->worker;
 	tunnel->is_undecided = false;
-	if (tunnel->is_counted)
-		return;
+	if (!tunnel->is_counted)
+		series_add(&worker_row(worker, tunnel->session->series)->tunnels_opened, 1);
 	tunnel->is_counted = true;
-	series_add(&worker_row(worker, tunnel->session->series)->tunnels_opened, 1);
-	series_add(&worker_row(worker, tunnel->series.endpoint)->tunnels_opened, 1);
+	if (tunnel->dial.is_ready && !tunnel->is_endpoint_counted) {
+		tunnel->is_endpoint_counted = true;
+		series_add(&worker_row(worker, tunnel->series.endpoint)->tunnels_opened, 1);
+	}
 }
 
 bool tunnel_open(struct session *session, bool is_undecided)
@@ -121,30 +132,22 @@ static void forget(struct tunnel *tunnel)
 	struct session *session = tunnel->session;
 	struct worker *worker = session->worker;
 	timer_clear(io_timers(worker->ring), &tunnel->idle_timer);
-	if (tunnel->is_counted) {
+	if (tunnel->is_counted)
 		series_add(&worker_row(worker, session->series)->tunnels_closed, 1);
+	if (tunnel->is_endpoint_counted)
 		series_add(&worker_row(worker, tunnel->series.endpoint)->tunnels_closed, 1);
-	}
 	session->tunnel = NULL;
 	mem_free(tunnel);
 }
 
-static void release_load(struct tunnel *tunnel)
-{
-	if (tunnel->dial.is_ready && tunnel->dial.upstream)
-		worker_load_add(tunnel->dial.worker, tunnel->dial.upstream->endpoint_id, -1);
-}
-
 void tunnel_free(struct tunnel *tunnel)
 {
-	release_load(tunnel);
 	dial_cancel(&tunnel->dial);
 	forget(tunnel);
 }
 
 void tunnel_hand_over(struct tunnel *tunnel, struct dial *to, const struct dial_events *events)
 {
-	release_load(tunnel);
 	dial_move(&tunnel->dial, to, events);
 	forget(tunnel);
 }
@@ -156,8 +159,7 @@ static void end_if_over(struct tunnel *tunnel)
 		return;
 	struct upstream *upstream = tunnel->dial.upstream;
 	struct session *session = tunnel->session;
-	release_load(tunnel);
-	tunnel->dial.upstream = NULL;
+	dial_release(&tunnel->dial);
 	upstream_close(upstream);
 	forget(tunnel);
 	session_close(session);
@@ -171,8 +173,13 @@ static void on_ready(struct dial *dial)
 	struct upstream *upstream = dial->upstream;
 	tunnel->series = upstream->series;
 	upstream_assign(upstream, UPSTREAM_TUNNEL, tunnel);
-	worker_load_add(dial->worker, upstream->endpoint_id, 1);
+	if (!tunnel->is_undecided)
+		decide(tunnel);
+	series_add(&worker_row(dial->worker, tunnel->series.endpoint)->bytes_sent,
+		   wire_queued(&upstream->wire));
 	wire_read_start(&upstream->wire);
+	if (tunnel->client_over)
+		wire_finish(&upstream->wire);
 }
 
 /* What a direct dial would have seen: a connection that is refused, here after the fact. */
@@ -187,11 +194,13 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 
 /* ---- bytes ---- */
 
+/* What is queued for an endpoint is its own when it is connected. */
 static void count_sent(struct tunnel *tunnel, size_t bytes)
 {
 	struct worker *worker = tunnel->session->worker;
 	series_add(&worker_row(worker, tunnel->session->series)->bytes_sent, bytes);
-	series_add(&worker_row(worker, tunnel->series.endpoint)->bytes_sent, bytes);
+	if (tunnel->dial.is_ready)
+		series_add(&worker_row(worker, tunnel->series.endpoint)->bytes_sent, bytes);
 }
 
 static void count_received(struct tunnel *tunnel, size_t bytes)
@@ -274,7 +283,8 @@ void tunnel_client_eof(struct session *session)
 			return;
 		}
 	}
-	wire_finish(&tunnel->dial.upstream->wire);
+	if (tunnel->dial.is_ready)
+		wire_finish(&tunnel->dial.upstream->wire);
 	end_if_over(tunnel);
 }
 
@@ -293,8 +303,7 @@ void tunnel_client_failed(struct session *session, int error)
 	worker_count(session->worker,
 		     error == -ENOMEM ? WEFT_PROXY_OUT_OF_MEMORY : WEFT_PROXY_CLIENT_RESET);
 	if (tunnel->dial.is_ready) {
-		release_load(tunnel);
-		tunnel->dial.upstream = NULL;
+		dial_release(&tunnel->dial);
 		upstream_abort_after_queue(upstream);
 	}
 	session_abort(session);

@@ -15,7 +15,8 @@ struct tunnel {
 	struct timer idle_timer;
 	uint64_t last_bytes_ns;
 	bool is_undecided;
-	bool is_counted; /* as opened */
+	bool is_counted;          /* as opened, under its service */
+	bool is_endpoint_counted; /* under its endpoint too */
 	bool client_over;
 	bool upstream_over;
 };
@@ -27,6 +28,9 @@ bool tunnel_join(struct session *session, struct upstream *upstream);
 void tunnel_free(struct tunnel *tunnel); /* cuts its upstream */
 /* The upstream goes to somebody else (the first exchange); frees the rest. */
 void tunnel_hand_over(struct tunnel *tunnel, struct dial *to, const struct dial_events *events);
+
+/* The limit of idle tunnels is another one now. */
+void tunnel_limit_changed(struct tunnel *tunnel);
 
 void tunnel_client_data(struct session *session, struct span bytes, struct block **block);
 void tunnel_client_eof(struct session *session);

@@ -47,6 +47,7 @@ void upstream_dial(struct upstream *upstream, int fd, const struct weft_address 
 	struct sockaddr_storage address;
 	socklen_t size = address_to_sockaddr(&upstream->address, &address);
 	memcpy(&upstream->socket_address, &address, sizeof(upstream->socket_address));
+	upstream->local = *local;
 	bind_local(upstream, fd, local);
 	upstream->role = UPSTREAM_DIALLING;
 	if (timeout_ns && timer_set(io_timers(worker->ring), &upstream->connect_timer,
@@ -78,9 +79,16 @@ static void leave_pool(struct upstream *upstream)
 	series_add(&upstream->worker->counts->upstreams_idle, (uint64_t)-1);
 }
 
+/* The end of one that died may be known, and not told yet. */
+static bool is_alive(const struct upstream *upstream)
+{
+	const struct wire *wire = &upstream->wire;
+	return wire_is_open(wire) && !wire->read_over && !wire->error;
+}
+
 void upstream_pin(struct upstream *upstream, struct session *session)
 {
-	if (!wire_is_open(&upstream->wire) || upstream->wire.read_over) {
+	if (!is_alive(upstream)) {
 		upstream_close(upstream);
 		return;
 	}
@@ -93,8 +101,8 @@ void upstream_pin(struct upstream *upstream, struct session *session)
 void upstream_give(struct upstream *upstream, uint64_t limit_ns)
 {
 	struct worker *worker = upstream->worker;
-	if (!wire_is_open(&upstream->wire) || upstream->wire.read_over ||
-	    upstream->pod->is_draining || wire_queued(&upstream->wire)) {
+	if (!is_alive(upstream) || upstream->pod->is_draining || wire_queued(&upstream->wire) ||
+	    limit_ns == 0) {
 		upstream_close(upstream);
 		return;
 	}
@@ -108,12 +116,13 @@ void upstream_give(struct upstream *upstream, uint64_t limit_ns)
 }
 
 struct upstream *upstream_take(struct worker_pod *pod, const struct weft_address *address,
-			       uint64_t idle_ns)
+			       const struct weft_address *local, uint64_t idle_ns)
 {
 	uint64_t now_ns = worker_now_ns(pod->worker);
 	list_each (bucket(pod, address), link) {
 		struct upstream *upstream = list_entry(link, struct upstream, pool_link);
-		if (!address_equal(&upstream->address, address))
+		if (!address_equal(&upstream->address, address) ||
+		    !address_equal(&upstream->local, local) || !is_alive(upstream))
 			continue;
 		uint64_t age_ns = now_ns - upstream->idle_since_ns;
 		if (age_ns > idle_ns || age_ns > upstream->idle_limit_ns)
@@ -243,6 +252,7 @@ static void on_connected(struct wire *wire)
 	struct upstream *upstream = of_wire(wire);
 	timer_clear(io_timers(upstream->worker->ring), &upstream->connect_timer);
 	upstream->was_connected = true;
+	upstream->counted = upstream->series;
 	series_add(&worker_row(upstream->worker, upstream->series.service)->connections_opened, 1);
 	series_add(&worker_row(upstream->worker, upstream->series.endpoint)->connections_opened, 1);
 	if (upstream->role == UPSTREAM_DIALLING)
@@ -285,12 +295,9 @@ static void on_closed(struct wire *wire)
 	leave_pool(upstream);
 	timer_clear(io_timers(upstream->worker->ring), &upstream->connect_timer);
 	if (upstream->was_connected) {
-		series_add(
-			&worker_row(upstream->worker, upstream->series.service)->connections_closed,
-			1);
-		series_add(&worker_row(upstream->worker, upstream->series.endpoint)
-				    ->connections_closed,
-			   1);
+		struct worker *worker = upstream->worker;
+		series_add(&worker_row(worker, upstream->counted.service)->connections_closed, 1);
+		series_add(&worker_row(worker, upstream->counted.endpoint)->connections_closed, 1);
 	}
 	h1_reader_fini(&upstream->reader);
 	series_add(&upstream->worker->counts->upstreams, (uint64_t)-1);

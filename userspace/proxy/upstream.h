@@ -29,6 +29,8 @@ struct upstream {
 	uint32_t service_id;
 	uint32_t endpoint_id; /* ENDPOINT_ID_NONE: dialled to its original destination */
 	struct series_pair series;
+	struct series_pair counted; /* as opened under these; the pool may change the others */
+	struct weft_address local;  /* that it is bound to; all zero = none */
 	uint64_t idle_since_ns;
 	uint64_t idle_limit_ns;
 	uint32_t uses; /* exchanges begun on it */
@@ -52,9 +54,10 @@ struct session;
 void upstream_pin(struct upstream *upstream, struct session *session);
 /* Into the pool; `limit_ns` is how long it may idle there. */
 void upstream_give(struct upstream *upstream, uint64_t limit_ns);
-/* Out of the pool: the one that was used last, idle for at most `idle_ns`; NULL = none. */
+/* Out of the pool: with this source, the one that was used last, idle for at most `idle_ns`; NULL =
+ * none. */
 struct upstream *upstream_take(struct worker_pod *pod, const struct weft_address *address,
-			       uint64_t idle_ns);
+			       const struct weft_address *local, uint64_t idle_ns);
 /* Sets role and owner of a connected one. */
 void upstream_assign(struct upstream *upstream, enum upstream_role role, void *user);
 /* Closes idle ones whose time is over, or whose endpoint is gone. */

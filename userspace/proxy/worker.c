@@ -7,6 +7,7 @@
 #include "proxy/dial.h"
 #include "proxy/orders.h"
 #include "proxy/session.h"
+#include "proxy/tunnel.h"
 
 #define RING_ENTRIES   1024
 #define SHARED_BUFFERS 512  /* × 4 KiB */
@@ -62,12 +63,26 @@ static void show_gauges(struct worker *worker)
 	show(&worker->counts->block_bytes, worker->blocks.bytes_in_use);
 }
 
+static void tunnels_tick(struct worker *worker)
+{
+	uint64_t limit_ns = worker->snapshot->settings.tunnel_idle_timeout_ns;
+	if (worker->tunnel_idle_ns == limit_ns)
+		return;
+	worker->tunnel_idle_ns = limit_ns;
+	list_each (&worker->sessions, link) {
+		struct session *session = list_entry(link, struct session, link);
+		if (session->tunnel)
+			tunnel_limit_changed(session->tunnel);
+	}
+}
+
 static void on_tick(struct timer *timer)
 {
 	struct worker *worker = container_of(timer, struct worker, tick);
 	bool snapshot_changed = worker->generation != worker->snapshot->generation;
 	worker->generation = worker->snapshot->generation;
 	upstreams_tick(worker, snapshot_changed);
+	tunnels_tick(worker);
 	if (!list_is_empty(&worker->waiting_dials))
 		dials_retry(worker);
 	worker_pods_tick(worker);

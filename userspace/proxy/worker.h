@@ -67,6 +67,7 @@ struct worker {
 	struct snapshot_slot *slot;
 	const struct snapshot *snapshot; /* of this turn */
 	uint64_t generation;             /* of the snapshot that housekeeping saw last */
+	uint64_t tunnel_idle_ns;         /* the limit that timers of tunnels follow */
 	struct h1_limits h1_limits;
 	struct series_store *series;
 	struct weft_proxy_counts *counts;
