@@ -113,9 +113,8 @@ void exchange_end(struct exchange *exchange, bool keep_alive)
 	session_exchange_ended(session, keep_alive);
 }
 
-void exchange_client_gone(struct exchange *exchange, enum weft_proxy_reason reason)
+void exchange_client_gone(struct exchange *exchange)
 {
-	worker_count(exchange->session->worker, reason);
 	if (!exchange->head_sent)
 		exchange->status = 0;
 	exchange->upstream_keep_alive = false;

@@ -55,7 +55,7 @@ void exchange_client_drained(struct exchange *exchange);
  * from a direct connection. */
 void exchange_client_finished(struct exchange *exchange);
 /* The client is gone: cuts the upstream, frees the exchange. */
-void exchange_client_gone(struct exchange *exchange, enum weft_proxy_reason reason);
+void exchange_client_gone(struct exchange *exchange);
 
 void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct block **block);
 void exchange_upstream_drained(struct exchange *exchange);

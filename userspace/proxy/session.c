@@ -108,7 +108,7 @@ static void leave(struct session *session)
 	session->mode = SESSION_ENDING;
 	timer_clear(io_timers(session->worker->ring), &session->timer);
 	if (session->exchange)
-		exchange_client_gone(session->exchange, WEFT_PROXY_CLIENT_CLOSED);
+		exchange_client_gone(session->exchange);
 	if (session->tunnel)
 		tunnel_free(session->tunnel);
 	upstream_close(session->pinned);
@@ -176,6 +176,7 @@ static void set_timer(struct session *session, uint64_t after_ns)
 {
 	struct worker *worker = session->worker;
 	uint64_t at_ns = worker_now_ns(worker) + after_ns;
+	timer_clear(io_timers(worker->ring), &session->timer);
 	if (after_ns && timer_set(io_timers(worker->ring), &session->timer, at_ns))
 		log_warn("no_timer", "what=session");
 }
@@ -207,9 +208,11 @@ static void refuse_syntax(struct session *session)
 static void watch_head(struct session *session)
 {
 	const struct settings *settings = &session->worker->snapshot->settings;
-	bool head_begun = !h1_is_idle(&session->reader) && !session->exchange;
-	if (head_begun && !timer_is_set(&session->timer))
-		set_timer(session, settings->header_timeout_ns);
+	bool head_begun = session->mode == SESSION_SNIFF || !h1_is_idle(&session->reader);
+	if (!head_begun || session->exchange || session->times_head)
+		return;
+	session->times_head = true;
+	set_timer(session, settings->header_timeout_ns);
 }
 
 static void feed(struct session *session, struct span bytes)
@@ -246,6 +249,7 @@ static void on_request_head(struct h1_reader *reader, const struct http_head *he
 {
 	struct session *session = of_reader(reader);
 	timer_clear(io_timers(session->worker->ring), &session->timer);
+	session->times_head = false;
 	session->exchanges++;
 	exchange_begin(session, head);
 }
@@ -269,7 +273,7 @@ static void on_request_complete(struct h1_reader *reader)
 {
 	struct session *session = of_reader(reader);
 	/* The next request waits for this one's answer, unless that was given already. */
-	if (session->exchange || session->mode != SESSION_HTTP)
+	if (session->exchange || session->mode != SESSION_HTTP || session->waits_for_room)
 		h1_stop(reader);
 	if (session->exchange)
 		exchange_request_complete(session->exchange);
@@ -357,8 +361,11 @@ void session_exchange_ended(struct session *session, bool keep_alive)
 static void sniff_declared(struct session *session, struct span bytes, struct block **block)
 {
 	enum sniff answer = session_sniff(session, bytes);
+	if (answer == SNIFF_MORE)
+		watch_head(session);
 	if (answer == SNIFF_HTTP1 || answer == SNIFF_MORE)
 		return;
+	timer_clear(io_timers(session->worker->ring), &session->timer);
 	worker_count(session->worker, session_tunnel_reason(answer, WEFT_PROXY_NOT_HTTP));
 	if (tunnel_open(session, false))
 		tunnel_client_data(session, bytes, block);
@@ -439,6 +446,8 @@ static void on_failed(struct wire *wire, int error)
 	}
 	worker_count(session->worker,
 		     error == -ENOMEM ? WEFT_PROXY_OUT_OF_MEMORY : WEFT_PROXY_CLIENT_RESET);
+	if (session->exchange && error != -ENOMEM)
+		worker_count(session->worker, WEFT_PROXY_CLIENT_CLOSED);
 	session_abort(session);
 }
 
@@ -459,7 +468,7 @@ static const struct wire_events client_events = {
 static void on_timer(struct timer *timer)
 {
 	struct session *session = container_of(timer, struct session, timer);
-	if (session->mode == SESSION_HTTP && !h1_is_idle(&session->reader)) {
+	if (session->times_head) {
 		exchange_refuse(session, 408, WEFT_PROXY_HEADER_TIMEOUT,
 				"the request head did not arrive in time");
 		return;

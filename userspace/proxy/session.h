@@ -26,7 +26,7 @@ struct session {
 	struct exchange *exchange; /* the one that is open */
 	struct tunnel *tunnel;     /* also: an upstream dialled before HTTP was detected */
 	struct upstream *pinned;   /* NTLM, Negotiate */
-	struct timer timer;        /* head, idle */
+	struct timer timer;        /* of a head that has begun, or of a pause */
 	uint64_t accepted_ns;
 	uint32_t series; /* service's total */
 	uint32_t exchanges;
@@ -35,6 +35,7 @@ struct session {
 	uint8_t prefix_size;
 	uint8_t mode;        /* enum session_mode */
 	bool is_client_done; /* the client sends nothing more */
+	bool times_head;     /* what the timer is for */
 	bool waits_for_room; /* pipelined requests wait until the answers have left */
 	bool closes;         /* after the exchange that is open */
 };
