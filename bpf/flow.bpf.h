@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Flows between "established" and "accepted". The app's end files its flow before its handshake's
- * last segment leaves, so that it is there when our end comes up. From then on (`queued`) it
- * belongs to our end: the app may send, close and be gone before a worker accepts, and what it sent
- * must still be delivered.
+ * How a flow gets from the app's end of a connection to ours. The app's end files it under the
+ * addresses before its handshake's last segment leaves, so that it is there when our end comes up;
+ * our end moves it at once into the storage of its own socket, where a worker finds it by the
+ * descriptor. So it lives as long as our socket does: the app may send, reset and be gone before a
+ * worker accepts, and what it sent is still delivered.
  */
 #ifndef WEFT_FLOW_BPF_H
 #define WEFT_FLOW_BPF_H
@@ -11,10 +12,6 @@
 #include "address.bpf.h"
 #include "maps.bpf.h"
 #include "pod.bpf.h"
-
-struct sock___weft_error {
-	int sk_err;
-} __attribute__((preserve_access_index));
 
 /* Volatile, since the verifier takes no pointer into the context that the compiler computed. */
 #define context_read(field) (*(volatile typeof(field) *)&(field))
@@ -42,51 +39,43 @@ static __always_inline void ends_of(struct bpf_sock_ops *ctx, struct weft_addres
 }
 
 /* The app's end is established. */
-static __always_inline void flow_file(struct bpf_sock_ops *ctx, const struct weft_flow *dial)
+static __always_inline void flow_file(struct bpf_sock_ops *ctx, struct weft_flow *dial)
 {
 	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
 	ends_of(ctx, &key.app, &key.listener);
+	dial->app = key.app;
 	if (bpf_map_update_elem(&weft_flows, &key, dial, BPF_ANY))
 		reason_count(dial->pod_id, WEFT_REASON_FLOW_TABLE_FULL);
 }
 
-/* The app's end is gone; if ours never came up, nobody will take the flow. */
+/* The app's end is gone; if ours has not come up until now, it will not. */
 static __always_inline void flow_app_closed(struct bpf_sock_ops *ctx)
 {
 	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
 	ends_of(ctx, &key.app, &key.listener);
-	struct weft_flow *flow = bpf_map_lookup_elem(&weft_flows, &key);
-	if (flow && !flow->queued)
-		bpf_map_delete_elem(&weft_flows, &key);
+	bpf_map_delete_elem(&weft_flows, &key);
 }
 
-/* Some server's end is established; true if it is ours. */
-static __always_inline bool flow_queue(struct bpf_sock_ops *ctx)
+/*
+ * Some server's end is established. If it is ours, the flow moves to its socket. Without one
+ * (table or socket memory full, counted) the worker resets the connection.
+ */
+static __always_inline void flow_move(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct weft_flow_key key = {};
 	ends_of(ctx, &key.listener, &key.app);
 	if (!address_is_loopback(&key.listener))
-		return false;
+		return;
 	key.netns_cookie = bpf_get_netns_cookie(ctx);
 	struct weft_flow *flow = bpf_map_lookup_elem(&weft_flows, &key);
 	if (!flow)
-		return false;
-	flow->queued = 1;
-	return true;
-}
-
-/*
- * Our end is gone: the listener was closed before anybody accepted it, or a worker is done with it.
- * One that the app reset is still in the queue: it will be accepted, and may hold bytes to deliver.
- */
-static __always_inline void flow_listener_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
-{
-	struct sock___weft_error *full = (void *)bpf_skc_to_tcp_sock(sk);
-	if (full && full->sk_err)
 		return;
-	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
-	ends_of(ctx, &key.listener, &key.app);
-	bpf_map_delete_elem(&weft_flows, &key);
+	__u32 pod_id = flow->pod_id;
+	if (!bpf_sk_storage_get(&weft_accepted, sk, flow, BPF_SK_STORAGE_GET_F_CREATE))
+		reason_count(pod_id, WEFT_REASON_FLOW_TABLE_FULL);
+	/* If the app's end has removed it meanwhile, the row that was copied may be another's. */
+	if (bpf_map_delete_elem(&weft_flows, &key))
+		bpf_sk_storage_delete(&weft_accepted, sk);
 }
 
 #endif

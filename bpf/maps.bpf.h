@@ -73,6 +73,13 @@ struct {
 	__type(value, struct weft_flow);
 } weft_dials SEC(".maps") __weak;
 
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct weft_flow);
+} weft_accepted SEC(".maps") __weak;
+
 /* Preallocated: filing a flow must not depend on memory being free in a softirq. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * sockops: the life of captured sockets and of our own dials. Files flows (flow.bpf.h) and adds
+ * sockops: the life of captured sockets and of our own dials. Passes flows on (flow.bpf.h) and adds
  * what a connection moved to weft_traffic when it ends. One program, since the kernel calls every
  * sockops program for every event of every socket.
  */
@@ -108,7 +108,7 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 	}
 }
 
-/* A watched socket is gone: an app's, an upstream, or one that came to our listener. */
+/* A watched socket is gone: an app's or an upstream. */
 static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct weft_flow *dial = bpf_sk_storage_get(&weft_dials, sk, NULL, 0);
@@ -122,9 +122,7 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	if (mark && mark->role == WEFT_SOCKET_UPSTREAM) {
 		struct weft_traffic_key key = traffic_of_upstream(mark);
 		traffic_closed(ctx, sk, &key);
-		return;
 	}
-	flow_listener_closed(ctx, sk);
 }
 
 SEC("sockops")
@@ -138,8 +136,7 @@ int weft_sockops(struct bpf_sock_ops *ctx)
 		active_established(ctx, sk);
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		if (flow_queue(ctx))
-			watch_close(ctx);
+		flow_move(ctx, sk);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		if (ctx->args[1] == BPF_TCP_CLOSE)

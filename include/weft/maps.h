@@ -11,7 +11,8 @@
  *   weft_heartbeats     array, mmap     worker -> __u64             CLOCK_MONOTONIC, nanoseconds
  *   weft_sockets        sk_storage      -> struct weft_socket       our own sockets
  *   weft_dials          sk_storage      -> struct weft_flow         app sockets that were captured
- *   weft_flows          hash            weft_flow_key -> weft_flow  established, not yet accepted
+ *   weft_flows          hash            weft_flow_key -> weft_flow  our end is not up yet
+ *   weft_accepted       sk_storage      -> struct weft_flow         our ends of captured dials
  *   weft_reasons        hash            weft_reason_key -> weft_reason_count
  *   weft_traffic        hash            weft_traffic_key -> weft_traffic   observed by sockops
  *   weft_series         array, mmap     worker * WEFT_SERIES_MAX + slot -> weft_series
@@ -26,7 +27,7 @@
 #include "weft/reason.h"
 
 #define WEFT_LAYOUT_MAGIC       0x74666577u   /* "weft" */
-#define WEFT_LAYOUT_VERSION     1u            /* raise on any change of this file */
+#define WEFT_LAYOUT_VERSION     2u            /* raise on any change of this file */
 #define WEFT_HEARTBEAT_STALE_NS 2000000000ull /* a worker silent for longer counts as dead */
 
 struct weft_layout {
@@ -102,11 +103,11 @@ struct weft_socket {
 /* What the kernel knew when it captured a dial. */
 struct weft_flow {
 	struct weft_address destination; /* as the app dialled it */
+	struct weft_address app;         /* its socket's own; all 0 until it is established */
 	__u32 pod_id;
 	__u32 service_id; /* 0: no mesh service (capture of every dial) */
 	__u32 worker;
 	__u32 family;     /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
-	__u32 queued;     /* 1: our end is established, a worker will accept it */
 	__u64 dialled_ns; /* CLOCK_MONOTONIC */
 };
 
@@ -204,7 +205,7 @@ _Static_assert(sizeof(struct weft_destination) == 72, "kernel contract: struct w
 _Static_assert(sizeof(struct weft_skip_port) == 8, "kernel contract: struct weft_skip_port");
 _Static_assert(sizeof(struct weft_skip_cidr) == 24, "kernel contract: struct weft_skip_cidr");
 _Static_assert(sizeof(struct weft_socket) == 16, "kernel contract: struct weft_socket");
-_Static_assert(sizeof(struct weft_flow) == 48, "kernel contract: struct weft_flow");
+_Static_assert(sizeof(struct weft_flow) == 64, "kernel contract: struct weft_flow");
 _Static_assert(sizeof(struct weft_flow_key) == 48, "kernel contract: struct weft_flow_key");
 _Static_assert(sizeof(struct weft_reason_count) == 48, "kernel contract: struct weft_reason_count");
 _Static_assert(sizeof(struct weft_traffic) == 56, "kernel contract: struct weft_traffic");

@@ -135,7 +135,6 @@ static void on_tick(struct timer *timer)
 	if (control->destinations_owed)
 		destinations_reconcile(control);
 	pods_tick(control);
-	kernel_flows_sweep(control->options.kernel, io_now_ns(control->options.ring));
 }
 
 /* ---- life ---- */

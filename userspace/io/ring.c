@@ -461,23 +461,6 @@ void io_cancel(struct io_ring *ring, struct io_op *op)
 	io_uring_prep_cancel(sqe, op, 0);
 }
 
-/* As accept(2) would have told: getpeername(2) knows no peer that has reset already. The kernel
- * wants no more room than the address takes. */
-int io_peer_address(struct io_ring *ring, int fd, struct weft_address *ret_address)
-{
-	static const socklen_t sizes[] = {sizeof(struct sockaddr_in6), sizeof(struct sockaddr_in)};
-	struct sockaddr_storage peer;
-	(void)ring;
-	for (unsigned i = 0; i < array_count(sizes); i++) {
-		socklen_t size = sizes[i];
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &peer, &size))
-			continue;
-		return address_from_sockaddr((struct sockaddr *)&peer, ret_address) ? 0
-										    : -EAFNOSUPPORT;
-	}
-	return -errno;
-}
-
 int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address)
 {
 	struct sockaddr_storage source;

@@ -99,8 +99,6 @@ void io_cancel(struct io_ring *ring, struct io_op *op);
 /* Immediate system calls, here so that the double sees them too. */
 /* What there is room for at once: bytes, or -errno (-EAGAIN: none). */
 int io_send_now(struct io_ring *ring, int fd, const void *memory, size_t size) MUST_CHECK;
-/* Whom an accepted connection came from, also one that was reset since. 0 or -errno. */
-int io_peer_address(struct io_ring *ring, int fd, struct weft_address *ret_address) MUST_CHECK;
 /* Source address of an unconnected socket; the port is chosen by its connect. 0 or -errno. */
 int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address) MUST_CHECK;
 void io_shutdown_send(struct io_ring *ring, int fd); /* FIN after what was sent */

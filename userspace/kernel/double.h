@@ -29,8 +29,9 @@ void kernel_double_dry(bool is_dry);
 void kernel_double_no_ipv6(bool is_absent); /* pods opened from now on */
 
 /* ---- what the kernel would do ---- */
-void kernel_double_flow_file(const struct weft_flow_key *key, const struct weft_flow *flow);
-size_t kernel_double_flow_count(void);
+/* Of the next accepted connection that is asked about, whatever its descriptor. */
+void kernel_double_flow_next(const struct weft_flow *flow);
+size_t kernel_double_flow_count(void); /* not asked for yet */
 void kernel_double_reason_add(uint32_t pod_id, enum weft_reason reason, uint64_t count);
 void kernel_double_traffic_set(const struct weft_traffic_key *key,
 			       const struct weft_traffic *traffic);

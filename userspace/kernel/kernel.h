@@ -61,13 +61,9 @@ int kernel_destination_each(struct kernel *kernel,
 					 const struct weft_destination *destination, void *owner),
 			    void *owner);
 
-/* Any thread. The flow of an accepted connection, filed by the kernel; it is removed. `app` is the
- * peer, `listener` our side, as accept(2) and getsockname(2) give them. 0 or -ENOENT. */
-int kernel_flow_take(const struct kernel *kernel, const struct weft_flow_key *key,
-		     struct weft_flow *ret_flow) MUST_CHECK;
-/* Removes flows that nobody took for a minute: their connections were reset, and the queue that
- * held them is gone. `now_ns` is CLOCK_MONOTONIC. */
-void kernel_flows_sweep(struct kernel *kernel, uint64_t now_ns);
+/* Any thread. The flow of an accepted connection, also of one that its peer has reset since. 0 or
+ * -errno; -ENOENT: no captured dial. */
+int kernel_flow_take(const struct kernel *kernel, int fd, struct weft_flow *ret_flow) MUST_CHECK;
 /* Any thread. Marks a socket as ours (listener, or exempt upstream). 0 or -errno. */
 int kernel_socket_mark(const struct kernel *kernel, int fd,
 		       const struct weft_socket *mark) MUST_CHECK;

@@ -10,8 +10,6 @@
 #include "base/log.h"
 #include "weft.skel.h"
 
-#define FLOW_STALE_NS 60000000000ull
-
 static bool map_fits(int fd, const struct bpf_map *map)
 {
 	struct bpf_map_info info = {0};
@@ -172,18 +170,4 @@ void maps_series_replace(struct kernel *kernel, int old_series_fd)
 	char path[PINS_PATH_MAX];
 	series_merge(kernel, old_series_fd);
 	unlink(pins_path(&kernel->pins, false, "weft_series", path));
-}
-
-void kernel_flows_sweep(struct kernel *kernel, uint64_t now_ns)
-{
-	struct weft_flow_key key, next;
-	bool more = bpf_map_get_next_key(kernel->flows_fd, NULL, &next) == 0;
-	while (more) {
-		struct weft_flow flow;
-		key = next;
-		more = bpf_map_get_next_key(kernel->flows_fd, &key, &next) == 0;
-		if (bpf_map_lookup_elem(kernel->flows_fd, &key, &flow) == 0 &&
-		    flow.dialled_ns + FLOW_STALE_NS < now_ns)
-			bpf_map_delete_elem(kernel->flows_fd, &key);
-	}
 }

@@ -25,7 +25,7 @@ struct kernel {
 	int skip_ports_fd;
 	int skip_cidrs_fd;
 	int sockets_fd;
-	int flows_fd;
+	int accepted_fd;
 	int reasons_fd;
 	int traffic_fd;
 
@@ -44,7 +44,6 @@ void maps_memory_unmap(struct kernel *kernel);
 /* Adds the counters of a store for another number of workers to the present one, which is not
  * pinned yet, and takes the old one's place. */
 void maps_series_replace(struct kernel *kernel, int old_series_fd);
-/* Removes flows that a weftd which died left behind. */
 
 /* hooks.c: attaches what is not attached, replaces the programs of what is. */
 int hooks_attach(struct kernel *kernel, struct text *why) MUST_CHECK;

@@ -136,7 +136,7 @@ static void descriptors_remember(struct kernel *kernel)
 	kernel->skip_ports_fd = bpf_map__fd(skeleton->maps.weft_skip_ports);
 	kernel->skip_cidrs_fd = bpf_map__fd(skeleton->maps.weft_skip_cidrs);
 	kernel->sockets_fd = bpf_map__fd(skeleton->maps.weft_sockets);
-	kernel->flows_fd = bpf_map__fd(skeleton->maps.weft_flows);
+	kernel->accepted_fd = bpf_map__fd(skeleton->maps.weft_accepted);
 	kernel->reasons_fd = bpf_map__fd(skeleton->maps.weft_reasons);
 	kernel->traffic_fd = bpf_map__fd(skeleton->maps.weft_traffic);
 }

@@ -6,10 +6,9 @@
 
 #include "kernel/object.h"
 
-int kernel_flow_take(const struct kernel *kernel, const struct weft_flow_key *key,
-		     struct weft_flow *ret_flow)
+int kernel_flow_take(const struct kernel *kernel, int fd, struct weft_flow *ret_flow)
 {
-	return bpf_map_lookup_and_delete_elem(kernel->flows_fd, key, ret_flow) ? -errno : 0;
+	return bpf_map_lookup_elem(kernel->accepted_fd, &fd, ret_flow) ? -errno : 0;
 }
 
 int kernel_socket_mark(const struct kernel *kernel, int fd, const struct weft_socket *mark)

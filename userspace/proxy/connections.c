@@ -66,7 +66,7 @@ static void add_session(struct text *json, const struct session *session)
 		    mode_name(session));
 	text_json_string(json, span_text(session_destination(session, text)));
 	add_address(json, "destination", &session->flow.destination);
-	add_address(json, "app", &session->app);
+	add_address(json, "app", &session->flow.app);
 	if (upstream)
 		add_address(json, "endpoint", &upstream->address);
 	if (session->server_name) {

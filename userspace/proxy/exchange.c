@@ -226,8 +226,8 @@ static void prepare_dial(struct exchange *exchange)
 	if (wants_own)
 		exchange->dial.pool_idle_ns = 0;
 	list_init(&exchange->dial.waiting);
-	if (!address_is_loopback(&session->app)) {
-		exchange->dial.local = session->app;
+	if (!address_is_loopback(&session->flow.app)) {
+		exchange->dial.local = session->flow.app;
 		exchange->dial.local.port = 0;
 	}
 }

@@ -8,12 +8,9 @@
 struct pod_order {
 	uint32_t pod_id;
 	char name[WEFT_NAME_MAX];
-	uint64_t netns_cookie;
 	struct stock_share *share;
 	int fd4;
 	int fd6;
-	__be16 port4;
-	__be16 port6;
 };
 
 /* From the worker's thread to whoever started it. */

@@ -64,16 +64,13 @@ static void listeners_ask_again(struct worker_pod *pod)
 	}
 }
 
-static void listen_on(struct listener *listener, struct worker_pod *pod, int fd, const char *ip,
-		      __be16 port)
+static void listen_on(struct listener *listener, struct worker_pod *pod, int fd)
 {
 	listener->pod = pod;
 	listener->fd = fd;
 	listener->accept_op.done = on_accepted;
-	if (fd < 0 || address_parse_ip(span_text(ip), 0, &listener->address))
-		return;
-	listener->address.port = port;
-	io_accept(pod->worker->ring, &listener->accept_op, fd);
+	if (fd >= 0)
+		io_accept(pod->worker->ring, &listener->accept_op, fd);
 }
 
 /* ---- the stock's news ---- */
@@ -108,15 +105,14 @@ void worker_pod_add(struct worker *worker, const struct pod_order *order)
 	pod->worker = worker;
 	pod->id = order->pod_id;
 	memcpy(pod->name, order->name, sizeof(pod->name));
-	pod->netns_cookie = order->netns_cookie;
 	pod->share = order->share;
 	pod->refill_mail.run = on_refill_mail;
 	for (unsigned i = 0; i < POOL_BUCKETS; i++)
 		list_init(&pod->pool[i]);
 	list_add_last(&worker->pods, &pod->link);
 	stock_share_on_refill(pod->share, on_refilled, pod);
-	listen_on(&pod->listeners[0], pod, order->fd4, "127.0.0.1", order->port4);
-	listen_on(&pod->listeners[1], pod, order->fd6, "::1", order->port6);
+	listen_on(&pod->listeners[0], pod, order->fd4);
+	listen_on(&pod->listeners[1], pod, order->fd6);
 	workers_told_served(worker->workers, pod->id, worker->index);
 }
 

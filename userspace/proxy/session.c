@@ -24,19 +24,6 @@ const char *session_destination(const struct session *session, char text[ADDRESS
 
 /* ---- accept ---- */
 
-static bool find_flow(struct listener *listener, int fd, struct weft_address *ret_app,
-		      struct weft_flow *ret_flow)
-{
-	if (io_peer_address(listener->pod->worker->ring, fd, ret_app))
-		return false;
-	struct weft_flow_key key = {
-		.netns_cookie = listener->pod->netns_cookie,
-		.app = *ret_app,
-		.listener = listener->address,
-	};
-	return kernel_flow_take(listener->pod->worker->kernel, &key, ret_flow) == 0;
-}
-
 static uint32_t destination_series(struct worker *worker, const struct weft_flow *flow)
 {
 	char text[ADDRESS_TEXT_MAX];
@@ -70,10 +57,9 @@ static void refuse_connection(struct listener *listener, int fd, enum weft_proxy
 void session_accept(struct listener *listener, int fd)
 {
 	struct worker *worker = listener->pod->worker;
-	struct weft_address app;
 	struct weft_flow flow;
 	series_add(&worker->counts->accepted_connections, 1);
-	if (!find_flow(listener, fd, &app, &flow)) {
+	if (kernel_flow_take(worker->kernel, fd, &flow)) {
 		refuse_connection(listener, fd, WEFT_PROXY_NO_FLOW);
 		return;
 	}
@@ -89,7 +75,6 @@ void session_accept(struct listener *listener, int fd)
 	session->worker = worker;
 	session->pod = listener->pod;
 	session->flow = flow;
-	session->app = app;
 	session->accepted_ns = worker_now_ns(worker);
 	session->series = destination_series(worker, &flow);
 	timer_init(&session->timer, on_timer);

@@ -21,7 +21,6 @@ struct session {
 	struct worker *worker;
 	struct worker_pod *pod;
 	struct weft_flow flow;
-	struct weft_address app;
 	struct h1_reader reader;
 	struct exchange *exchange; /* the one that is open */
 	struct tunnel *tunnel;     /* also: an upstream dialled before HTTP was detected */

@@ -91,8 +91,8 @@ bool tunnel_open(struct session *session, bool is_undecided)
 	tunnel->dial.service_id = session_service(session) ? session->flow.service_id : 0;
 	tunnel->dial.destination = session->flow.destination;
 	tunnel->dial.series = tunnel->series;
-	if (!address_is_loopback(&session->app)) {
-		tunnel->dial.local = session->app;
+	if (!address_is_loopback(&session->flow.app)) {
+		tunnel->dial.local = session->flow.app;
 		tunnel->dial.local.port = 0;
 	}
 	if (!dial_start(&tunnel->dial, &reason)) {

@@ -28,7 +28,6 @@ struct listener {
 	struct io_op accept_op;
 	struct worker_pod *pod;
 	int fd; /* -1 = none */
-	struct weft_address address;
 };
 
 /* A pod as one worker has it. Freed when it is draining and nothing of it is left. */
@@ -37,7 +36,6 @@ struct worker_pod {
 	struct worker *worker;
 	uint32_t id;
 	char name[WEFT_NAME_MAX];
-	uint64_t netns_cookie;
 	struct stock_share *share;
 	struct listener listeners[2]; /* IPv4, IPv6 */
 	uint32_t session_count;

@@ -150,12 +150,9 @@ void workers_pod_added(struct workers *workers, const struct pod *pod, struct st
 			.pod =
 				{
 					.pod_id = pod->id,
-					.netns_cookie = listeners->netns_cookie,
 					.share = stock_pod_share(stock, i),
 					.fd4 = listeners->fd4[i],
 					.fd6 = listeners->fd6[i],
-					.port4 = listeners->ports[i].port4,
-					.port6 = listeners->ports[i].port6,
 				},
 		};
 		memcpy(order.pod.name, pod->name, sizeof(order.pod.name));

@@ -311,20 +311,6 @@ static void rows_that_could_not_be_written_are_written_later(void **state)
 	stage_until(destination_of("10.96.0.2:80") != NULL);
 }
 
-static void flows_that_nobody_took_are_swept(void **state)
-{
-	struct weft_flow_key key = {.netns_cookie = 1};
-	struct weft_flow flow = {.dialled_ns = 1};
-	(void)state;
-	kernel_double_flow_file(&key, &flow);
-	key.netns_cookie = 2;
-	flow.dialled_ns = io_now_ns(stage.ring);
-	kernel_double_flow_file(&key, &flow);
-	stage_open(one);
-	stage_until(kernel_double_flow_count() == 1);
-	assert_int_equal(kernel_flow_take(stage.kernel, &key, &flow), 0);
-}
-
 static void names_of_a_weftd_before_keep_their_ids_and_the_rest_goes(void **state)
 {
 	static const struct weft_destination web = {.service_id = 77, .name = "web"};
@@ -417,7 +403,6 @@ int main(void)
 		stage_test(an_address_that_moves_is_never_out_of_the_map),
 		stage_test(endpoints_that_come_and_go_change_only_the_flag),
 		stage_test(rows_that_could_not_be_written_are_written_later),
-		stage_test(flows_that_nobody_took_are_swept),
 		stage_test(names_of_a_weftd_before_keep_their_ids_and_the_rest_goes),
 		stage_test(what_main_published_is_replaced),
 		stage_test(any_allocation_may_fail_while_control_opens),

@@ -335,18 +335,6 @@ void io_cancel(struct io_ring *ring, struct io_op *op)
 
 /* ---- immediate calls ---- */
 
-int io_peer_address(struct io_ring *ring, int fd, struct weft_address *ret_address)
-{
-	(void)ring;
-	world_lock();
-	const struct io_peer *peer = world_fd(fd)->peer;
-	int error = peer ? 0 : -ENOTCONN;
-	if (!error)
-		*ret_address = peer->address;
-	world_unlock();
-	return error;
-}
-
 int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address)
 {
 	(void)ring;

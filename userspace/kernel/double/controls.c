@@ -54,10 +54,11 @@ void kernel_double_no_ipv6(bool is_absent)
 	unlock();
 }
 
-void kernel_double_flow_file(const struct weft_flow_key *key, const struct weft_flow *flow)
+void kernel_double_flow_next(const struct weft_flow *flow)
 {
 	lock();
-	rows_put(&machine.flows, key, flow);
+	rows_put(&machine.flows, &machine.next_flow, flow);
+	machine.next_flow++;
 	unlock();
 }
 

@@ -16,7 +16,7 @@ struct machine machine = {
 	.destinations = ROWS_OF(struct weft_address, struct weft_destination),
 	.skip_ports = ROWS_OF(struct weft_skip_port, uint8_t),
 	.skip_cidrs = ROWS_OF(struct weft_skip_cidr, uint8_t),
-	.flows = ROWS_OF(struct weft_flow_key, struct weft_flow),
+	.flows = ROWS_OF(uint64_t, struct weft_flow),
 	.reasons = ROWS_OF(struct weft_reason_key, struct weft_reason_count),
 	.traffic = ROWS_OF(struct weft_traffic_key, struct weft_traffic),
 	.marks = ROWS_OF(int, struct weft_socket),
@@ -306,28 +306,15 @@ int kernel_destination_each(struct kernel *kernel,
 	return 0;
 }
 
-void kernel_flows_sweep(struct kernel *kernel, uint64_t now_ns)
+int kernel_flow_take(const struct kernel *kernel, int fd, struct weft_flow *ret_flow)
 {
 	(void)kernel;
+	(void)fd;
 	lock();
-	for (size_t i = machine.flows.count; i-- > 0;) {
-		const struct weft_flow *flow = rows_value(&machine.flows, i);
-		if (flow->dialled_ns + 60000000000ull < now_ns)
-			rows_remove(&machine.flows, rows_key(&machine.flows, i));
-	}
-	unlock();
-}
-
-int kernel_flow_take(const struct kernel *kernel, const struct weft_flow_key *key,
-		     struct weft_flow *ret_flow)
-{
-	(void)kernel;
-	lock();
-	const struct weft_flow *flow = rows_find(&machine.flows, key);
-	int error = flow ? 0 : -ENOENT;
-	if (flow) {
-		memcpy(ret_flow, flow, sizeof(*ret_flow));
-		rows_remove(&machine.flows, key);
+	int error = machine.flows.count ? 0 : -ENOENT;
+	if (!error) {
+		memcpy(ret_flow, rows_value(&machine.flows, 0), sizeof(*ret_flow));
+		rows_remove(&machine.flows, rows_key(&machine.flows, 0));
 	}
 	unlock();
 	return error;

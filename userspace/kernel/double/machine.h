@@ -12,7 +12,8 @@ struct machine {
 	struct rows destinations;
 	struct rows skip_ports;
 	struct rows skip_cidrs;
-	struct rows flows;
+	struct rows flows; /* number -> weft_flow, oldest first */
+	uint64_t next_flow;
 	struct rows reasons;
 	struct rows traffic;
 	struct rows marks;      /* descriptor -> weft_socket */

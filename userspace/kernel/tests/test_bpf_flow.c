@@ -51,41 +51,126 @@ static struct weft_traffic traffic_of(const struct rig_pod *pod, uint32_t servic
 	return wanted.row;
 }
 
-static void a_flow_is_filed_before_accept_and_taken_once(void **state)
+/* Our ends stay unfinished until the app has sent something. */
+static void ours_wait_for_bytes(const struct rig_pod *pod)
+{
+	for (unsigned i = 0; i < RIG_WORKERS; i++) {
+		int seconds = 60;
+		const int fds[] = {pod->listeners.fd4[i], pod->listeners.fd6[i]};
+		for (size_t j = 0; j < array_count(fds); j++)
+			assert_int_equal(setsockopt(fds[j], IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+						    sizeof(seconds)),
+					 0);
+	}
+}
+
+static void reset(int fd)
+{
+	struct linger linger = {.l_onoff = 1};
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	close(fd);
+}
+
+static void a_flow_is_filed_only_until_our_end_is_up(void **state)
 {
 	struct rig_pod pod;
-	struct weft_flow_key key;
 	struct weft_flow flow;
 	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	ours_wait_for_bytes(&pod);
 	int app = rig_dial(AF_INET, "198.51.100.9:80");
 	assert_int_equal(flows_filed(&pod), 1);
-	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS, &key);
-	assert_int_equal(kernel_flow_take(pod.rig->kernel, &key, &flow), 0);
-	assert_int_equal(kernel_flow_take(pod.rig->kernel, &key, &flow), -ENOENT);
-	assert_int_equal(flows_filed(&pod), 0);
+	assert_int_equal(send(app, "x", 1, 0), 1);
+	rig_wait_until(flows_filed(&pod) == 0);
+	int ours = rig_accept(&pod, &flow);
 	close(app);
 	close(ours);
 	rig_pod_close(&pod);
 }
 
+static void a_flow_stays_with_our_socket_and_knows_the_apps_address(void **state)
+{
+	struct rig_pod pod;
+	struct weft_flow flow;
+	char text[ADDRESS_TEXT_MAX];
+	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	int app = rig_dial(AF_INET, "198.51.100.9:80");
+	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS);
+	__be16 port = rig_local(app).port;
+	assert_int_equal(flows_filed(&pod), 0);
+	for (int turn = 0; turn < 3; turn++) {
+		memset(&flow, 0, sizeof(flow));
+		assert_int_equal(kernel_flow_take(pod.rig->kernel, ours, &flow), 0);
+		assert_string_equal(address_print(&flow.destination, text), "198.51.100.9:80");
+		assert_string_equal(address_print_ip(&flow.app, text), "127.0.0.1");
+		assert_int_equal(flow.app.port, port);
+		if (turn == 0)
+			reset(app);
+	}
+	close(ours);
+	rig_pod_close(&pod);
+}
+
+/* Listens where the other pod's first worker does, as this pod's listener. */
+static int listen_where(struct rig_pod *pod, const struct rig_pod *other)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = other->listeners.ports[0].port4,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct weft_socket mark = {.role = WEFT_SOCKET_LISTENER, .pod_id = pod->pod.pod_id};
+	int fd = rig_socket(AF_INET);
+	assert_int_equal(kernel_socket_mark(pod->rig->kernel, fd, &mark), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	pod->listeners.ports[0].port4 = address.sin_port;
+	return fd;
+}
+
+static void only_first_listener(struct rig_pod *pod)
+{
+	pod->pod.worker_count = 1;
+	pod->pod.listeners[0] = pod->listeners.ports[0];
+	rig_pod_put(pod);
+	ours_wait_for_bytes(pod);
+}
+
+static int dial_from(__be16 port, const char *to)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = rig_socket(AF_INET);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(rig_connect(fd, AF_INET, to), 0);
+	return fd;
+}
+
 static void flows_of_two_namespaces_with_equal_addresses_stay_apart(void **state)
 {
+	static const char *const destinations[] = {"198.51.100.1:80", "198.51.100.2:80"};
 	struct rig *rig = *state;
-	struct rig_pod first, second;
-	struct weft_flow_key key;
-	struct weft_flow flow;
-	rig_pod_open(rig, CAPTURE_ALL, &first);
-	int app = rig_dial(AF_INET, "198.51.100.9:80");
-	int ours = rig_accept_any(&first, RIG_DEADLINE_MS, &key);
-	rig_pod_open(rig, CAPTURE_ALL, &second);
-	key.netns_cookie = second.listeners.netns_cookie;
-	assert_int_equal(kernel_flow_take(rig->kernel, &key, &flow), -ENOENT);
-	key.netns_cookie = first.listeners.netns_cookie;
-	assert_int_equal(kernel_flow_take(rig->kernel, &key, &flow), 0);
-	close(app);
-	close(ours);
-	rig_pod_close(&second);
-	rig_pod_close(&first);
+	struct rig_pod pods[2];
+	int apps[2];
+	rig_pod_open(rig, CAPTURE_ALL, &pods[0]);
+	only_first_listener(&pods[0]);
+	rig_pod_open(rig, CAPTURE_ALL, &pods[1]);
+	close(pods[1].listeners.fd4[0]);
+	pods[1].listeners.fd4[0] = listen_where(&pods[1], &pods[0]);
+	only_first_listener(&pods[1]);
+	for (int i = 0; i < 2; i++) {
+		rig_enter(pods[i].netns);
+		apps[i] = dial_from(htons(7777), destinations[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct weft_flow flow;
+		char text[ADDRESS_TEXT_MAX];
+		assert_int_equal(flows_filed(&pods[i]), 1);
+		assert_int_equal(send(apps[i], "x", 1, 0), 1);
+		close(rig_accept(&pods[i], &flow));
+		assert_string_equal(address_print(&flow.destination, text), destinations[i]);
+		assert_int_equal(flows_filed(&pods[i]), 0);
+		close(apps[i]);
+	}
+	rig_pod_close(&pods[1]);
+	rig_pod_close(&pods[0]);
 }
 
 /* Fire and forget: the app wrote, closed and is gone before a worker looks. */
@@ -108,73 +193,62 @@ static void an_app_that_closes_early_still_gets_its_bytes_delivered(void **state
 	rig_pod_close(&pod);
 }
 
-static void an_app_that_resets_before_accept_keeps_its_flow(void **state)
+static void an_app_that_resets_before_accept_still_gets_its_bytes_delivered(void **state)
+{
+	for (int family = AF_INET; family; family = family == AF_INET ? AF_INET6 : 0) {
+		struct rig_pod pod;
+		struct weft_flow flow;
+		char bytes[8] = "";
+		rig_pod_open(*state, CAPTURE_ALL, &pod);
+		int app = rig_dial(family,
+				   family == AF_INET ? "198.51.100.9:80" : "[2001:db8::9]:80");
+		assert_int_equal(send(app, "hello", 5, 0), 5);
+		reset(app);
+		rig_wait_until(traffic_of(&pod, 0, 0).connections_closed == 1);
+		int ours = rig_accept(&pod, &flow);
+		assert_int_equal(flows_filed(&pod), 0);
+		assert_int_equal(recv(ours, bytes, sizeof(bytes), 0), 5);
+		assert_string_equal(bytes, "hello");
+		assert_int_equal(recv(ours, bytes, sizeof(bytes), 0), -1);
+		assert_int_equal(errno, ECONNRESET);
+		close(ours);
+		rig_pod_close(&pod);
+	}
+}
+
+static void an_app_that_goes_before_our_end_is_up_takes_its_flow_away(void **state)
 {
 	struct rig_pod pod;
-	struct weft_flow flow;
-	struct linger reset = {.l_onoff = 1};
 	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	ours_wait_for_bytes(&pod);
 	int app = rig_dial(AF_INET, "198.51.100.9:80");
-	assert_int_equal(setsockopt(app, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
-	close(app);
-	close(rig_accept(&pod, &flow));
-	assert_int_equal(flows_filed(&pod), 0);
+	assert_int_equal(flows_filed(&pod), 1);
+	reset(app);
+	rig_wait_until(flows_filed(&pod) == 0);
 	rig_pod_close(&pod);
 }
 
-static void a_listener_that_closes_takes_its_queued_flows_away(void **state)
+static void a_listener_that_closes_before_our_ends_are_up_leaves_no_flows(void **state)
 {
 	struct rig_pod pod;
 	rig_pod_open(*state, CAPTURE_ALL, &pod);
+	ours_wait_for_bytes(&pod);
 	int apps[8];
 	for (size_t i = 0; i < array_count(apps); i++)
 		apps[i] = rig_dial(i % 2 ? AF_INET : AF_INET6,
 				   i % 2 ? "198.51.100.9:80" : "[2001:db8::9]:80");
 	assert_int_equal(flows_filed(&pod), array_count(apps));
 	rig_listeners_close(&pod);
-	assert_int_equal(flows_filed(&pod), 0);
 	for (size_t i = 0; i < array_count(apps); i++)
 		close(apps[i]);
-	rig_pod_close(&pod);
-}
-
-static void a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow(void **state)
-{
-	struct rig_pod pod;
-	struct weft_flow_key key;
-	rig_pod_open(*state, CAPTURE_ALL, &pod);
-	int app = rig_dial(AF_INET, "198.51.100.9:80");
-	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS, &key);
-	assert_int_equal(flows_filed(&pod), 1);
-	close(app);
-	close(ours);
 	rig_wait_until(flows_filed(&pod) == 0);
-	rig_pod_close(&pod);
-}
-
-static void a_flow_that_nobody_takes_is_swept_after_a_minute(void **state)
-{
-	struct rig *rig = *state;
-	struct rig_pod pod;
-	struct weft_flow_key key;
-	struct weft_flow flow;
-	rig_pod_open(rig, CAPTURE_ALL, &pod);
-	int app = rig_dial(AF_INET, "198.51.100.9:80");
-	int accepted = rig_accept_any(&pod, RIG_DEADLINE_MS, &key);
-	kernel_flows_sweep(rig->kernel, rig_now_ns());
-	assert_int_equal(flows_filed(&pod), 1);
-	kernel_flows_sweep(rig->kernel, rig_now_ns() + 61000000000ull);
-	assert_int_equal(flows_filed(&pod), 0);
-	assert_int_equal(kernel_flow_take(rig->kernel, &key, &flow), -ENOENT);
-	close(accepted);
-	close(app);
 	rig_pod_close(&pod);
 }
 
 static void a_full_flow_table_is_counted_and_files_nothing(void **state)
 {
 	struct rig_pod pod;
-	struct weft_flow_key key = {0}, got;
+	struct weft_flow_key key = {0};
 	struct weft_flow flow = {0};
 	int fd = flows_fd(*state);
 	while (bpf_map_update_elem(fd, &key, &flow, BPF_ANY) == 0)
@@ -182,8 +256,8 @@ static void a_full_flow_table_is_counted_and_files_nothing(void **state)
 	assert_true(key.netns_cookie > 1000);
 	rig_pod_open(*state, CAPTURE_ALL, &pod);
 	int app = rig_dial(AF_INET, "198.51.100.9:80");
-	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS, &got);
-	assert_int_equal(kernel_flow_take(pod.rig->kernel, &got, &flow), -ENOENT);
+	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS);
+	assert_int_equal(kernel_flow_take(pod.rig->kernel, ours, &flow), -ENOENT);
 	assert_int_equal(rig_count(&pod, WEFT_REASON_FLOW_TABLE_FULL), 1);
 	while (key.netns_cookie--)
 		bpf_map_delete_elem(fd, &key);
@@ -200,12 +274,15 @@ static void dials_that_pass_or_fail_file_nothing(void **state)
 	rig_pod_open(*state, CAPTURE, &pod);
 	rig_service(*state, RIG_VIRTUAL, 7, 0);
 	int server = rig_server(RIG_SERVER_IP, to);
-	int direct = rig_dial(AF_INET, to);
+	int direct = rig_dial(AF_INET, to), accepted = rig_accept_direct(server);
+	struct weft_flow flow;
+	assert_int_equal(kernel_flow_take(pod.rig->kernel, accepted, &flow), -ENOENT);
 	int refused = rig_socket(AF_INET);
 	assert_int_equal(rig_connect(refused, AF_INET, RIG_VIRTUAL), -ECONNREFUSED);
 	assert_int_equal(rig_connect(refused, AF_INET, "127.0.0.1:1"), -ECONNREFUSED);
 	assert_int_equal(flows_filed(&pod), 0);
 	close(direct);
+	close(accepted);
 	close(refused);
 	close(server);
 	rig_pod_close(&pod);
@@ -295,14 +372,13 @@ static void a_pod_that_was_removed_leaves_no_rows_behind(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_flow_is_filed_before_accept_and_taken_once),
+		cmocka_unit_test(a_flow_is_filed_only_until_our_end_is_up),
+		cmocka_unit_test(a_flow_stays_with_our_socket_and_knows_the_apps_address),
 		cmocka_unit_test(flows_of_two_namespaces_with_equal_addresses_stay_apart),
 		cmocka_unit_test(an_app_that_closes_early_still_gets_its_bytes_delivered),
-		cmocka_unit_test(an_app_that_resets_before_accept_keeps_its_flow),
-		cmocka_unit_test(a_listener_that_closes_takes_its_queued_flows_away),
-		cmocka_unit_test(
-			a_connection_that_is_accepted_but_never_asked_about_leaves_no_flow),
-		cmocka_unit_test(a_flow_that_nobody_takes_is_swept_after_a_minute),
+		cmocka_unit_test(an_app_that_resets_before_accept_still_gets_its_bytes_delivered),
+		cmocka_unit_test(an_app_that_goes_before_our_end_is_up_takes_its_flow_away),
+		cmocka_unit_test(a_listener_that_closes_before_our_ends_are_up_leaves_no_flows),
 		cmocka_unit_test(a_full_flow_table_is_counted_and_files_nothing),
 		cmocka_unit_test(dials_that_pass_or_fail_file_nothing),
 		cmocka_unit_test(payload_bytes_are_counted_exactly_whoever_closes_first),

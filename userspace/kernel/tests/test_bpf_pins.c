@@ -321,10 +321,10 @@ static void two_instances_live_side_by_side(void **state)
 static void every_pinned_map_carries_its_types(void **state)
 {
 	static const char *const names[] = {
-		"weft_layout",  "weft_pods",   "weft_destinations",  "weft_skip_ports",
-		"weft_sockets", "weft_dials",  "weft_skip_cidrs",    "weft_heartbeats",
-		"weft_flows",   "weft_series", "weft_series_labels", "weft_proxy_reasons",
-		"weft_reasons", "weft_traffic"};
+		"weft_layout",  "weft_pods",    "weft_destinations",  "weft_skip_ports",
+		"weft_sockets", "weft_dials",   "weft_skip_cidrs",    "weft_heartbeats",
+		"weft_flows",   "weft_series",  "weft_series_labels", "weft_proxy_reasons",
+		"weft_reasons", "weft_traffic", "weft_accepted"};
 	struct rig *rig = *state;
 	for (size_t i = 0; i < array_count(names); i++) {
 		char path[160];

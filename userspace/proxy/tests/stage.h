@@ -246,12 +246,9 @@ static inline void stage_add_pod(struct stage *stage)
 	struct pod_order order = {
 		.pod_id = 1,
 		.name = "client",
-		.netns_cookie = listeners->netns_cookie,
 		.share = stock_pod_share(stage->pod, 0),
 		.fd4 = listeners->fd4[0],
 		.fd6 = listeners->fd6[0],
-		.port4 = listeners->ports[0].port4,
-		.port6 = listeners->ports[0].port6,
 	};
 	worker_pod_add(&stage->worker, &order);
 	assert_int_equal(stage->pods_served, 1);
@@ -336,7 +333,7 @@ static inline struct io_peer *stage_peer(struct stage *stage, struct io_peer *pe
 	return peer;
 }
 
-/* An app in the pod dials; the kernel files the flow and sends the dial to the worker, who has not
+/* An app in the pod dials; the kernel knows its flow and sends the dial to the worker, who has not
  * accepted it yet. */
 static inline struct io_peer *client_dials(struct stage *stage, const char *destination)
 {
@@ -346,13 +343,8 @@ static inline struct io_peer *client_dials(struct stage *stage, const char *dest
 		snapshot_service_at(snapshot_current(stage->slot), &flow.destination);
 	app.port = htons((uint16_t)(30000 + stage->client_count++));
 	flow.service_id = service ? service->id : 0;
-	struct weft_flow_key key = {
-		.netns_cookie = stage->listeners.netns_cookie,
-		.app = app,
-		.listener = address_of("127.0.0.1:0"),
-	};
-	key.listener.port = stage->listeners.ports[0].port4;
-	kernel_double_flow_file(&key, &flow);
+	flow.app = app;
+	kernel_double_flow_next(&flow);
 	return stage_peer(stage, io_double_arrives(stage->listeners.fd4[0], &app));
 }
 

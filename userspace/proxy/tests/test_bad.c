@@ -397,7 +397,6 @@ static void silent_client(struct stage *stage)
 	WANT(stage, dials_to(WEB_ENDPOINT) == 0);
 }
 
-/* Or its flow would stay filed for ever. */
 static void reset_before_accept(struct stage *stage)
 {
 	static const char *const destinations[] = {WEB, ANY, RAW, STRANGER};

@@ -227,14 +227,11 @@ static void wait_for_connections(struct crew *crew, unsigned wanted)
 static struct io_peer *dial(struct crew *crew, unsigned worker, const char *from)
 {
 	struct weft_flow flow = {.pod_id = 1};
-	struct weft_flow_key key = {.netns_cookie = crew->listeners.netns_cookie};
 	assert_int_equal(address_parse(span_text("192.0.2.1:99"), &flow.destination), 0);
-	assert_int_equal(address_parse(span_text(from), &key.app), 0);
-	assert_int_equal(address_parse(span_text("127.0.0.1:0"), &key.listener), 0);
-	key.listener.port = crew->listeners.ports[worker].port4;
+	assert_int_equal(address_parse(span_text(from), &flow.app), 0);
 	io_double_address(&flow.destination, IO_DOUBLE_ACCEPTS, 0);
-	kernel_double_flow_file(&key, &flow);
-	return io_double_arrives(crew->listeners.fd4[worker], &key.app);
+	kernel_double_flow_next(&flow);
+	return io_double_arrives(crew->listeners.fd4[worker], &flow.app);
 }
 
 static void connections_of_all_workers_are_shown(void **state)
