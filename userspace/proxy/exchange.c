@@ -421,27 +421,26 @@ void exchange_upstream_drained(struct exchange *exchange)
 
 /* ---- an upstream that did not answer ---- */
 
-/* Nothing of the request has left, all of it is in the queue. */
-static bool is_unsent(const struct exchange *exchange)
+bool exchange_is_unsent(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
-	return wire_queued(wire) && !wire->flight_bytes &&
+	return exchange->dial.from_pool && wire_queued(wire) && !wire->flight_bytes &&
 	       wire->bytes_sent == exchange->sent_before;
 }
 
 static bool may_try_again(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
+	bool is_unanswered = wire->bytes_received == exchange->received_before;
 	return exchange->dial.from_pool && !exchange->retried &&
-	       wire->bytes_received == exchange->received_before &&
-	       (exchange->replay || is_unsent(exchange));
+	       (exchange_is_unsent(exchange) || (exchange->replay && is_unanswered));
 }
 
 /* A pooled connection turned out dead before a byte was answered (RFC 9110 9.2.2). */
 static void try_again(struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
-	bool moves_queue = is_unsent(exchange);
+	bool moves_queue = exchange_is_unsent(exchange);
 	enum weft_proxy_reason reason;
 	struct upstream *dead = dial_release(&exchange->dial);
 	exchange->retried = true;

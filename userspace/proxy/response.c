@@ -283,6 +283,11 @@ void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct
 		exchange_end(exchange, false); /* bytes after the answer: nobody asked for them */
 		return;
 	}
+	if (exchange_is_unsent(exchange)) {
+		exchange_upstream_gone(exchange, WEFT_PROXY_BAD_RESPONSE,
+				       "the upstream spoke before it was asked");
+		return;
+	}
 	exchange->lent = block;
 	exchange->lent_end = bytes.data + bytes.size;
 	size_t used = h1_feed(&upstream->reader, bytes);

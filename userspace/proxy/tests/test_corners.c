@@ -170,6 +170,26 @@ static void an_unsent_post_takes_another_connection(void **state)
 	play_once(post_then_fin, NULL);
 }
 
+/* Bytes that no request has asked for come in the turn in which the next one is queued. */
+static void stray_answer(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	struct io_peer *server = pooled(stage, client);
+	io_peer_send(client, span_text(POST));
+	io_peer_send(server, span_text("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"));
+	struct io_peer *next = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, "");
+	sees(stage, next, POST);
+	peer_sends(stage, next, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void a_stray_answer_meets_no_request(void **state)
+{
+	(void)state;
+	play_once(stray_answer, NULL);
+}
+
 /* The server authenticates the connection by the request alone (RFC 4559 6). */
 static void negotiate_without_being_asked(struct stage *stage)
 {
@@ -390,6 +410,7 @@ int main(void)
 		cmocka_unit_test(pooled_connections_keep_their_source),
 		cmocka_unit_test(nothing_is_tried_again_after_an_interim_answer),
 		cmocka_unit_test(an_unsent_post_takes_another_connection),
+		cmocka_unit_test(a_stray_answer_meets_no_request),
 		cmocka_unit_test(a_request_with_negotiate_keeps_its_connection),
 		cmocka_unit_test(an_endpoint_that_does_not_accept_draws_no_load),
 		cmocka_unit_test(refusals_are_not_queued_for_ever),
