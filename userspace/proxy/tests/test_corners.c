@@ -79,15 +79,9 @@ static void two_services_one_endpoint(struct stage *stage)
 static struct io_peer *client_from(struct stage *stage, const char *source)
 {
 	struct weft_address app = address_of(source);
-	struct weft_flow flow = {.destination = address_of(WEB), .pod_id = 1};
+	struct weft_flow flow = {.destination = address_of(WEB), .pod_id = 1, .app = app};
 	flow.service_id = snapshot_service_at(snapshot_current(stage->slot), &flow.destination)->id;
-	struct weft_flow_key key = {
-		.netns_cookie = stage->listeners.netns_cookie,
-		.app = app,
-		.listener = address_of("127.0.0.1:0"),
-	};
-	key.listener.port = stage->listeners.ports[0].port4;
-	kernel_double_flow_file(&key, &flow);
+	kernel_double_flow_next(&flow);
 	struct io_peer *client =
 		stage_peer(stage, io_double_arrives(stage->listeners.fd4[0], &app));
 	stage_settle(stage);
