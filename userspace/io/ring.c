@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "io/lost.h"
 
 #define GROUP_SHARED 0
 #define GROUP_LARGE  1
@@ -42,6 +43,7 @@ struct io_ring {
 	struct blocks *blocks;
 	struct span lent_bytes;
 	struct block *lent_block;
+	struct lost lost;
 
 	_Atomic(struct io_mail *) mails; /* newest first */
 	int mail_fd;
@@ -322,8 +324,12 @@ static void dispatch(struct io_ring *ring, const struct io_uring_cqe *cqe)
 		if (is_large)
 			ring->lent_block->end = (uint32_t)size;
 	}
-	if (!more)
+	if (has_buffer && more && !is_large)
+		lost_suspect(&ring->lost, ring, op);
+	if (!more) {
+		lost_forget(&ring->lost, op);
 		op->in_flight = false;
+	}
 	op->done(op, result, more);
 	if (has_buffer && is_large)
 		give_large(ring, id);
@@ -351,6 +357,8 @@ static void dispatch_all(struct io_ring *ring)
 static uint64_t wait_limit(const struct io_ring *ring, uint64_t wait_ns)
 {
 	uint64_t next_ns = timers_next_ns(&ring->timers);
+	if (ring->lost.count && ring->lost.look_at_ns < next_ns)
+		next_ns = ring->lost.look_at_ns;
 	if (next_ns == UINT64_MAX)
 		return wait_ns;
 	uint64_t until_ns = next_ns > ring->now_ns ? next_ns - ring->now_ns : 0;
@@ -378,6 +386,7 @@ void io_turn(struct io_ring *ring, uint64_t wait_ns)
 	if (ring->large.missing)
 		large_refill_missing(ring);
 	dispatch_all(ring);
+	lost_look(&ring->lost, ring);
 	timers_run(&ring->timers, ring->now_ns);
 }
 
@@ -424,6 +433,7 @@ void io_recv_shared(struct io_ring *ring, struct io_op *op, int fd)
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	sqe->buf_group = GROUP_SHARED;
+	op->fd = fd;
 }
 
 void io_recv_large(struct io_ring *ring, struct io_op *op, int fd)

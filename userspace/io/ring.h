@@ -31,7 +31,10 @@ typedef void io_done(struct io_op *op, int result, bool more);
 struct io_op {
 	io_done *done; /* set once by the owner */
 	bool in_flight;
-	bool is_large; /* the ring's own: receives into a large block */
+	/* the ring's own: */
+	bool is_large;   /* receives into a large block */
+	bool is_suspect; /* may have ended unnoticed, see lost.h */
+	int fd;          /* of a multishot receive */
 };
 
 /* A message to another thread's loop; owned by the receiver from io_post until `run` is called. */
@@ -76,7 +79,7 @@ void io_read(struct io_ring *ring, struct io_op *op, int fd, void *memory, size_
 /*
  * Multishot receive into small buffers that the ring lends: inside `done`, io_lent_bytes gives the
  * bytes; they go back to the kernel when `done` returns. Ends (more = false) with 0, -errno,
- * -ENOBUFS (all buffers in use: arm again) or -ECANCELED.
+ * -ENOBUFS (all buffers in use: arm again) or -ECANCELED (also unasked, see lost.h: arm again).
  */
 void io_recv_shared(struct io_ring *ring, struct io_op *op, int fd);
 /* One receive into a 64 KiB block that is chosen when bytes are there, so that a connection that

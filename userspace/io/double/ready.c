@@ -99,6 +99,17 @@ static void collect_small(struct io_ring *ring, struct operation *operation, str
 		abort();
 	memcpy(completion->memory, peer->to_us.data + peer->received, size);
 	peer->received += size;
+	operation->has_received = true;
+}
+
+/* The ring looks whether the kernel has lost the end of a receive that brought bytes (io/lost.h),
+ * and may find one that is about to be told. */
+static bool is_looked_at(struct operation *operation)
+{
+	bool is_unlucky = operation->has_received && world_random() % 4 == 1;
+	if (is_unlucky)
+		operation->has_received = false;
+	return is_unlucky;
 }
 
 static void collect_shared(struct io_ring *ring, struct operation *operation)
@@ -114,7 +125,7 @@ static void collect_shared(struct io_ring *ring, struct operation *operation)
 		else
 			break;
 	}
-	if (operation->is_cancelled && !operation->is_over)
+	if ((operation->is_cancelled || is_looked_at(operation)) && !operation->is_over)
 		add(ring, operation, -ECANCELED, false);
 }
 

@@ -23,7 +23,8 @@ struct operation {
 	enum operation_kind kind;
 	int fd;
 	bool is_cancelled;
-	bool is_over; /* its final completion waits to be dispatched */
+	bool is_over;      /* its final completion waits to be dispatched */
+	bool has_received; /* since it was looked at, see io/lost.h */
 	/* connect */
 	const struct sockaddr_storage *address;
 	bool is_begun;
