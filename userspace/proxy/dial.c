@@ -82,6 +82,19 @@ static void name_service(const struct dial *dial, int fd)
 		log_debug("service_not_marked", "service_id=%u", dial->service_id);
 }
 
+/* A family that the pod does not have fails in the next turn, as any failure comes from the loop.
+ */
+static void fail_soon(struct dial *dial, int error)
+{
+	struct worker *worker = dial->worker;
+	uint64_t now_ns = worker_now_ns(worker);
+	dial->wait_error = error;
+	dial->waits_until_ns = now_ns;
+	list_add_last(&worker->waiting_dials, &dial->waiting);
+	if (timer_set(io_timers(worker->ring), &worker->tick, now_ns))
+		log_debug("tick_not_hastened", "worker=%u", worker->index);
+}
+
 /* The socket comes from the stock; an empty one makes the dial wait for the helper thread. */
 static void connect_or_wait(struct dial *dial)
 {
@@ -89,7 +102,12 @@ static void connect_or_wait(struct dial *dial)
 	struct upstream *upstream = dial->upstream;
 	bool v4 = address_is_v4(&upstream->address);
 	int fd = stock_take(dial->pod->share, v4 ? AF_INET : AF_INET6);
+	if (fd < 0 && fd != -EAGAIN) {
+		fail_soon(dial, fd);
+		return;
+	}
 	if (fd < 0) {
+		dial->wait_error = -EAGAIN;
 		dial->waits_until_ns = worker_now_ns(dial->worker) + settings->connect_timeout_ns;
 		list_add_last(&dial->worker->waiting_dials, &dial->waiting);
 		return;
@@ -240,8 +258,9 @@ void dials_retry(struct worker *worker)
 		struct dial *dial = list_entry(again.next, struct dial, waiting);
 		list_remove(&dial->waiting);
 		if (now_ns >= dial->waits_until_ns) {
-			worker_count(worker, WEFT_PROXY_NO_SOCKET);
-			dial_attempt_failed(dial, -EAGAIN);
+			if (dial->wait_error == -EAGAIN)
+				worker_count(worker, WEFT_PROXY_NO_SOCKET);
+			dial_attempt_failed(dial, dial->wait_error);
 			continue;
 		}
 		uint64_t until_ns = dial->waits_until_ns;

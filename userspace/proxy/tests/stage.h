@@ -48,6 +48,8 @@ static const char *const stage_endpoints[] = {WEB_ENDPOINT,  ANY_ENDPOINT,  RAW_
 					      "10.0.4.1:80", "10.0.4.2:80", "10.0.4.3:80",
 					      "10.0.4.4:80", STRANGER};
 
+static bool stage_has_no_ipv6; /* the pod that stage_open adds */
+
 struct stage {
 	struct kernel *kernel;
 	struct stock *stock;
@@ -227,6 +229,7 @@ static inline void stage_open_kernel(struct stage *stage)
 	struct kernel_options kernel_options = {.workers = 1};
 	struct text why = {0};
 	kernel_double_reset();
+	kernel_double_no_ipv6(stage_has_no_ipv6);
 	kernel_double_socket = stage_socket;
 	kernel_double_listener = stage_listener;
 	assert_int_equal(kernel_open(&kernel_options, &why, &stage->kernel), 0);

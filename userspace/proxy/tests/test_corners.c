@@ -54,6 +54,45 @@ static void fin_before_the_second_attempt(struct stage *stage)
 	WANT(stage, series_of(stage, "many", "")->bytes_sent == 5);
 }
 
+static void many_begins_with_ipv6(struct stage_draft *all)
+{
+	all->endpoints[3].address = address_of("[2001:db8::1]:80");
+}
+
+static void only_ipv6(struct stage_draft *all)
+{
+	all->endpoints[0].address = address_of("[2001:db8::1]:80");
+}
+
+static void other_family(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, POST);
+	stage_run(stage, NS_PER_MS);
+	sees(stage, reaches(stage, "10.0.4.2:80"), POST);
+	WANT(stage, counted(stage, WEFT_PROXY_NO_SOCKET) == 0);
+}
+
+static void no_other_family(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	stage_run(stage, NS_PER_MS);
+	struct span got = io_peer_received(client);
+	WANT(stage, has_answered(stage, client, "502"));
+	WANT(stage, memmem(got.data, got.size, "Address family not supported", 28));
+}
+
+/* In a pod without IPv6. */
+static void an_endpoint_of_a_family_that_the_pod_lacks_fails_at_once(void **state)
+{
+	(void)state;
+	stage_has_no_ipv6 = true;
+	play_all(&(struct play){other_family, many_begins_with_ipv6, NULL});
+	play_all(&(struct play){no_other_family, only_ipv6, NULL});
+	stage_has_no_ipv6 = false;
+}
+
 /* ---- a pool between two services ---- */
 
 static void none_shares_an_endpoint(struct stage_draft *all)
@@ -400,6 +439,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_and_fin_go_to_the_second_endpoint),
+		cmocka_unit_test(an_endpoint_of_a_family_that_the_pod_lacks_fails_at_once),
 		cmocka_unit_test(the_books_of_two_services_with_one_endpoint_balance),
 		cmocka_unit_test(pooled_connections_keep_their_source),
 		cmocka_unit_test(nothing_is_tried_again_after_an_interim_answer),
