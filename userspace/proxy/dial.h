@@ -24,7 +24,7 @@ struct dial {
 	struct worker_pod *pod;
 	struct list waiting; /* for a socket */
 	uint64_t waits_until_ns;
-	int wait_error; /* -errno that ends the wait in vain */
+	int wait_error;            /* -errno that ends the wait in vain */
 	struct upstream *upstream; /* takes writes from dial_start on */
 	uint32_t service_id;       /* 0: original destination */
 	struct weft_address destination;
