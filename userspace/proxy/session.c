@@ -31,7 +31,7 @@ static uint32_t destination_series(struct worker *worker, const struct weft_flow
 	if (service)
 		return service->series;
 	address_print(&flow->destination, text);
-	return series_slot(worker->series, span_text(text), span_text(""));
+	return series_slot_spare(worker->series, span_text(text));
 }
 
 static void session_begin(struct session *session)

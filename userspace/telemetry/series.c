@@ -9,6 +9,7 @@
 
 _Static_assert(sizeof(struct weft_series) % sizeof(__u64) == 0, "summed as an array of u64");
 #define SERIES_WORDS (sizeof(struct weft_series) / sizeof(__u64))
+#define SPARE_SLOTS  (WEFT_SERIES_MAX / 4 * 3) /* that series_slot_spare may fill */
 
 static uint64_t counter_read(const __u64 *counter)
 {
@@ -84,7 +85,8 @@ static bool label_claim(struct weft_series_label *label)
 					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-uint32_t series_slot(struct series_store *store, struct span service, struct span endpoint)
+static uint32_t slot_find(struct series_store *store, struct span service, struct span endpoint,
+			  bool may_claim)
 {
 	service = label_cut(service);
 	endpoint = label_cut(endpoint);
@@ -97,9 +99,12 @@ uint32_t series_slot(struct series_store *store, struct span service, struct spa
 		struct weft_series_label *label = &store->labels[slot];
 		if (slot == SERIES_OVERFLOW)
 			continue;
+		if (!may_claim && label_state(label) == WEFT_SERIES_FREE)
+			return SERIES_OVERFLOW;
 		if (label_state(label) == WEFT_SERIES_FREE && label_claim(label)) {
 			label_write(label, hash, service, endpoint);
 			label_publish(label);
+			__atomic_add_fetch(&store->claimed, 1, __ATOMIC_RELAXED);
 			return slot;
 		}
 		/* Another thread is between claim and publication: a few stores. It may be the
@@ -110,6 +115,17 @@ uint32_t series_slot(struct series_store *store, struct span service, struct spa
 			return slot;
 	}
 	return SERIES_OVERFLOW;
+}
+
+uint32_t series_slot(struct series_store *store, struct span service, struct span endpoint)
+{
+	return slot_find(store, service, endpoint, true);
+}
+
+uint32_t series_slot_spare(struct series_store *store, struct span service)
+{
+	unsigned claimed = __atomic_load_n(&store->claimed, __ATOMIC_RELAXED);
+	return slot_find(store, service, span_text(""), claimed < SPARE_SLOTS);
 }
 
 /* ---- start ---- */
@@ -143,6 +159,7 @@ void series_store_init(struct series_store *store, struct weft_series *rows,
 
 	for (uint32_t slot = 0; slot < WEFT_SERIES_MAX; slot++) {
 		uint32_t state = label_state(&labels[slot]);
+		store->claimed += state != WEFT_SERIES_FREE;
 		if (state == WEFT_SERIES_CLAIMED) {
 			/* Its owner died half-way. Free again, it would cut probe chains that lead
 			 * over it; an empty name matches nothing. */

@@ -19,6 +19,7 @@ struct series_store {
 	struct weft_series_label *labels;
 	struct weft_proxy_counts *proxy; /* [WEFT_WORKERS_MAX] */
 	unsigned workers;
+	unsigned claimed; /* slots that are not free; any thread */
 };
 
 /*
@@ -31,6 +32,9 @@ void series_store_init(struct series_store *store, struct weft_series *rows,
 /* The slot of this label, claimed if it is new; any thread. endpoint "" = the service's total.
  * SERIES_OVERFLOW when the table is full. Labels longer than the field are cut. */
 uint32_t series_slot(struct series_store *store, struct span service, struct span endpoint);
+/* For names that an app may invent by dialling: they get no slot of the last quarter, which is kept
+ * for services. */
+uint32_t series_slot_spare(struct series_store *store, struct span service);
 /* A worker's own counters of a slot. */
 static inline struct weft_series *series_row(const struct series_store *store, unsigned worker,
 					     uint32_t slot)

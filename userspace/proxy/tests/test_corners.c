@@ -343,13 +343,13 @@ static void short_idle(struct stage_draft *all)
 static void head_after_a_pause(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
-	struct io_peer *server = pooled(stage, client);
+	pooled(stage, client);
 	stage_run(stage, 900 * NS_PER_MS);
 	peer_sends(stage, client, "GET /a HTTP/1.1\r\n");
 	stage_run(stage, 5 * NS_PER_S);
 	sees(stage, client, "");
 	peer_sends(stage, client, "Host: web\r\n\r\n");
-	server = reaches(stage, WEB_ENDPOINT);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
 	sees(stage, server, GET);
 	peer_sends(stage, server, HELLO);
 	sees(stage, client, HELLO);

@@ -69,6 +69,23 @@ static void a_full_table_counts_as_overflow_and_still_finds_the_old(void **state
 	assert_string_equal(labels[SERIES_OVERFLOW].service, "overflow");
 }
 
+static void names_that_apps_invent_leave_room_for_services(void **state)
+{
+	(void)state;
+	uint32_t first = series_slot_spare(&store, span_text("192.0.2.1:80"));
+	unsigned found = 0;
+	assert_int_not_equal(first, SERIES_OVERFLOW);
+	for (unsigned i = 0; i < WEFT_SERIES_MAX; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "192.0.2.2:%u", i);
+		found += series_slot_spare(&store, span_text(name)) != SERIES_OVERFLOW;
+	}
+	assert_in_range(found, WEFT_SERIES_MAX / 2, WEFT_SERIES_MAX * 3 / 4);
+	assert_int_not_equal(slot_of("web", ""), SERIES_OVERFLOW);
+	assert_int_equal(series_slot_spare(&store, span_text("192.0.2.1:80")), first);
+	assert_int_equal(series_slot_spare(&store, span_text("192.0.2.3:80")), SERIES_OVERFLOW);
+}
+
 static void a_long_label_is_cut_at_a_whole_character(void **state)
 {
 	(void)state;
@@ -265,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup(names_do_not_run_into_one_another, fresh_store),
 		cmocka_unit_test_setup(a_full_table_counts_as_overflow_and_still_finds_the_old,
 				       fresh_store),
+		cmocka_unit_test_setup(names_that_apps_invent_leave_room_for_services, fresh_store),
 		cmocka_unit_test_setup(a_long_label_is_cut_at_a_whole_character, fresh_store),
 		cmocka_unit_test_setup(a_label_without_a_name_is_overflow, fresh_store),
 		cmocka_unit_test_setup(sums_go_over_all_workers, fresh_store),
