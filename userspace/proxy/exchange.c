@@ -425,7 +425,7 @@ bool exchange_is_unsent(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
 	return exchange->dial.from_pool && wire_queued(wire) && !wire->flight_bytes &&
-	       wire->bytes_sent == exchange->sent_before;
+	       !wire->lost_writes && wire->bytes_sent == exchange->sent_before;
 }
 
 static bool may_try_again(const struct exchange *exchange)

@@ -90,6 +90,7 @@ static void out_drop_unsent(struct wire *wire)
 {
 	if (wire->send_op.in_flight)
 		return; /* the kernel owns them until on_sent */
+	wire->lost_writes |= wire->out_bytes > 0;
 	queue_drop(wire, &wire->out_first, &wire->out_last);
 	wire->out_bytes = 0;
 }
@@ -131,8 +132,10 @@ void wire_write_commit(struct wire *wire, size_t used)
 
 int wire_write(struct wire *wire, struct span bytes)
 {
-	if (!takes_writes(wire))
+	if (!takes_writes(wire)) {
+		wire->lost_writes |= bytes.size > 0;
 		return 0;
+	}
 	struct block *last = wire->out_last;
 	size_t in_last = last ? block_room(last) : 0;
 	if (in_last > bytes.size)
@@ -175,6 +178,7 @@ void wire_write_block(struct wire *wire, struct block *block)
 {
 	size_t size = block_span(block).size;
 	if (!takes_writes(wire) || size == 0) {
+		wire->lost_writes |= size > 0;
 		blocks_give(wire->loop->blocks, block);
 		return;
 	}
@@ -189,7 +193,7 @@ void wire_write_block(struct wire *wire, struct block *block)
 
 void wire_move_queue(struct wire *from, struct wire *to)
 {
-	assert(from->flight_bytes == 0 && !to->out_first);
+	assert(from->flight_bytes == 0 && !from->lost_writes && !to->out_first);
 	to->out_first = from->out_first;
 	to->out_last = from->out_last;
 	from->out_first = from->out_last = NULL;

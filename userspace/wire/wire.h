@@ -76,7 +76,9 @@ struct wire {
 	bool failure_told : 1;
 	bool wants_fin : 1;
 	bool fin_sent : 1;
+	bool has_gap : 1;       /* bytes were refused: what is queued is not all */
 	bool tells_drained : 1; /* bytes were queued since the last `drained` */
+	bool lost_writes : 1;   /* after a failure: the queue is not all that was written */
 	bool fails_fast : 1; /* set by the owner: a failure is told at once, unread bytes are lost;
 				otherwise after every received byte was delivered */
 	uint64_t bytes_received;
@@ -118,7 +120,8 @@ static inline size_t wire_queued(const struct wire *wire)
 {
 	return wire->out_bytes;
 }
-/* Moves what is queued, and was never sent, from a wire that failed to another. */
+/* Moves what is queued, and was never sent, from a wire that failed to another. Only while all that
+ * was written is in the queue. */
 void wire_move_queue(struct wire *from, struct wire *to);
 static inline bool wire_is_open(const struct wire *wire)
 {

@@ -484,6 +484,36 @@ static void a_service_that_is_gone_is_503(void **state)
 	play_all(&(struct play){.run = service_goes, .later = removes_the_service});
 }
 
+/* The end of a pooled connection is heard between two pieces of one body. */
+static void dies_within_the_body(struct stage *stage)
+{
+	static const char post[] =
+		"POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 60\r\n\r\n"
+		"123456789 123456789 123456789 123456789 123456789 123456789 ";
+	struct io_peer *client = client_connect(stage, WEB);
+	struct io_peer *server = first_exchange(stage, client);
+	io_peer_pieces(client, 40);
+	io_peer_send(client, span_text(post));
+	io_peer_reset(server);
+	struct io_peer *next = server_reached(stage, WEB_ENDPOINT);
+	if (next)
+		sees(stage, next, post);
+	else
+		sees_own_answer(stage, client, "502", "web", "reset the connection");
+}
+
+static void a_body_is_whole_wherever_it_goes(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed < 300; seed++) {
+		struct stage stage;
+		stage_open(&stage, NULL, NULL);
+		io_double_seed(seed);
+		act(&stage, dies_within_the_body);
+		stage_close(&stage);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +542,7 @@ int main(void)
 		cmocka_unit_test(a_stock_that_stays_empty_is_502),
 		cmocka_unit_test(a_client_may_leave_while_its_upstream_is_dialled),
 		cmocka_unit_test(requests_spread_over_the_endpoints),
+		cmocka_unit_test(a_body_is_whole_wherever_it_goes),
 	};
 	cmocka_set_test_filter(getenv("ONLY")); /* a pattern, for one test alone */
 	return cmocka_run_group_tests(tests, NULL, NULL);
