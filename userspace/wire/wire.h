@@ -76,7 +76,6 @@ struct wire {
 	bool failure_told : 1;
 	bool wants_fin : 1;
 	bool fin_sent : 1;
-	bool has_gap : 1;       /* bytes were refused: what is queued is not all */
 	bool tells_drained : 1; /* bytes were queued since the last `drained` */
 	bool lost_writes : 1;   /* after a failure: the queue is not all that was written */
 	bool fails_fast : 1; /* set by the owner: a failure is told at once, unread bytes are lost;
