@@ -89,8 +89,10 @@ static __noinline bool dial_is_to_our_listener(const struct weft_pod *pod,
 	if (!pod || !destination || !address_is_loopback(destination))
 		return false;
 	bool v4 = address_is_v4(destination);
-	for (__u32 i = 0; i < WEFT_WORKERS_MAX; i++) {
-		__be16 port = v4 ? pod->listeners[i].port4 : pod->listeners[i].port6;
+	for (__u32 i = 0; i < WEFT_WORKERS_MAX * WEFT_LANES; i++) {
+		const struct weft_listener *listener = &pod->listeners[i / WEFT_LANES];
+		__u32 lane = i % WEFT_LANES;
+		__be16 port = v4 ? listener->port4[lane] : listener->port6[lane];
 		if (port && port == destination->port)
 			return true;
 	}
@@ -148,14 +150,38 @@ static __always_inline bool worker_is_alive(__u32 worker)
 	       (__s64)(bpf_ktime_get_ns() - *beat) < (__s64)WEFT_HEARTBEAT_STALE_NS;
 }
 
-/* The worker's listener for this dial; false when it has none of a family that the socket speaks.
- */
-static __always_inline bool route_for(const struct weft_listener *listener, bool v4, bool v6only,
-				      struct route *ret)
+/* A worker's lane for this dial; false when it has none of a family that the socket speaks. */
+static __always_inline bool route_for(const struct weft_listener *listener, __u32 lane, bool v4,
+				      bool v6only, struct route *ret)
 {
-	ret->v6 = !v4 && listener->port6;
-	ret->port = ret->v6 ? listener->port6 : listener->port4;
+	ret->v6 = !v4 && listener->port6[lane];
+	ret->port = ret->v6 ? listener->port6[lane] : listener->port4[lane];
 	return ret->port && (ret->v6 || v4 || !v6only);
+}
+
+/*
+ * The first lane after a random one of ret->worker that our listener holds. One address would not
+ * be enough for all dials of a pod: a pod has only so many source ports towards it.
+ * Not static: the verifier looks at a global function once, not once for each worker.
+ */
+__noinline bool lane_pick(struct bpf_sock_addr *ctx, const struct weft_pod *pod, bool v4,
+			  bool v6only, struct route *ret)
+{
+	if (!pod || !ret)
+		return false;
+	const struct weft_listener *listener =
+		&pod->listeners[ret->worker & (WEFT_WORKERS_MAX - 1)];
+	__u32 start = bpf_get_prandom_u32();
+	for (__u32 i = 0; i < WEFT_LANES; i++) {
+		if (!route_for(listener, (start + i) & (WEFT_LANES - 1), v4, v6only, ret))
+			continue;
+		enum listener_state state = listener_look(ctx, ret->v6, ret->port, pod->pod_id);
+		if (state == LISTENER_OURS)
+			return true;
+		if (state == LISTENER_FOREIGN)
+			reason_count(pod->pod_id, WEFT_REASON_FOREIGN_LISTENER);
+	}
+	return false;
 }
 
 /* The first live worker after a random one. */
@@ -171,17 +197,9 @@ static __noinline bool route_pick(struct bpf_sock_addr *ctx, const struct weft_p
 	for (__u32 i = 0; i < WEFT_WORKERS_MAX; i++) {
 		if (i >= count)
 			break;
-		__u32 worker = (start + i) % count & (WEFT_WORKERS_MAX - 1);
-		if (!worker_is_alive(worker) ||
-		    !route_for(&pod->listeners[worker], v4, v6only, ret))
-			continue;
-		enum listener_state state = listener_look(ctx, ret->v6, ret->port, pod->pod_id);
-		if (state == LISTENER_FOREIGN)
-			reason_count(pod->pod_id, WEFT_REASON_FOREIGN_LISTENER);
-		if (state == LISTENER_OURS) {
-			ret->worker = worker;
+		ret->worker = (start + i) % count;
+		if (worker_is_alive(ret->worker) && lane_pick(ctx, pod, v4, v6only, ret))
 			return true;
-		}
 	}
 	return false;
 }

@@ -141,10 +141,11 @@ def test_a_foreign_listener_never_receives_a_dial(daemon, ends):
     assert fetch(mesh) == "meshed"
     dump = json.loads(bpftool("map", "dump", "pinned", f"{mesh.weftd.pin_dir}/weft_pods").stdout)
     ports = {
-        socket.ntohs(listener["port4"])
+        socket.ntohs(port)
         for entry in dump
         for listener in entry["formatted"]["value"]["listeners"]
-        if listener["port4"]
+        for port in listener["port4"]
+        if port
     }
     assert ports
     mesh.weftd.kill()

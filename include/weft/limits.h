@@ -5,6 +5,9 @@
 
 #define WEFT_PIN_DIR     "/sys/fs/bpf/weft"
 #define WEFT_WORKERS_MAX 16
-#define WEFT_NAME_MAX    64 /* bytes of a pod's, service's or endpoint's name, with the final NUL */
+/* Listeners per pod, worker and family. Captured dials end at these few addresses, and a pod has
+ * some 28,000 source ports towards each. A power of two. */
+#define WEFT_LANES    4
+#define WEFT_NAME_MAX 64 /* bytes of a pod's, service's or endpoint's name, with the final NUL */
 
 #endif

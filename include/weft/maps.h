@@ -53,8 +53,8 @@ enum weft_pod_flag {
 };
 
 struct weft_listener {
-	__be16 port4; /* 127.0.0.1; 0 = no listener */
-	__be16 port6; /* ::1; 0 = no listener */
+	__be16 port4[WEFT_LANES]; /* 127.0.0.1; 0 = no listener */
+	__be16 port6[WEFT_LANES]; /* ::1; 0 = no listener */
 };
 
 struct weft_pod {
@@ -200,7 +200,7 @@ struct weft_proxy_counts {
 };
 
 _Static_assert(sizeof(struct weft_pod_key) == 16, "kernel contract: struct weft_pod_key");
-_Static_assert(sizeof(struct weft_pod) == 176, "kernel contract: struct weft_pod");
+_Static_assert(sizeof(struct weft_pod) == 368, "kernel contract: struct weft_pod");
 _Static_assert(sizeof(struct weft_destination) == 72, "kernel contract: struct weft_destination");
 _Static_assert(sizeof(struct weft_skip_port) == 8, "kernel contract: struct weft_skip_port");
 _Static_assert(sizeof(struct weft_skip_cidr) == 24, "kernel contract: struct weft_skip_cidr");

@@ -85,6 +85,15 @@ static void add_settings(cJSON *to, const struct enrolment *enrolment)
 	}
 }
 
+static void add_lanes(cJSON *to, const char *name, const __be16 ports[WEFT_LANES])
+{
+	cJSON *list = cJSON_AddArrayToObject(to, name);
+	for (unsigned i = 0; i < WEFT_LANES; i++) {
+		if (ports[i])
+			cJSON_AddItemToArray(list, cJSON_CreateNumber(ntohs(ports[i])));
+	}
+}
+
 static void add_listeners(cJSON *to, const struct enrolment *enrolment)
 {
 	cJSON *list = cJSON_AddArrayToObject(to, "listeners");
@@ -92,8 +101,8 @@ static void add_listeners(cJSON *to, const struct enrolment *enrolment)
 		const struct weft_listener *ports = &enrolment->listeners.ports[i];
 		cJSON *listener = cJSON_CreateObject();
 		cJSON_AddNumberToObject(listener, "worker", i);
-		cJSON_AddNumberToObject(listener, "port4", ntohs(ports->port4));
-		cJSON_AddNumberToObject(listener, "port6", ntohs(ports->port6));
+		add_lanes(listener, "ports4", ports->port4);
+		add_lanes(listener, "ports6", ports->port6);
 		cJSON_AddItemToArray(list, listener);
 	}
 }

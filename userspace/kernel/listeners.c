@@ -15,10 +15,12 @@ static int option_set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
 }
 
-static int bind_loopback(int fd, sa_family_t family)
+static int bind_loopback(int fd, sa_family_t family, __be16 port)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in v4 = {
+		.sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 v6 = {
+		.sin6_family = AF_INET6, .sin6_port = port, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	const void *address = family == AF_INET ? (const void *)&v4 : (const void *)&v6;
 	socklen_t size = family == AF_INET ? sizeof(v4) : sizeof(v6);
 	return bind(fd, address, size) ? -errno : 0;
@@ -37,6 +39,7 @@ static int port_of(int fd, __be16 *ret_port)
 	return 0;
 }
 
+/* `ret_port` comes with the port that it would like; 0 = any. */
 static int listener_open(const struct kernel *kernel, sa_family_t family,
 			 const struct weft_socket *mark, int *ret_fd, __be16 *ret_port)
 {
@@ -50,7 +53,9 @@ static int listener_open(const struct kernel *kernel, sa_family_t family,
 	if (!error) /* accepted sockets inherit it */
 		error = socket_options_set(fd);
 	if (!error)
-		error = bind_loopback(fd, family);
+		error = bind_loopback(fd, family, *ret_port);
+	if (error == -EADDRINUSE && *ret_port)
+		error = bind_loopback(fd, family, 0);
 	if (!error && listen(fd, LISTENER_BACKLOG))
 		error = -errno;
 	/* No TCP Fast Open from the app to us, even if net.ipv4.tcp_fastopen turns it on for every
@@ -73,32 +78,40 @@ static bool is_no_ipv6(int error)
 	return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL;
 }
 
+/* Both families of a lane like the same port: each port that listens is one that the pod's dials
+ * cannot have. */
+static int lane_open(const struct kernel *kernel, const struct weft_socket *mark, unsigned lane,
+		     struct stock_listeners *listeners, struct text *why)
+{
+	struct weft_listener *ports = &listeners->ports[mark->worker];
+	__be16 port = 0;
+	const char *ip = "127.0.0.1";
+	int error =
+		listener_open(kernel, AF_INET, mark, &listeners->fd4[mark->worker][lane], &port);
+	if (!error) {
+		ip = "::1";
+		ports->port4[lane] = port;
+		error = listener_open(kernel, AF_INET6, mark, &listeners->fd6[mark->worker][lane],
+				      &port);
+		ports->port6[lane] = error ? 0 : port;
+		if (is_no_ipv6(error))
+			return 0;
+	}
+	if (error)
+		text_printf(why, "cannot listen on %s in the pod: %s", ip, strerror(-error));
+	return error;
+}
+
 int listeners_open(const struct kernel *kernel, uint32_t pod_id, unsigned workers,
 		   struct stock_listeners *listeners, struct text *why)
 {
-	for (unsigned i = 0; i < WEFT_WORKERS_MAX; i++)
-		listeners->fd4[i] = listeners->fd6[i] = -1;
-	for (unsigned i = 0; i < workers; i++) {
+	memset(listeners->fd4, -1, sizeof(listeners->fd4)); /* -1 is all bits */
+	memset(listeners->fd6, -1, sizeof(listeners->fd6));
+	for (unsigned i = 0; i < workers * WEFT_LANES; i++) {
 		struct weft_socket mark = {
-			.role = WEFT_SOCKET_LISTENER, .pod_id = pod_id, .worker = i};
-		struct weft_listener *ports = &listeners->ports[i];
-		const char *ip = "127.0.0.1";
-		int error =
-			listener_open(kernel, AF_INET, &mark, &listeners->fd4[i], &ports->port4);
-		if (!error) {
-			ip = "::1";
-			error = listener_open(kernel, AF_INET6, &mark, &listeners->fd6[i],
-					      &ports->port6);
-		}
-		if (error && !is_no_ipv6(error)) {
-			text_printf(why, "cannot listen on %s in the pod: %s", ip,
-				    strerror(-error));
-			listeners_close(listeners);
-			return error;
-		}
-		if (listeners->fd4[i] < 0) {
-			text_printf(why, "cannot listen on 127.0.0.1 in the pod: %s",
-				    strerror(-error));
+			.role = WEFT_SOCKET_LISTENER, .pod_id = pod_id, .worker = i / WEFT_LANES};
+		int error = lane_open(kernel, &mark, i % WEFT_LANES, listeners, why);
+		if (error) {
 			listeners_close(listeners);
 			return error;
 		}
@@ -106,13 +119,18 @@ int listeners_open(const struct kernel *kernel, uint32_t pod_id, unsigned worker
 	return 0;
 }
 
+static void close_all(int fds[WEFT_WORKERS_MAX][WEFT_LANES])
+{
+	for (unsigned i = 0; i < WEFT_WORKERS_MAX * WEFT_LANES; i++) {
+		int *fd = &fds[i / WEFT_LANES][i % WEFT_LANES];
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+}
+
 void listeners_close(struct stock_listeners *listeners)
 {
-	for (unsigned i = 0; i < WEFT_WORKERS_MAX; i++) {
-		if (listeners->fd4[i] >= 0)
-			close(listeners->fd4[i]);
-		if (listeners->fd6[i] >= 0)
-			close(listeners->fd6[i]);
-		listeners->fd4[i] = listeners->fd6[i] = -1;
-	}
+	close_all(listeners->fd4);
+	close_all(listeners->fd6);
 }

@@ -304,7 +304,7 @@ static int pod_set_up(struct stock_pod *pod, void *data)
 				       open->listeners, open->why);
 	if (error)
 		return error;
-	pod->has_ipv6 = open->listeners->fd6[0] >= 0;
+	pod->has_ipv6 = open->listeners->fd6[0][0] >= 0;
 	old_find(pod);
 	open->listeners->uncaptured_count = (uint32_t)pod->old_count;
 	(void)shares_fill(pod, NULL); /* what is short is tried again */

@@ -22,8 +22,8 @@ int stock_open(const struct stock_options *options, struct stock **ret_stock) MU
 void stock_close(struct stock *stock);
 
 struct stock_listeners {
-	int fd4[WEFT_WORKERS_MAX]; /* listening on 127.0.0.1:free port, -1 = none */
-	int fd6[WEFT_WORKERS_MAX]; /* listening on [::1]:free port, -1 = none */
+	int fd4[WEFT_WORKERS_MAX][WEFT_LANES]; /* listening on 127.0.0.1:free port, -1 = none */
+	int fd6[WEFT_WORKERS_MAX][WEFT_LANES]; /* listening on [::1]:free port, -1 = none */
 	struct weft_listener ports[WEFT_WORKERS_MAX];
 	uint64_t netns_cookie;
 	uint64_t cgroup_id;         /* only for pods enrolled by cgroup */

@@ -9,8 +9,8 @@ struct pod_order {
 	uint32_t pod_id;
 	char name[WEFT_NAME_MAX];
 	struct stock_share *share;
-	int fd4;
-	int fd6;
+	int fd4[WEFT_LANES];
+	int fd6[WEFT_LANES];
 };
 
 /* From the worker's thread to whoever started it. */

@@ -111,8 +111,10 @@ void worker_pod_add(struct worker *worker, const struct pod_order *order)
 		list_init(&pod->pool[i]);
 	list_add_last(&worker->pods, &pod->link);
 	stock_share_on_refill(pod->share, on_refilled, pod);
-	listen_on(&pod->listeners[0], pod, order->fd4);
-	listen_on(&pod->listeners[1], pod, order->fd6);
+	for (unsigned i = 0; i < WEFT_LANES; i++) {
+		listen_on(&pod->listeners[i], pod, order->fd4[i]);
+		listen_on(&pod->listeners[WEFT_LANES + i], pod, order->fd6[i]);
+	}
 	workers_told_served(worker->workers, pod->id, worker->index);
 }
 
@@ -195,10 +197,18 @@ void worker_pods_cut(struct worker *worker)
 	}
 }
 
+static bool is_listening(const struct worker_pod *pod)
+{
+	for (unsigned i = 0; i < array_count(pod->listeners); i++) {
+		if (pod->listeners[i].fd >= 0)
+			return true;
+	}
+	return false;
+}
+
 void worker_pod_forget(struct worker_pod *pod)
 {
-	bool has_listeners = pod->listeners[0].fd >= 0 || pod->listeners[1].fd >= 0;
-	if (!pod->is_draining || has_listeners || pod->session_count || pod->upstream_count)
+	if (!pod->is_draining || is_listening(pod) || pod->session_count || pod->upstream_count)
 		return;
 	/* From here on the helper's thread does not call on_refilled any more; one mail may be
 	 * under way: then on_refill_mail comes here again. */

@@ -37,7 +37,7 @@ struct worker_pod {
 	uint32_t id;
 	char name[WEFT_NAME_MAX];
 	struct stock_share *share;
-	struct listener listeners[2]; /* IPv4, IPv6 */
+	struct listener listeners[2 * WEFT_LANES]; /* IPv4, then IPv6 */
 	uint32_t session_count;
 	uint32_t upstream_count;
 	bool is_draining;

@@ -151,11 +151,11 @@ void workers_pod_added(struct workers *workers, const struct pod *pod, struct st
 				{
 					.pod_id = pod->id,
 					.share = stock_pod_share(stock, i),
-					.fd4 = listeners->fd4[i],
-					.fd6 = listeners->fd6[i],
 				},
 		};
 		memcpy(order.pod.name, pod->name, sizeof(order.pod.name));
+		memcpy(order.pod.fd4, listeners->fd4[i], sizeof(order.pod.fd4));
+		memcpy(order.pod.fd6, listeners->fd6[i], sizeof(order.pod.fd6));
 		post(&workers->workers[i], &order);
 	}
 }

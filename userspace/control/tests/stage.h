@@ -126,7 +126,7 @@ static inline void on_pod_added(void *owner, const struct pod *pod, struct stock
 {
 	(void)owner;
 	assert_non_null(stock);
-	assert_true(listeners->ports[0].port4 != 0);
+	assert_true(listeners->ports[0].port4[0] != 0);
 	stage.added++;
 	stage.last_pod_id = pod->id;
 	stage.row_at_added = stage_has_row(pod->name);

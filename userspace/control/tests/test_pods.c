@@ -26,8 +26,8 @@ static void a_pod_is_captured_when_every_worker_serves_it(void **state)
 	assert_int_equal(search.row.pod_id, stage.last_pod_id);
 	assert_int_equal(search.row.flags, WEFT_POD_CAPTURE);
 	assert_int_equal(search.row.worker_count, WORKERS);
-	assert_int_not_equal(search.row.listeners[1].port4, 0);
-	assert_int_not_equal(search.row.listeners[1].port6, 0);
+	assert_int_not_equal(search.row.listeners[1].port4[0], 0);
+	assert_int_not_equal(search.row.listeners[1].port6[0], 0);
 	assert_int_equal(search.row.local4[12], 10); /* as found in the namespace */
 	assert_int_equal(search.key.kind, WEFT_POD_BY_NETNS);
 }
@@ -67,7 +67,7 @@ static void settings_change_without_new_listeners(void **state)
 	stage_open("pods: [{name: client, netns: @/client, skip_outbound_ports: [25]}]\n");
 	stage_until(stage_is_captured("client"));
 	uint32_t id = stage_row("client").row.pod_id;
-	__be16 port = stage_row("client").row.listeners[0].port4;
+	__be16 port = stage_row("client").row.listeners[0].port4[0];
 
 	stage_write("weft.yaml",
 		    "pods: [{name: client, netns: @/client, on_proxy_death: closed, "
@@ -80,7 +80,7 @@ static void settings_change_without_new_listeners(void **state)
 	stage_until(stage_row("client").row.flags & WEFT_POD_CAPTURE_ALL);
 	assert_false(kernel_double_skips_port(id, 25));
 	assert_true(kernel_double_skips_port(id, 26));
-	assert_int_equal(stage_row("client").row.listeners[0].port4, port);
+	assert_int_equal(stage_row("client").row.listeners[0].port4[0], port);
 	assert_int_equal(stage_row("client").row.pod_id, id);
 	assert_int_equal(stage.added, 1);
 	assert_int_equal(stage.removing, 0);
@@ -246,7 +246,7 @@ static void enrolled_pods_stay_in_the_map_over_a_restart(void **state)
 	stage_until(stage_is_captured("client") && stage_is_captured("gone"));
 	uint32_t id = stage_row("client").row.pod_id;
 	uint32_t gone_id = stage_row("gone").row.pod_id;
-	__be16 port = stage_row("client").row.listeners[0].port4;
+	__be16 port = stage_row("client").row.listeners[0].port4[0];
 	stage_close();
 	assert_true(stage_is_captured("client"));
 
@@ -254,7 +254,8 @@ static void enrolled_pods_stay_in_the_map_over_a_restart(void **state)
 	stage_open("pods:\n- {name: aaa, netns: @/gone}\n- {name: client, netns: @/client}\n");
 	stage_until(stage.added == 2);
 	assert_true(stage.row_at_added);
-	stage_until(stage_is_captured("aaa") && stage_row("client").row.listeners[0].port4 != port);
+	stage_until(stage_is_captured("aaa") &&
+		    stage_row("client").row.listeners[0].port4[0] != port);
 	assert_int_equal(stage_row("client").row.pod_id, id);
 	assert_int_not_equal(stage_row("aaa").row.pod_id, gone_id);
 	assert_false(stage_has_row("gone"));
@@ -410,8 +411,10 @@ static void a_pod_is_shown_with_all_that_is_known_of_it(void **state)
 	assert_int_equal(cJSON_GetArraySize(listeners), WORKERS);
 	const cJSON *second = cJSON_GetArrayItem(listeners, 1);
 	assert_int_equal(cJSON_GetObjectItem(second, "worker")->valueint, 1);
-	assert_int_equal(cJSON_GetObjectItem(second, "port4")->valueint,
-			 ntohs(stage_row("client").row.listeners[1].port4));
+	const cJSON *ports = cJSON_GetObjectItem(second, "ports4");
+	assert_int_equal(cJSON_GetArraySize(ports), WEFT_LANES);
+	assert_int_equal(cJSON_GetArrayItem(ports, 2)->valueint,
+			 ntohs(stage_row("client").row.listeners[1].port4[2]));
 	cJSON_Delete(list);
 }
 

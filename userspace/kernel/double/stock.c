@@ -55,23 +55,24 @@ static uint64_t id_of(const char *path)
 	return path ? hash : 1;
 }
 
+static int listener_make(sa_family_t family, __be16 *ret_port)
+{
+	*ret_port = htons(machine.next_port++);
+	return kernel_double_listener ? kernel_double_listener(family, *ret_port)
+				      : machine.next_fd++;
+}
+
 static void listeners_make(const struct stock *stock, struct stock_pod *pod,
 			   struct stock_listeners *listeners)
 {
-	for (unsigned i = 0; i < WEFT_WORKERS_MAX; i++)
-		listeners->fd4[i] = listeners->fd6[i] = -1;
-	for (unsigned i = 0; i < stock->options.workers; i++) {
-		struct weft_listener *ports = &listeners->ports[i];
-		ports->port4 = htons(machine.next_port++);
-		listeners->fd4[i] = kernel_double_listener
-					    ? kernel_double_listener(AF_INET, ports->port4)
-					    : machine.next_fd++;
-		if (!pod->has_ipv6)
-			continue;
-		ports->port6 = htons(machine.next_port++);
-		listeners->fd6[i] = kernel_double_listener
-					    ? kernel_double_listener(AF_INET6, ports->port6)
-					    : machine.next_fd++;
+	memset(listeners->fd4, -1, sizeof(listeners->fd4));
+	memset(listeners->fd6, -1, sizeof(listeners->fd6));
+	for (unsigned i = 0; i < stock->options.workers * WEFT_LANES; i++) {
+		unsigned worker = i / WEFT_LANES, lane = i % WEFT_LANES;
+		struct weft_listener *ports = &listeners->ports[worker];
+		listeners->fd4[worker][lane] = listener_make(AF_INET, &ports->port4[lane]);
+		if (pod->has_ipv6)
+			listeners->fd6[worker][lane] = listener_make(AF_INET6, &ports->port6[lane]);
 	}
 }
 

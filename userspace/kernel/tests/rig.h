@@ -38,6 +38,7 @@
 
 #define RIG_NAME        "weft-kernel-" /* + process id: of everything that is made */
 #define RIG_WORKERS     2
+#define RIG_LISTENERS   (2 * RIG_WORKERS * WEFT_LANES)
 #define RIG_DEADLINE_MS 5000
 #define RIG_HOUR_NS     3600000000000ll
 #define RIG_POD_IP      "10.9.0.5"
@@ -283,14 +284,21 @@ rig_fn void rig_pod_open(struct rig *rig, uint32_t flags, struct rig_pod *ret)
 	rig_enter(ret->netns);
 }
 
+/* All of the pod's listeners in a row. */
+rig_fn int *rig_listener(struct rig_pod *pod, unsigned index)
+{
+	unsigned lane = index % WEFT_LANES, worker = index / WEFT_LANES;
+	return worker < RIG_WORKERS ? &pod->listeners.fd4[worker][lane]
+				    : &pod->listeners.fd6[worker - RIG_WORKERS][lane];
+}
+
 rig_fn void rig_listeners_close(struct rig_pod *pod)
 {
-	for (unsigned i = 0; i < RIG_WORKERS; i++) {
-		if (pod->listeners.fd4[i] >= 0)
-			close(pod->listeners.fd4[i]);
-		if (pod->listeners.fd6[i] >= 0)
-			close(pod->listeners.fd6[i]);
-		pod->listeners.fd4[i] = pod->listeners.fd6[i] = -1;
+	for (unsigned i = 0; i < RIG_LISTENERS; i++) {
+		int *fd = rig_listener(pod, i);
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
 	}
 }
 
@@ -377,14 +385,12 @@ rig_fn int rig_dial(int family, const char *to)
 /* Which worker's listener has a connection; accepts it. -1 after `timeout_ms`. */
 rig_fn int rig_accept_any(struct rig_pod *pod, int timeout_ms)
 {
-	struct pollfd fds[2 * RIG_WORKERS];
-	for (unsigned i = 0; i < RIG_WORKERS; i++) {
-		fds[2 * i] = (struct pollfd){.fd = pod->listeners.fd4[i], .events = POLLIN};
-		fds[2 * i + 1] = (struct pollfd){.fd = pod->listeners.fd6[i], .events = POLLIN};
-	}
-	if (poll(fds, 2 * RIG_WORKERS, timeout_ms) <= 0)
+	struct pollfd fds[RIG_LISTENERS];
+	for (unsigned i = 0; i < RIG_LISTENERS; i++)
+		fds[i] = (struct pollfd){.fd = *rig_listener(pod, i), .events = POLLIN};
+	if (poll(fds, RIG_LISTENERS, timeout_ms) <= 0)
 		return -1;
-	for (unsigned i = 0; i < 2 * RIG_WORKERS; i++) {
+	for (unsigned i = 0; i < RIG_LISTENERS; i++) {
 		if (!(fds[i].revents & POLLIN))
 			continue;
 		int fd = accept4(fds[i].fd, NULL, NULL, SOCK_CLOEXEC);

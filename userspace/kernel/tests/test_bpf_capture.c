@@ -92,7 +92,7 @@ static void an_ipv6_connect_goes_v4_mapped_where_no_ipv6_listener_is(void **stat
 	rig_pod_open(*state, CAPTURE, &pod);
 	rig_service(*state, RIG_VIRTUAL6, 8, WEFT_DESTINATION_READY);
 	for (unsigned i = 0; i < RIG_WORKERS; i++)
-		pod.pod.listeners[i].port6 = 0;
+		memset(pod.pod.listeners[i].port6, 0, sizeof(pod.pod.listeners[i].port6));
 	rig_pod_put(&pod);
 	int app = rig_dial(AF_INET6, RIG_VIRTUAL6);
 	assert_captured(&pod, RIG_VIRTUAL6, AF_INET6);
@@ -108,7 +108,7 @@ static void a_v6only_socket_counts_a_pod_without_ipv6_listener_as_dead(void **st
 	rig_pod_open(*state, CAPTURE | WEFT_POD_FAIL_CLOSED, &pod);
 	rig_service(*state, RIG_VIRTUAL6, 8, WEFT_DESTINATION_READY);
 	for (unsigned i = 0; i < RIG_WORKERS; i++)
-		pod.pod.listeners[i].port6 = 0;
+		memset(pod.pod.listeners[i].port6, 0, sizeof(pod.pod.listeners[i].port6));
 	rig_pod_put(&pod);
 	int app = rig_socket(AF_INET6), one = 1;
 	assert_int_equal(setsockopt(app, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)), 0);
@@ -258,7 +258,8 @@ static void capture_all_leaves_dials_to_our_own_listeners_alone(void **state)
 	struct weft_flow flow;
 	char to[ADDRESS_TEXT_MAX];
 	rig_pod_open(*state, CAPTURE_ALL, &pod);
-	snprintf(to, sizeof(to), "127.0.0.1:%u", ntohs(pod.listeners.ports[1].port4));
+	snprintf(to, sizeof(to), "127.0.0.1:%u",
+		 ntohs(pod.listeners.ports[1].port4[WEFT_LANES - 1]));
 	int app = rig_dial(AF_INET, to);
 	int ours = rig_accept_any(&pod, RIG_DEADLINE_MS);
 	assert_true(ours >= 0);
@@ -270,23 +271,79 @@ static void capture_all_leaves_dials_to_our_own_listeners_alone(void **state)
 	rig_pod_close(&pod);
 }
 
-static void dials_spread_over_the_workers(void **state)
+static unsigned listener_of(struct rig_pod *pod, int ours)
+{
+	for (unsigned i = 0; i < RIG_LISTENERS; i++) {
+		struct weft_address listener = rig_local(*rig_listener(pod, i));
+		struct weft_address local = rig_local(ours);
+		if (address_equal(&listener, &local))
+			return i;
+	}
+	fail_msg("no listener of the pod");
+	return 0;
+}
+
+static void dials_spread_over_the_workers_and_their_lanes(void **state)
 {
 	struct rig_pod pod;
-	unsigned dials[RIG_WORKERS] = {0};
+	unsigned dials[RIG_LISTENERS] = {0};
 	rig_pod_open(*state, CAPTURE, &pod);
 	rig_service(*state, RIG_VIRTUAL, 7, WEFT_DESTINATION_READY);
-	for (int i = 0; i < 64; i++) {
+	rig_service(*state, RIG_VIRTUAL6, 8, WEFT_DESTINATION_READY);
+	for (int i = 0; i < 400; i++) { /* one in 10^10 runs leaves a listener out */
 		struct weft_flow flow;
-		int app = rig_dial(AF_INET, RIG_VIRTUAL);
+		int app = i % 2 ? rig_dial(AF_INET, RIG_VIRTUAL) : rig_dial(AF_INET6, RIG_VIRTUAL6);
 		int ours = rig_accept(&pod, &flow);
-		assert_in_range(flow.worker, 0, RIG_WORKERS - 1);
-		dials[flow.worker]++;
+		unsigned listener = listener_of(&pod, ours);
+		assert_int_equal(flow.worker, listener / WEFT_LANES % RIG_WORKERS);
+		dials[listener]++;
 		close(app);
 		close(ours);
 	}
-	for (unsigned i = 0; i < RIG_WORKERS; i++)
+	for (unsigned i = 0; i < RIG_LISTENERS; i++)
 		assert_true(dials[i] > 0);
+	rig_pod_close(&pod);
+}
+
+static void a_lane_without_our_listener_is_passed_over(void **state)
+{
+	struct rig_pod pod;
+	rig_pod_open(*state, CAPTURE, &pod);
+	rig_service(*state, RIG_VIRTUAL, 7, WEFT_DESTINATION_READY);
+	for (unsigned i = 0; i < RIG_WORKERS * WEFT_LANES; i++) {
+		int *fd = rig_listener(&pod, i);
+		if (i % WEFT_LANES != 1) {
+			close(*fd);
+			*fd = -1;
+		}
+	}
+	for (int i = 0; i < 32; i++) {
+		int app = rig_dial(AF_INET, RIG_VIRTUAL);
+		assert_captured(&pod, RIG_VIRTUAL, AF_INET);
+		close(app);
+	}
+	rig_pod_close(&pod);
+}
+
+#define FEW_PORTS 50
+
+/* By one listener alone they would be FEW_PORTS, for all destinations together. */
+static void a_pod_may_have_more_connections_than_source_ports(void **state)
+{
+	struct rig_pod pod;
+	int apps[2 * FEW_PORTS];
+	rig_pod_open(*state, CAPTURE, &pod);
+	rig_service(*state, RIG_VIRTUAL, 7, WEFT_DESTINATION_READY);
+	pod.pod.worker_count = 1;
+	rig_pod_put(&pod);
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "we");
+	assert_non_null(file);
+	fprintf(file, "20000 %d", 20000 + FEW_PORTS - 1);
+	assert_int_equal(fclose(file), 0);
+	for (size_t i = 0; i < array_count(apps); i++)
+		apps[i] = rig_dial(AF_INET, RIG_VIRTUAL);
+	for (size_t i = 0; i < array_count(apps); i++)
+		close(apps[i]);
 	rig_pod_close(&pod);
 }
 
@@ -338,7 +395,9 @@ int main(void)
 		cmocka_unit_test(capture_all_takes_dials_to_any_destination),
 		cmocka_unit_test(capture_all_reads_the_any_address_as_loopback),
 		cmocka_unit_test(capture_all_leaves_dials_to_our_own_listeners_alone),
-		cmocka_unit_test(dials_spread_over_the_workers),
+		cmocka_unit_test(dials_spread_over_the_workers_and_their_lanes),
+		cmocka_unit_test(a_lane_without_our_listener_is_passed_over),
+		cmocka_unit_test(a_pod_may_have_more_connections_than_source_ports),
 		cmocka_unit_test(a_pod_by_cgroup_is_captured_also_in_child_cgroups_and_nobody_else),
 	};
 	return cmocka_run_group_tests_name("bpf capture", tests, rig_open, rig_close);

@@ -52,16 +52,13 @@ static struct weft_traffic traffic_of(const struct rig_pod *pod, uint32_t servic
 }
 
 /* Our ends stay unfinished until the app has sent something. */
-static void ours_wait_for_bytes(const struct rig_pod *pod)
+static void ours_wait_for_bytes(struct rig_pod *pod)
 {
-	for (unsigned i = 0; i < RIG_WORKERS; i++) {
-		int seconds = 60;
-		const int fds[] = {pod->listeners.fd4[i], pod->listeners.fd6[i]};
-		for (size_t j = 0; j < array_count(fds); j++)
-			assert_int_equal(setsockopt(fds[j], IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
-						    sizeof(seconds)),
-					 0);
-	}
+	int seconds = 60;
+	for (unsigned i = 0; i < RIG_LISTENERS; i++)
+		assert_int_equal(setsockopt(*rig_listener(pod, i), IPPROTO_TCP, TCP_DEFER_ACCEPT,
+					    &seconds, sizeof(seconds)),
+				 0);
 }
 
 static void reset(int fd)
@@ -110,25 +107,26 @@ static void a_flow_stays_with_our_socket_and_knows_the_apps_address(void **state
 	rig_pod_close(&pod);
 }
 
-/* Listens where the other pod's first worker does, as this pod's listener. */
+/* Listens where the other pod's first listener does, as this pod's listener. */
 static int listen_where(struct rig_pod *pod, const struct rig_pod *other)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = other->listeners.ports[0].port4,
+				      .sin_port = other->listeners.ports[0].port4[0],
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct weft_socket mark = {.role = WEFT_SOCKET_LISTENER, .pod_id = pod->pod.pod_id};
 	int fd = rig_socket(AF_INET);
 	assert_int_equal(kernel_socket_mark(pod->rig->kernel, fd, &mark), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 16), 0);
-	pod->listeners.ports[0].port4 = address.sin_port;
+	pod->listeners.ports[0].port4[0] = address.sin_port;
 	return fd;
 }
 
 static void only_first_listener(struct rig_pod *pod)
 {
 	pod->pod.worker_count = 1;
-	pod->pod.listeners[0] = pod->listeners.ports[0];
+	memset(&pod->pod.listeners[0], 0, sizeof(pod->pod.listeners[0]));
+	pod->pod.listeners[0].port4[0] = pod->listeners.ports[0].port4[0];
 	rig_pod_put(pod);
 	ours_wait_for_bytes(pod);
 }
@@ -152,8 +150,8 @@ static void flows_of_two_namespaces_with_equal_addresses_stay_apart(void **state
 	rig_pod_open(rig, CAPTURE_ALL, &pods[0]);
 	only_first_listener(&pods[0]);
 	rig_pod_open(rig, CAPTURE_ALL, &pods[1]);
-	close(pods[1].listeners.fd4[0]);
-	pods[1].listeners.fd4[0] = listen_where(&pods[1], &pods[0]);
+	close(pods[1].listeners.fd4[0][0]);
+	pods[1].listeners.fd4[0][0] = listen_where(&pods[1], &pods[0]);
 	only_first_listener(&pods[1]);
 	for (int i = 0; i < 2; i++) {
 		rig_enter(pods[i].netns);

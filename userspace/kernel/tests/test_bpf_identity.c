@@ -102,7 +102,9 @@ static void a_captured_dial_that_fails_leaves_no_stale_peer(void **state)
 	struct weft_flow flow;
 	char to[ADDRESS_TEXT_MAX];
 	rig_pod_open(*state, WEFT_POD_CAPTURE, &pod);
+	struct weft_listener only = {.port4 = {pod.pod.listeners[0].port4[0]}};
 	pod.pod.worker_count = 1;
+	pod.pod.listeners[0] = only;
 	rig_pod_put(&pod);
 	rig_service(*state, RIG_VIRTUAL, 7, WEFT_DESTINATION_READY);
 	int server = rig_server(RIG_SERVER_IP, to);

@@ -111,14 +111,20 @@ static void listeners_belong_to_the_pod_and_to_nobody_outside(void **state)
 {
 	struct rig_pod pod;
 	pod_open(*state, &pod);
-	for (unsigned i = 0; i < RIG_WORKERS; i++) {
-		assert_int_equal(cookie_of(pod.listeners.fd4[i]), pod.listeners.netns_cookie);
-		assert_int_equal(cookie_of(pod.listeners.fd6[i]), pod.listeners.netns_cookie);
-		assert_int_not_equal(pod.listeners.ports[i].port4, 0);
-		assert_int_not_equal(pod.listeners.ports[i].port6, 0);
-		assert_int_equal(flag_of(pod.listeners.fd4[i], SOL_SOCKET, SO_ACCEPTCONN), 1);
-		assert_true(fcntl(pod.listeners.fd6[i], F_GETFL) & O_NONBLOCK);
-		assert_int_equal(flag_of(pod.listeners.fd4[i], SOL_SOCKET, SO_REUSEPORT), 0);
+	for (unsigned i = 0; i < RIG_LISTENERS; i++) {
+		int fd = *rig_listener(&pod, i);
+		assert_int_equal(cookie_of(fd), pod.listeners.netns_cookie);
+		assert_int_equal(flag_of(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
+		assert_int_equal(flag_of(fd, SOL_SOCKET, SO_REUSEPORT), 0);
+		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	}
+	for (unsigned i = 0; i < RIG_WORKERS * WEFT_LANES; i++) {
+		unsigned worker = i / WEFT_LANES, lane = i % WEFT_LANES;
+		const struct weft_listener *ports = &pod.listeners.ports[worker];
+		assert_int_equal(rig_local(pod.listeners.fd4[worker][lane]).port,
+				 ports->port4[lane]);
+		assert_int_equal(rig_local(pod.listeners.fd6[worker][lane]).port,
+				 ports->port6[lane]);
 	}
 	rig_pod_close(&pod);
 }
@@ -150,9 +156,11 @@ static void a_namespace_without_ipv6_has_no_ipv6_listeners(void **state)
 		skip();
 	}
 	rig_pod_open_in(rig, netns, NULL, WEFT_POD_CAPTURE, &pod);
-	for (unsigned i = 0; i < RIG_WORKERS; i++) {
-		assert_int_equal(pod.listeners.fd6[i], -1);
-		assert_int_equal(pod.listeners.ports[i].port6, 0);
+	for (unsigned i = 0; i < RIG_WORKERS * WEFT_LANES; i++) {
+		unsigned worker = i / WEFT_LANES, lane = i % WEFT_LANES;
+		assert_int_equal(pod.listeners.fd6[worker][lane], -1);
+		assert_int_equal(pod.listeners.ports[worker].port6[lane], 0);
+		assert_int_not_equal(pod.listeners.ports[worker].port4[lane], 0);
 	}
 	assert_int_equal(stock_take(stock_pod_share(pod.stock, 0), AF_INET6), -EAFNOSUPPORT);
 	int fd = stock_take(stock_pod_share(pod.stock, 0), AF_INET);
@@ -207,7 +215,7 @@ static void the_helper_survives_a_namespace_that_vanished(void **state)
 	}
 	rig_pod_close(&pod);
 	pod_open(rig, &next);
-	assert_int_not_equal(cookie_of(next.listeners.fd4[0]), pod.listeners.netns_cookie);
+	assert_int_not_equal(cookie_of(next.listeners.fd4[0][0]), pod.listeners.netns_cookie);
 	rig_pod_close(&next);
 }
 

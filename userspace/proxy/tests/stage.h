@@ -250,9 +250,9 @@ static inline void stage_add_pod(struct stage *stage)
 		.pod_id = 1,
 		.name = "client",
 		.share = stock_pod_share(stage->pod, 0),
-		.fd4 = listeners->fd4[0],
-		.fd6 = listeners->fd6[0],
 	};
+	memcpy(order.fd4, listeners->fd4[0], sizeof(order.fd4));
+	memcpy(order.fd6, listeners->fd6[0], sizeof(order.fd6));
 	worker_pod_add(&stage->worker, &order);
 	assert_int_equal(stage->pods_served, 1);
 }
@@ -348,7 +348,8 @@ static inline struct io_peer *client_dials(struct stage *stage, const char *dest
 	flow.service_id = service ? service->id : 0;
 	flow.app = app;
 	kernel_double_flow_next(&flow);
-	return stage_peer(stage, io_double_arrives(stage->listeners.fd4[0], &app));
+	int *lanes = stage->listeners.fd4[0];
+	return stage_peer(stage, io_double_arrives(lanes[stage->client_count % WEFT_LANES], &app));
 }
 
 static inline struct io_peer *client_connect(struct stage *stage, const char *destination)

@@ -426,7 +426,7 @@ static void partial_head_then_fin(struct stage *stage)
 static void no_flow(struct stage *stage)
 {
 	struct weft_address app = address_of("10.0.0.9:1");
-	struct io_peer *client = io_double_arrives(stage->listeners.fd4[0], &app);
+	struct io_peer *client = io_double_arrives(stage->listeners.fd4[0][0], &app);
 	stage_settle(stage);
 	WANT(stage, io_peer_saw_reset(client));
 	WANT(stage, counted(stage, WEFT_PROXY_NO_FLOW) == 1);

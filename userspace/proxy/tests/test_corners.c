@@ -122,7 +122,7 @@ static struct io_peer *client_from(struct stage *stage, const char *source)
 	flow.service_id = snapshot_service_at(snapshot_current(stage->slot), &flow.destination)->id;
 	kernel_double_flow_next(&flow);
 	struct io_peer *client =
-		stage_peer(stage, io_double_arrives(stage->listeners.fd4[0], &app));
+		stage_peer(stage, io_double_arrives(stage->listeners.fd4[0][0], &app));
 	stage_settle(stage);
 	return client;
 }

@@ -231,7 +231,7 @@ static struct io_peer *dial(struct crew *crew, unsigned worker, const char *from
 	assert_int_equal(address_parse(span_text(from), &flow.app), 0);
 	io_double_address(&flow.destination, IO_DOUBLE_ACCEPTS, 0);
 	kernel_double_flow_next(&flow);
-	return io_double_arrives(crew->listeners.fd4[worker], &flow.app);
+	return io_double_arrives(crew->listeners.fd4[worker][0], &flow.app);
 }
 
 static void connections_of_all_workers_are_shown(void **state)
