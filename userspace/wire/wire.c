@@ -24,7 +24,7 @@ struct wire_gather {
 static void on_recv(struct io_op *op, int result, bool more);
 static void on_sent(struct io_op *op, int result, bool more);
 static void on_linger_end(struct timer *timer);
-static void on_send_try(struct timer *timer);
+static void on_send_timer(struct timer *timer);
 
 void wire_loop_init(struct wire_loop *loop, struct io_ring *ring, struct blocks *blocks)
 {
@@ -38,7 +38,7 @@ void wire_init(struct wire *wire, struct wire_loop *loop, const struct wire_even
 	*wire = (struct wire){.loop = loop, .events = events, .fd = -1, .state = WIRE_NEW};
 	list_init(&wire->dirty);
 	timer_init(&wire->timer, on_linger_end);
-	timer_init(&wire->send_timer, on_send_try);
+	timer_init(&wire->send_timer, on_send_timer);
 	wire->recv_op.done = on_recv;
 	wire->send_op.done = on_sent;
 }
@@ -279,10 +279,17 @@ static void tell_over(struct wire *wire)
 	}
 }
 
+/*
+ * The owner is told when it has read the rest; one that does not want to read for so long is told
+ * then, so that it does not go on for ever with a peer that is gone.
+ */
 static void fail(struct wire *wire, int error)
 {
+	struct io_ring *ring = wire->loop->ring;
 	if (!wire->error)
 		wire->error = error;
+	if (timer_set(io_timers(ring), &wire->send_timer, io_now_ns(ring) + LAST_SEND_NS))
+		wire->fails_fast = true;
 	out_drop_unsent(wire);
 	mark_dirty(wire);
 }
@@ -594,9 +601,11 @@ static bool settle_ending(struct wire *wire)
 	return true;
 }
 
-static void on_send_try(struct timer *timer)
+static void on_send_timer(struct timer *timer)
 {
-	mark_dirty(container_of(timer, struct wire, send_timer));
+	struct wire *wire = container_of(timer, struct wire, send_timer);
+	wire->fails_fast |= wire->error != 0;
+	mark_dirty(wire);
 }
 
 static void try_later(struct wire *wire)
@@ -639,29 +648,33 @@ static void send_by_hand(struct wire *wire)
 	wire->sends_by_hand = false;
 }
 
+/* Also after a failure: who waits for room may go on, and hears of the failure. */
+static void tell_drained(struct wire *wire)
+{
+	if (!wire->tells_drained)
+		return;
+	wire->tells_drained = false;
+	mem_free(wire->gather);
+	wire->gather = NULL;
+	if (!is_ending(wire) && !wire->failure_told)
+		wire->events->drained(wire);
+}
+
 static void settle_sending(struct wire *wire)
 {
-	if (wire->state != WIRE_OPEN || wire->send_op.in_flight || wire->error)
+	if (wire->state != WIRE_OPEN || wire->send_op.in_flight)
 		return;
-	if (wire->out_bytes && wire->sends_by_hand)
+	if (wire->out_bytes && !wire->error && wire->sends_by_hand)
 		send_by_hand(wire);
-	else if (wire->out_bytes)
+	else if (wire->out_bytes && !wire->error)
 		send_some(wire);
-	if (wire->out_bytes || wire->error)
+	if (wire->out_bytes && !wire->error)
 		return;
-	if (wire->wants_fin && !wire->fin_sent) {
+	if (wire->wants_fin && !wire->fin_sent && !wire->error) {
 		wire->fin_sent = true;
 		io_shutdown_send(wire->loop->ring, wire->fd);
 	}
-	if (wire->tells_drained) {
-		wire->tells_drained = false;
-		if (wire->gather) {
-			mem_free(wire->gather);
-			wire->gather = NULL;
-		}
-		if (!is_ending(wire))
-			wire->events->drained(wire);
-	}
+	tell_drained(wire);
 }
 
 static void settle_reading(struct wire *wire)
@@ -681,7 +694,8 @@ static void settle(struct wire *wire)
 	if (wire->state == WIRE_CLOSED)
 		return;
 	/* Whoever hears of the end first may take back what is queued. */
-	if (wire->state == WIRE_OPEN && wire->read_over && !is_ending(wire))
+	bool has_end = wire->read_over || failed_fast(wire);
+	if (wire->state == WIRE_OPEN && has_end && !is_ending(wire))
 		settle_reading(wire);
 	if (wire->state == WIRE_OPEN)
 		settle_sending(wire);

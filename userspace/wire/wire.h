@@ -31,7 +31,7 @@ struct wire_events {
 	 */
 	void (*data)(struct wire *wire, struct span bytes, struct block **block);
 	void (*eof)(struct wire *wire);               /* the peer sends nothing more */
-	void (*drained)(struct wire *wire);           /* everything queued has been sent */
+	void (*drained)(struct wire *wire);           /* all that was queued is sent, or lost */
 	void (*connected)(struct wire *wire);         /* wire_dial succeeded */
 	void (*failed)(struct wire *wire, int error); /* -errno; reads and writes are over */
 	void (*closed)(struct wire *wire);
@@ -54,7 +54,7 @@ struct wire {
 	struct io_op recv_op;
 	struct io_op send_op;    /* also the connect */
 	struct timer timer;      /* end of lingering */
-	struct timer send_timer; /* until the next try, see wire.c send_by_hand */
+	struct timer send_timer; /* until the next try by hand; after a failure: see fail() */
 	struct block *out_first; /* queued bytes; flight_bytes of them belong to the kernel */
 	struct block *out_last;
 	struct block *kept_first; /* received while paused */

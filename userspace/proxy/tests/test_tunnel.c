@@ -219,6 +219,27 @@ static void reset_after_half_close(struct stage *stage)
 	WANT(stage, stage->worker.counts->sessions == 0);
 }
 
+/* Neither side reads, each with the other's bytes on the way, and both are gone. */
+static void both_reset_behind_full_queues(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, RAW);
+	struct io_peer *server = reaches(stage, RAW_ENDPOINT);
+	char *bytes = calloc(1, 300000);
+	assert_non_null(bytes);
+	io_peer_window(client, 0);
+	io_peer_window(server, 0);
+	io_peer_send(client, span_of(bytes, 300000));
+	io_peer_send(server, span_of(bytes, 300000));
+	free(bytes);
+	stage_settle(stage);
+	WANT(stage, io_peer_unreceived(client) > 0 && io_peer_unreceived(server) > 0);
+	io_peer_reset(client);
+	io_peer_reset(server);
+	stage_run(stage, NS_PER_S);
+	WANT(stage, stage->worker.counts->sessions == 0);
+	WANT(stage, stage->worker.counts->upstreams == 0);
+}
+
 static void limits_idle_tunnels(struct stage_draft *all)
 {
 	all->draft.settings.tunnel_idle_timeout_ns = 10 * NS_PER_S;
@@ -440,6 +461,7 @@ TEST(a_half_close_waits_for_what_is_queued, half_close_behind_a_queue)
 TEST(a_clients_reset_stays_a_reset, reset_by_client)
 TEST(a_servers_reset_stays_a_reset, reset_by_server)
 TEST(a_reset_after_a_half_close_stays_a_reset, reset_after_half_close)
+TEST(both_ends_may_reset_behind_full_queues, both_reset_behind_full_queues)
 TEST(a_tunnel_may_be_idle_for_ever, no_idle_limit)
 TEST(a_refused_dial_is_a_reset, refused)
 TEST(a_refusing_destination_outside_the_mesh_is_asked_once, stranger_refuses)
@@ -480,6 +502,7 @@ int main(void)
 		cmocka_unit_test(a_servers_reset_stays_a_reset),
 		cmocka_unit_test(a_reset_after_a_half_close_stays_a_reset),
 		cmocka_unit_test(an_idle_tunnel_ends_when_asked_for),
+		cmocka_unit_test(both_ends_may_reset_behind_full_queues),
 		cmocka_unit_test(a_tunnel_may_be_idle_for_ever),
 		cmocka_unit_test(a_refused_dial_is_a_reset),
 		cmocka_unit_test(a_refusing_destination_outside_the_mesh_is_asked_once),

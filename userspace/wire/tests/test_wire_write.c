@@ -237,15 +237,34 @@ static void a_send_error_comes_after_the_bytes_that_were_received(void **state)
 	io_peer_send(peer, span_text("last words"));
 	io_peer_reset(peer);
 	write_text(&owner, "into the void");
-	io_double_settle(stage.ring); /* the send takes the socket's error */
-	assert_string_equal(owner.log, "");
+	io_double_settle(stage.ring);        /* the send takes the socket's error */
+	assert_string_equal(owner.log, "w"); /* whoever waits for room may go on */
 	owner_calls(&owner, wire_read_start(&owner.wire));
 	io_double_settle(stage.ring);
 	assert_got(&owner, "last words");
-	assert_string_equal(owner.log, "df");
+	assert_string_equal(owner.log, "wdf");
 	assert_int_equal(owner.error, -ECONNRESET);
 	write_text(&owner, "ignored");
 	assert_int_equal(wire_queued(&owner.wire), 0);
+	owner_abort(&owner, &stage);
+	stage_close(&stage);
+}
+
+/* Its owner waits for somebody else before it reads on, perhaps for ever. */
+static void a_send_error_is_told_to_an_owner_that_does_not_read(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct owner owner;
+	stage_open(&stage);
+	struct io_peer *peer = owner_adopt(&owner, &stage);
+	io_peer_send(peer, span_text("never read"));
+	io_peer_reset(peer);
+	write_text(&owner, "into the void");
+	io_double_run(stage.ring, 29 * NS_PER_S);
+	assert_string_equal(owner.log, "w");
+	io_double_run(stage.ring, 2 * NS_PER_S);
+	assert_string_equal(owner.log, "wf");
 	owner_abort(&owner, &stage);
 	stage_close(&stage);
 }
@@ -314,6 +333,7 @@ int main(void)
 		cmocka_unit_test(drained_is_told_once_when_all_is_sent),
 		cmocka_unit_test(many_blocks_leave_in_order),
 		cmocka_unit_test(a_send_error_comes_after_the_bytes_that_were_received),
+		cmocka_unit_test(a_send_error_is_told_to_an_owner_that_does_not_read),
 		cmocka_unit_test(writes_after_failure_and_close_are_ignored),
 		cmocka_unit_test(a_half_closed_peer_that_reads_slowly_gets_everything),
 	};
