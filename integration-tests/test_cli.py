@@ -78,6 +78,7 @@ class Run:
             stderr=subprocess.PIPE,
             text=True,
             env={**BARE_ENVIRONMENT, "HOME": "/"},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by a background job
             **options,
         )
         self.pid = self.popen.pid
