@@ -85,7 +85,7 @@ objects = $(patsubst userspace/%.c,$(OUT)/obj/%.o,$(1))
 all: build/weftd build/weft ## build build/weftd and build/weft (release)
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' Makefile .ci/*.mk bench/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' Makefile .ci/*.mk bench/*.mk helm/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 # ---- packages: installed once, by name, with apt ----
 include .ci/packages.mk
@@ -195,5 +195,5 @@ install: all ## install weftd and weft under PREFIX (default /usr/local), a samp
 clean: ## remove build/
 	rm -rf build
 
-include .ci/lint.mk .ci/test.mk bench/bench.mk
+include .ci/lint.mk .ci/test.mk bench/bench.mk helm/helm.mk
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

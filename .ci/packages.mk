@@ -7,5 +7,6 @@ PACKAGES_LINT := python3 python3-pytest clang-format clang-tidy cppcheck
 PACKAGES_TEST := $(PACKAGES_DEMO) python3-pytest python3-requests python3-aiohttp python3-yaml wget \
 	apache2 apache2-utils git postgresql nodejs $(PACKAGES_LINT) \
 	qemu-system-x86 busybox-static cpio linux-image-cloud-amd64
+PACKAGES_IMAGE := python3 binutils git ca-certificates
 PACKAGES_FUZZ := libclang-rt-dev
 PACKAGES_BENCH := nginx-light haproxy wrk python3 python3-venv
