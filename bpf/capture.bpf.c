@@ -101,16 +101,17 @@ static __noinline bool dial_is_to_our_listener(const struct weft_pod *pod,
 
 /* CAPTURED, PASS_NOT_MESH or REFUSED_NO_ENDPOINT. */
 static __always_inline enum weft_reason destination_judge(const struct weft_pod *pod,
-							  const struct weft_address *destination,
-							  __u32 *ret_service_id)
+							  struct weft_flow *flow)
 {
+	const struct weft_address *destination = &flow->destination;
 	struct weft_destination *listed = bpf_map_lookup_elem(&weft_destinations, destination);
 	if (listed) {
-		*ret_service_id = listed->service_id;
+		flow->service_id = listed->service_id;
+		flow->flags = (__u16)listed->flags;
 		return listed->flags & WEFT_DESTINATION_READY ? WEFT_REASON_CAPTURED
 							      : WEFT_REASON_REFUSED_NO_ENDPOINT;
 	}
-	*ret_service_id = 0;
+	flow->service_id = 0;
 	if (!(pod->flags & WEFT_POD_CAPTURE_ALL) || destination->port == 0 ||
 	    address_is_unroutable(destination) || dial_is_to_our_listener(pod, destination))
 		return WEFT_REASON_PASS_NOT_MESH;
@@ -215,7 +216,7 @@ static __always_inline enum weft_reason dial_judge(struct bpf_sock_addr *ctx, st
 	reason = exclusion_judge(pod, &flow->destination);
 	if (reason != WEFT_REASON_CAPTURED)
 		return reason;
-	reason = destination_judge(pod, &flow->destination, &flow->service_id);
+	reason = destination_judge(pod, flow);
 	if (reason == WEFT_REASON_PASS_NOT_MESH)
 		return reason;
 	if (!(pod->flags & WEFT_POD_CAPTURE))

@@ -7,7 +7,10 @@
 #define WEFT_WORKERS_MAX 16
 /* Listeners per pod, worker and family. Captured dials end at these few addresses, and a pod has
  * some 28,000 source ports towards each. A power of two. */
-#define WEFT_LANES    4
-#define WEFT_NAME_MAX 64 /* bytes of a pod's, service's or endpoint's name, with the final NUL */
+#define WEFT_LANES 4
+/* Bytes with the final NUL. A service of Kubernetes is called /svc/NAMESPACE/SERVICE/PORT, at most
+ * 148 bytes. */
+#define WEFT_NAME_MAX     192 /* a pod's or service's name */
+#define WEFT_ENDPOINT_MAX 64  /* an endpoint's address as text */
 
 #endif

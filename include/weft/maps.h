@@ -27,7 +27,7 @@
 #include "weft/reason.h"
 
 #define WEFT_LAYOUT_MAGIC       0x74666577u   /* "weft" */
-#define WEFT_LAYOUT_VERSION     2u            /* raise on any change of this file */
+#define WEFT_LAYOUT_VERSION     3u            /* raise on any change of this file */
 #define WEFT_HEARTBEAT_STALE_NS 2000000000ull /* a worker silent for longer counts as dead */
 
 struct weft_layout {
@@ -71,6 +71,8 @@ struct weft_pod {
 enum weft_destination_flag {
 	WEFT_DESTINATION_READY = 1 << 0, /* at least one endpoint may be dialled */
 	WEFT_DESTINATION_HTTP = 1 << 1,  /* declared HTTP */
+	/* One endpoint's own address: who dials it wants that endpoint and no other. */
+	WEFT_DESTINATION_ENDPOINT = 1 << 2,
 };
 
 struct weft_destination {
@@ -107,7 +109,8 @@ struct weft_flow {
 	__u32 pod_id;
 	__u32 service_id; /* 0: no mesh service (capture of every dial) */
 	__u32 worker;
-	__u32 family;     /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
+	__u16 family;     /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
+	__u16 flags;      /* enum weft_destination_flag of what was dialled */
 	__u64 dialled_ns; /* CLOCK_MONOTONIC */
 };
 
@@ -183,8 +186,7 @@ struct weft_series_label {
 	__u32 state;
 	__u32 hash;
 	char service[WEFT_NAME_MAX];
-	char endpoint[WEFT_NAME_MAX]; /* "10.0.0.1:80" or "[2001:db8::1]:80"; "" = service's total
-				       */
+	char endpoint[WEFT_ENDPOINT_MAX]; /* "10.0.0.1:80", "[2001:db8::1]:80"; "" = total */
 };
 
 struct weft_proxy_counts {
@@ -200,8 +202,8 @@ struct weft_proxy_counts {
 };
 
 _Static_assert(sizeof(struct weft_pod_key) == 16, "kernel contract: struct weft_pod_key");
-_Static_assert(sizeof(struct weft_pod) == 368, "kernel contract: struct weft_pod");
-_Static_assert(sizeof(struct weft_destination) == 72, "kernel contract: struct weft_destination");
+_Static_assert(sizeof(struct weft_pod) == 496, "kernel contract: struct weft_pod");
+_Static_assert(sizeof(struct weft_destination) == 200, "kernel contract: struct weft_destination");
 _Static_assert(sizeof(struct weft_skip_port) == 8, "kernel contract: struct weft_skip_port");
 _Static_assert(sizeof(struct weft_skip_cidr) == 24, "kernel contract: struct weft_skip_cidr");
 _Static_assert(sizeof(struct weft_socket) == 16, "kernel contract: struct weft_socket");
@@ -209,7 +211,7 @@ _Static_assert(sizeof(struct weft_flow) == 64, "kernel contract: struct weft_flo
 _Static_assert(sizeof(struct weft_flow_key) == 48, "kernel contract: struct weft_flow_key");
 _Static_assert(sizeof(struct weft_reason_count) == 48, "kernel contract: struct weft_reason_count");
 _Static_assert(sizeof(struct weft_traffic) == 56, "kernel contract: struct weft_traffic");
-_Static_assert(sizeof(struct weft_series_label) == 136, "kernel contract: weft_series_label");
+_Static_assert(sizeof(struct weft_series_label) == 264, "kernel contract: weft_series_label");
 _Static_assert(WEFT_PROXY_REASON_COUNT <= 64, "weft_proxy_counts.reasons is too small");
 
 #endif

@@ -161,12 +161,14 @@ static bool is_label_byte(char c)
 	       c == '.' || c == '_' || c == '-' || c == '/';
 }
 
+_Static_assert(WEFT_NAME_MAX == 192, "the sentences below name the limit");
+
 static const char *name_fault(const struct key *key, struct span text)
 {
 	if (text.size == 0)
-		return "is empty: a name of 1 to 63 bytes is needed";
+		return "is empty: a name of 1 to 191 bytes is needed";
 	if (text.size > key->most)
-		return "is longer than 63 bytes";
+		return "is longer than 191 bytes";
 	for (size_t i = 0; i < text.size; i++) {
 		if (!is_label_byte(text.data[i]))
 			return "may only have letters, digits and . _ - /";

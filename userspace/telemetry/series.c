@@ -46,14 +46,14 @@ static uint32_t label_hash(struct span service, struct span endpoint)
 }
 
 /* What fits the field, without half a UTF-8 sequence at the end, without a NUL inside. */
-static struct span label_cut(struct span name)
+static struct span label_cut(struct span name, size_t room)
 {
 	const char *nul = name.size ? memchr(name.data, 0, name.size) : NULL;
 	if (nul)
 		name.size = (size_t)(nul - name.data);
-	if (name.size < WEFT_NAME_MAX)
+	if (name.size < room)
 		return name;
-	size_t size = WEFT_NAME_MAX - 1;
+	size_t size = room - 1;
 	while (size > 0 && ((unsigned char)name.data[size] & 0xc0) == 0x80)
 		size--;
 	return span_of(name.data, size);
@@ -88,8 +88,8 @@ static bool label_claim(struct weft_series_label *label)
 static uint32_t slot_find(struct series_store *store, struct span service, struct span endpoint,
 			  bool may_claim)
 {
-	service = label_cut(service);
-	endpoint = label_cut(endpoint);
+	service = label_cut(service, WEFT_NAME_MAX);
+	endpoint = label_cut(endpoint, WEFT_ENDPOINT_MAX);
 	if (service.size == 0)
 		return SERIES_OVERFLOW;
 	uint32_t hash = label_hash(service, endpoint);

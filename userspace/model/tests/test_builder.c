@@ -506,16 +506,16 @@ static void settings_that_contradict_are_refused(void **state)
 
 static void a_name_from_any_source_fits(void **state)
 {
-	static const char longest[] =
-		"123456789012345678901234567890123456789012345678901234567890123";
-	static const char longer[] =
-		"1234567890123456789012345678901234567890123456789012345678901234";
+	static char longest[WEFT_NAME_MAX];
+	static char longer[WEFT_NAME_MAX + 1];
 	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	memset(longer, 'x', sizeof(longer) - 1);
 	plan_simple(longer, "10.96.0.1", NULL);
 	plan_pod("", "/a");
 	expect_faults(
-		"10 services[].name: a name has 1 to 63 bytes, this one 64\n"
-		"100 pods[].name: a name has 1 to 63 bytes, this one 0\n");
+		"10 services[].name: a name has 1 to 191 bytes, this one 192\n"
+		"100 pods[].name: a name has 1 to 191 bytes, this one 0\n");
 	plan.services[0].name = longest;
 	plan.pods[0].name = longest;
 	struct snapshot *snapshot = build(NULL);

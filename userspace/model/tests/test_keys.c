@@ -21,6 +21,10 @@ static const struct key *key_at_path(const char *path)
 }
 
 /* Parses; checks the sentence (NULL = the value is good) and returns the number. */
+#define X8        "xxxxxxxx"
+#define X64       X8 X8 X8 X8 X8 X8 X8 X8
+#define LONG_NAME X64 X64 X64
+
 static uint64_t number_of(const char *path, const char *text, const char *sentence)
 {
 	struct key_value value = {0};
@@ -93,11 +97,10 @@ static void a_bad_value_says_what_was_given_and_what_is_expected(void **state)
 		{"pods[].skip_outbound_cidrs[]", "10.0.0.0",
 		 "\"10.0.0.0\" is not a network such as 192.0.2.0/24 or fd00::/8"},
 		{"services[].name", "a b", "\"a b\" may only have letters, digits and . _ - /"},
-		{"services[].name", "", "\"\" is empty: a name of 1 to 63 bytes is needed"},
-		{"services[].name",
-		 "0123456789012345678901234567890123456789012345678901234567890123",
-		 "\"012345678901234567890123456789012345678901234567890123456789\"... is longer "
-		 "than 63 bytes"},
+		{"services[].name", "", "\"\" is empty: a name of 1 to 191 bytes is needed"},
+		{"services[].name", LONG_NAME,
+		 "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... is longer "
+		 "than 191 bytes"},
 		{"pods[].netns", "run/netns/a", "\"run/netns/a\" is not an absolute path"},
 		{"pods[].netns", "/run/\n", "\"/run/\\n\" has a control character"},
 	};

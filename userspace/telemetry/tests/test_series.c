@@ -89,9 +89,9 @@ static void names_that_apps_invent_leave_room_for_services(void **state)
 static void a_long_label_is_cut_at_a_whole_character(void **state)
 {
 	(void)state;
-	char name[101];
-	memset(name, 'a', 100);
-	name[100] = '\0';
+	char name[WEFT_NAME_MAX + 10];
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
 	uint32_t slot = slot_of(name, "");
 	assert_int_equal(strlen(labels[slot].service), WEFT_NAME_MAX - 1);
 	assert_int_equal(slot_of(name, ""), slot);
