@@ -48,34 +48,39 @@ $(file >$(FLAGS_STAMP),$(FLAGS_NOW))
 endif
 
 # ---- rooms: what each may include, in link order (architecture.md, the layer rule) ----
-ROOMS := base model io http wire kernel policy telemetry proxy control admin cli
+ROOMS := base model io tls http wire kernel policy telemetry kube proxy control admin cli
 MAY_base :=
 MAY_model := base
 MAY_io := base
 MAY_http := base
-MAY_wire := base io
+MAY_tls := base
+MAY_wire := base io tls
 MAY_kernel := base
 MAY_telemetry := base
 MAY_policy := base model http
+MAY_kube := base io http tls wire
 MAY_proxy := base model io http wire kernel policy telemetry
-MAY_control := base model io http wire kernel telemetry
+MAY_control := base model io http wire kernel telemetry kube
 MAY_admin := base model policy io wire http telemetry
 MAY_cli := base model policy kernel http
 # rooms whose tests run against doubles of these rooms instead of the real ones
 DOUBLES_wire := io
+DOUBLES_kube := io
 DOUBLES_proxy := io kernel
 DOUBLES_control := kernel
 DOUBLES_admin := io
 
-LINK_ORDER := proxy control admin cli policy wire kernel telemetry http io model base
+LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http io model base
 LIBS_model := -lurcu-qsbr -lurcu-common
 LIBS_io := -luring
+LIBS_tls := -lssl -lcrypto
 LIBS_kernel := -lbpf -lelf -lz -lmnl
+LIBS_kube := -lcjson
 LIBS_control := -lcjson -lyaml
 LIBS_admin := -lcjson
 LIBS_cli := -lcjson
 LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lbpf -lelf -lz -lmnl \
-	-lcjson -lyaml -lpthread
+	-lcjson -lyaml -lssl -lcrypto -lpthread
 
 archive = $(OUT)/$(1).a
 room_sources = $(sort $(wildcard userspace/$(1)/*.c))
@@ -140,10 +145,11 @@ $(call archive,$(1)_double): $(call objects,$(sort $(wildcard userspace/$(1)/dou
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
 
-# A room's test links that room and what it may use, nothing else: an upward call does not link.
-test_archives = $(foreach room,$(filter $(1) $(MAY_$(1)),$(LINK_ORDER)),\
+# A room's test links that room, what it may use and what those need: an upward call does not link.
+linked = $(sort $(1) $(MAY_$(1)) $(foreach room,$(MAY_$(1)),$(MAY_$(room))))
+test_archives = $(foreach room,$(filter $(linked),$(LINK_ORDER)),\
 	$(call archive,$(room)$(if $(filter $(room),$(DOUBLES_$(1))),_double)))
-test_libs = -lcmocka -Wl,--as-needed $(foreach room,$(1) $(MAY_$(1)),$(LIBS_$(room))) -lpthread -lm
+test_libs = -lcmocka -Wl,--as-needed $(foreach room,$(linked),$(LIBS_$(room))) -lpthread -lm
 # libFuzzer brings its own main; the other variants replay files.
 FUZZ_DRIVER := $(if $(filter fuzz,$(VARIANT)),,$(OUT)/obj/base/fuzz/replay.o)
 define test_rules
