@@ -7,8 +7,6 @@
 #include "proxy/answer.h"
 #include "proxy/tunnel.h"
 
-#define VIA_PSEUDONYM "weft"
-
 static void on_ready(struct dial *dial);
 static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason);
 
@@ -254,48 +252,36 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 
 /* ---- the request ---- */
 
-static void keep_for_replay(struct exchange *exchange, const char *head, size_t size)
+static void keep_for_replay(struct exchange *exchange, struct span head)
 {
-	struct block *block = size <= BLOCK_SMALL_BYTES
-				      ? blocks_take_small(&exchange->session->worker->blocks)
-				      : blocks_take_large(&exchange->session->worker->blocks);
-	if (!block || size > block->capacity) {
-		blocks_give(&exchange->session->worker->blocks, block);
+	struct blocks *blocks = &exchange->session->worker->blocks;
+	struct block *block = head.size <= BLOCK_SMALL_BYTES ? blocks_take_small(blocks)
+							     : blocks_take_large(blocks);
+	if (!block || head.size == 0) {
+		blocks_give(blocks, block);
 		return; /* then it is not tried again */
 	}
-	memcpy(block->data, head, size);
-	block->end = (uint32_t)size;
+	memcpy(block->data, head.data, head.size);
+	block->end = (uint32_t)head.size;
 	exchange->replay = block;
 }
 
-static bool write_request_head(struct exchange *exchange, const struct http_head *head)
+static int write_request_head(struct exchange *exchange, const struct http_head *head)
 {
-	struct wire *wire = &exchange->dial.upstream->wire;
-	bool via = exchange->session->worker->snapshot->settings.via;
 	struct h1_rewrite rewrite = {
-		.framing = exchange->request_framing,
+		.framing = exchange->request.framing,
 		.minor_version = head->minor_version,
 		.keep_alive = head->minor_version > 0 || head->keep_alive,
 		.keeps_upgrade = exchange->wants_upgrade,
-		.via = via ? span_text(VIA_PSEUDONYM) : span_of("", 0),
+		.via = forward_via(&exchange->session->worker->snapshot->settings),
 	};
-	size_t most = h1_head_bytes(head, &rewrite);
-	if (most <= BLOCK_LARGE_BYTES) {
-		char *memory = wire_write_room(wire, most);
-		if (!memory)
-			return false;
-		size_t size = h1_write_head(head, &rewrite, memory);
-		wire_write_commit(wire, size);
-		if (exchange->dial.from_pool && exchange->is_idempotent && !exchange->has_body)
-			keep_for_replay(exchange, memory, size);
-		return true;
-	}
-	char *memory = mem_alloc(most);
-	if (!memory)
-		return false;
-	int error = wire_write(wire, span_of(memory, h1_write_head(head, &rewrite, memory)));
-	mem_free(memory);
-	return error == 0;
+	struct span written;
+	int error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
+	if (error)
+		return error;
+	if (exchange->dial.from_pool && exchange->is_idempotent && !exchange->has_body)
+		keep_for_replay(exchange, written);
+	return 0;
 }
 
 void exchange_begin(struct session *session, const struct http_head *head)
@@ -310,7 +296,7 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	exchange->session = session;
 	exchange->started_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
-	exchange->request_framing = head->framing;
+	exchange->request.framing = head->framing;
 	exchange->is_head = head->method == HTTP_METHOD_HEAD;
 	exchange->is_connect = head->method == HTTP_METHOD_CONNECT;
 	exchange->is_idempotent = http_is_idempotent(head);
@@ -329,16 +315,8 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	}
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (!write_request_head(exchange, head))
+	if (write_request_head(exchange, head))
 		exchange_out_of_memory(exchange);
-}
-
-static bool write_chunk(struct wire *wire, struct span bytes)
-{
-	char head[H1_CHUNK_HEAD_MAX];
-	size_t size = h1_write_chunk_head(bytes.size, head);
-	return wire_write(wire, span_of(head, size)) == 0 && wire_write(wire, bytes) == 0 &&
-	       wire_write(wire, span_text("\r\n")) == 0;
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)
@@ -347,9 +325,7 @@ void exchange_request_body(struct exchange *exchange, struct span bytes)
 	if (!exchange->dial.upstream)
 		return;
 	struct wire *wire = &exchange->dial.upstream->wire;
-	bool ok = exchange->request_framing == HTTP_CHUNKED ? write_chunk(wire, bytes)
-							    : wire_write(wire, bytes) == 0;
-	if (!ok) {
+	if (forward_body(&exchange->request, wire, bytes, NULL)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
@@ -357,35 +333,19 @@ void exchange_request_body(struct exchange *exchange, struct span bytes)
 		wire_pause(&session->client);
 }
 
-static bool write_last_chunk(struct wire *wire, const struct http_field *fields, size_t count)
-{
-	size_t size = h1_write_last_chunk(fields, count, NULL);
-	char *memory = mem_alloc(size);
-	if (!memory)
-		return false;
-	h1_write_last_chunk(fields, count, memory);
-	int error = wire_write(wire, span_of(memory, size));
-	mem_free(memory);
-	return error == 0;
-}
-
 void exchange_request_trailers(struct exchange *exchange, const struct http_field *fields,
 			       size_t count)
 {
-	if (!exchange->dial.upstream || exchange->request_framing != HTTP_CHUNKED)
-		return;
-	exchange->request_ended = true;
-	if (!write_last_chunk(&exchange->dial.upstream->wire, fields, count))
+	struct upstream *upstream = exchange->dial.upstream;
+	if (upstream && forward_trailers(&exchange->request, &upstream->wire, fields, count))
 		exchange_out_of_memory(exchange);
 }
 
 void exchange_request_complete(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
-	bool wants_last_chunk =
-		exchange->request_framing == HTTP_CHUNKED && !exchange->request_ended;
 	exchange->request_done = true;
-	if (wants_last_chunk && upstream && wire_write(&upstream->wire, span_text("0\r\n\r\n")))
+	if (upstream && forward_end(&exchange->request, &upstream->wire))
 		exchange_out_of_memory(exchange);
 	else if (exchange->response_done)
 		exchange_end(exchange, exchange->keep_alive);
@@ -463,7 +423,7 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 			    const char *text)
 {
 	struct session *session = exchange->session;
-	bool ends_with_close = exchange->response_framing == HTTP_UNTIL_CLOSE;
+	bool ends_with_close = exchange->response.framing == HTTP_UNTIL_CLOSE;
 	exchange->upstream_keep_alive = false;
 	if (may_try_again(exchange)) {
 		try_again(exchange);

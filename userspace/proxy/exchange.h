@@ -6,21 +6,21 @@
 #define PROXY_EXCHANGE_H
 
 #include "proxy/dial.h"
+#include "proxy/forward.h"
 #include "proxy/session.h"
 
 struct exchange {
 	struct session *session;
 	struct dial dial;
-	struct block **lent; /* what the upstream's bytes of this moment lie in, may be taken */
-	const char *lent_end;
-	struct block *replay; /* the head as sent, for one more try on a fresh connection */
+	struct forward_lent lent; /* by the upstream's wire */
+	struct block *replay;     /* the head as sent, for one more try on a fresh connection */
 	uint64_t started_ns;
 	uint64_t sent_before; /* upstream's byte counters when it was taken */
 	uint64_t received_before;
-	uint16_t status;          /* of the final answer, 0 = none yet */
-	uint8_t client_minor;     /* HTTP/1.x of the request */
-	uint8_t request_framing;  /* towards the upstream */
-	uint8_t response_framing; /* towards the client */
+	uint16_t status;         /* of the final answer, 0 = none yet */
+	uint8_t client_minor;    /* HTTP/1.x of the request */
+	struct forward request;  /* towards the upstream */
+	struct forward response; /* towards the client */
 	bool is_head : 1;
 	bool is_connect : 1;
 	bool is_idempotent : 1;
@@ -30,11 +30,9 @@ struct exchange {
 	bool keep_alive : 1;      /* what the client was told */
 	bool client_finished : 1; /* its FIN is mirrored to the upstream */
 	bool request_done : 1;
-	bool request_ended : 1;  /* its last chunk was written with trailers */
-	bool response_done : 1;  /* complete, while the request still goes on */
-	bool response_ended : 1; /* its last chunk was written with trailers */
-	bool head_sent : 1;      /* final head is on its way to the client */
-	bool is_tunnel : 1;      /* 101 or 2xx to CONNECT */
+	bool response_done : 1; /* complete, while the request still goes on */
+	bool head_sent : 1;     /* final head is on its way to the client */
+	bool is_tunnel : 1;     /* 101 or 2xx to CONNECT */
 	bool upstream_keep_alive : 1;
 	bool retried : 1;
 	bool answered_by_proxy : 1;

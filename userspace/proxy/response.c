@@ -1,7 +1,6 @@
 /* The answer's way: upstream's bytes to the reader, the reader's events to the client. */
 #include <errno.h>
 
-#include "base/mem.h"
 #include "proxy/exchange.h"
 #include "proxy/tunnel.h"
 
@@ -38,33 +37,18 @@ static bool is_over(struct h1_reader *reader)
 
 /* ---- head ---- */
 
-static bool write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive)
+static int write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive)
 {
-	struct wire *wire = &exchange->session->client;
-	bool via = exchange->session->worker->snapshot->settings.via;
 	bool has_no_body = exchange->is_head || head->status == 304;
 	struct h1_rewrite rewrite = {
-		.framing = has_no_body ? head->framing : exchange->response_framing,
+		.framing = has_no_body ? head->framing : exchange->response.framing,
 		.minor_version = exchange->client_minor,
 		.keep_alive = keep_alive,
 		.keeps_upgrade = head->status == 101 || head->status == 426,
 		.is_head_answer = has_no_body,
-		.via = via ? span_text("weft") : span_of("", 0),
+		.via = forward_via(&exchange->session->worker->snapshot->settings),
 	};
-	size_t most = h1_head_bytes(head, &rewrite);
-	if (most <= BLOCK_LARGE_BYTES) {
-		char *memory = wire_write_room(wire, most);
-		if (!memory)
-			return false;
-		wire_write_commit(wire, h1_write_head(head, &rewrite, memory));
-		return true;
-	}
-	char *memory = mem_alloc(most);
-	if (!memory)
-		return false;
-	int error = wire_write(wire, span_of(memory, h1_write_head(head, &rewrite, memory)));
-	mem_free(memory);
-	return error == 0;
+	return forward_head(&exchange->session->client, head, &rewrite, NULL);
 }
 
 static uint8_t framing_to_client(const struct exchange *exchange, const struct http_head *head)
@@ -114,13 +98,13 @@ static void pause_if_full(struct exchange *exchange)
 
 static void interim_answer(struct exchange *exchange, const struct http_head *head)
 {
-	uint8_t framing = exchange->response_framing;
+	uint8_t framing = exchange->response.framing;
 	if (exchange->client_minor == 0)
 		return; /* RFC 9110 15.2 */
-	exchange->response_framing = HTTP_NO_BODY;
-	bool ok = write_head(exchange, head, true);
-	exchange->response_framing = framing;
-	if (!ok)
+	exchange->response.framing = HTTP_NO_BODY;
+	int error = write_head(exchange, head, true);
+	exchange->response.framing = framing;
+	if (error)
 		exchange_out_of_memory(exchange);
 	else
 		pause_if_full(exchange);
@@ -130,8 +114,8 @@ static void tunnel_answer(struct exchange *exchange, const struct http_head *hea
 {
 	exchange->is_tunnel = true;
 	exchange->head_sent = true;
-	exchange->response_framing = HTTP_NO_BODY;
-	if (!write_head(exchange, head, true))
+	exchange->response.framing = HTTP_NO_BODY;
+	if (write_head(exchange, head, true))
 		exchange_out_of_memory(exchange);
 }
 
@@ -139,17 +123,17 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 {
 	struct session *session = exchange->session;
 	struct upstream *upstream = exchange->dial.upstream;
-	exchange->response_framing = framing_to_client(exchange, head);
+	exchange->response.framing = framing_to_client(exchange, head);
 	exchange->upstream_keep_alive = head->keep_alive && head->framing != HTTP_UNTIL_CLOSE;
 	/* An answer that comes before the request's end leaves the rest of it to be forwarded. */
 	bool can_finish = exchange->request_done || exchange->upstream_keep_alive;
 	exchange->keep_alive = exchange->client_keep_alive && can_finish &&
-			       exchange->response_framing != HTTP_UNTIL_CLOSE && !session->closes &&
+			       exchange->response.framing != HTTP_UNTIL_CLOSE && !session->closes &&
 			       !session->pod->is_draining;
 	exchange->pins |= authenticates_connection(head);
 	remember_limits(upstream, head, &session->worker->snapshot->settings);
 	exchange->head_sent = true;
-	if (!write_head(exchange, head, exchange->keep_alive))
+	if (write_head(exchange, head, exchange->keep_alive))
 		exchange_out_of_memory(exchange);
 }
 
@@ -176,57 +160,24 @@ static void on_head(struct h1_reader *reader, const struct http_head *head)
 
 /* ---- body ---- */
 
-/* The block itself goes on when the rest of it is body: no copy of bulk. */
-static bool hand_over(struct exchange *exchange, struct wire *to, struct span bytes)
-{
-	struct block **lent = exchange->lent;
-	bool is_rest = bytes.data + bytes.size == exchange->lent_end;
-	if (!lent || !*lent || !is_rest)
-		return false;
-	struct block *block = *lent;
-	*lent = NULL;
-	block->begin = (uint32_t)(bytes.data - block->data);
-	block->end = block->begin + (uint32_t)bytes.size;
-	wire_write_block(to, block);
-	return true;
-}
-
-static bool write_body(struct exchange *exchange, struct span bytes)
-{
-	struct wire *wire = &exchange->session->client;
-	char head[H1_CHUNK_HEAD_MAX];
-	bool chunked = exchange->response_framing == HTTP_CHUNKED;
-	if (chunked && wire_write(wire, span_of(head, h1_write_chunk_head(bytes.size, head))))
-		return false;
-	if (!hand_over(exchange, wire, bytes) && wire_write(wire, bytes))
-		return false;
-	return !chunked || wire_write(wire, span_text("\r\n")) == 0;
-}
-
 static void on_body(struct h1_reader *reader, struct span bytes)
 {
 	struct exchange *exchange = of_reader(reader);
 	if (is_over(reader))
 		return;
-	if (write_body(exchange, bytes))
-		pause_if_full(exchange);
-	else
+	if (forward_body(&exchange->response, &exchange->session->client, bytes, &exchange->lent))
 		exchange_out_of_memory(exchange);
+	else
+		pause_if_full(exchange);
 }
 
 static void on_trailers(struct h1_reader *reader, const struct http_field *fields, size_t count)
 {
 	struct exchange *exchange = of_reader(reader);
-	if (is_over(reader) || exchange->response_framing != HTTP_CHUNKED)
+	if (is_over(reader))
 		return;
-	size_t size = h1_write_last_chunk(fields, count, NULL);
-	char *memory = mem_alloc(size);
-	exchange->response_ended = true;
-	if (memory)
-		h1_write_last_chunk(fields, count, memory);
-	if (!memory || wire_write(&exchange->session->client, span_of(memory, size)))
+	if (forward_trailers(&exchange->response, &exchange->session->client, fields, count))
 		exchange_out_of_memory(exchange);
-	mem_free(memory);
 }
 
 static void on_complete(struct h1_reader *reader)
@@ -237,10 +188,8 @@ static void on_complete(struct h1_reader *reader)
 	if (!exchange->head_sent || exchange->is_tunnel)
 		return; /* an interim answer; or the tunnel begins when h1_feed returns */
 	h1_stop(reader);
-	struct wire *client = &exchange->session->client;
-	bool has_last_chunk = exchange->response_framing == HTTP_CHUNKED && !exchange->is_head &&
-			      exchange->status != 304 && !exchange->response_ended;
-	if (has_last_chunk && wire_write(client, span_text("0\r\n\r\n"))) {
+	bool has_body = !exchange->is_head && exchange->status != 304;
+	if (has_body && forward_end(&exchange->response, &exchange->session->client)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
@@ -288,15 +237,14 @@ void exchange_upstream_data(struct exchange *exchange, struct span bytes, struct
 				       "the upstream spoke before it was asked");
 		return;
 	}
-	exchange->lent = block;
-	exchange->lent_end = bytes.data + bytes.size;
+	exchange->lent = (struct forward_lent){block, bytes.data + bytes.size};
 	size_t used = h1_feed(&upstream->reader, bytes);
 	if (upstream->role != UPSTREAM_EXCHANGE || upstream->user != exchange) {
 		if (upstream->role == UPSTREAM_IDLE && used < bytes.size)
 			upstream_close(upstream); /* bytes that nobody asked for */
 		return;
 	}
-	exchange->lent = NULL;
+	exchange->lent = (struct forward_lent){0};
 	if (exchange->is_tunnel)
 		become_tunnel(exchange, span_of(bytes.data + used, bytes.size - used));
 	else if (upstream->reader.error == H1_NO_MEMORY)
