@@ -73,12 +73,10 @@ static void add_latency(struct json *json, const struct weft_series *sum)
 		const char *key;
 		double quantile;
 	} quantiles[] = {{"p50_us", 0.5}, {"p95_us", 0.95}, {"p99_us", 0.99}};
-	bool measured = latency_count(sum->latency_buckets) > 0;
 	for (size_t i = 0; i < array_count(quantiles); i++) {
-		if (measured)
-			json_number(
-				json, quantiles[i].key,
-				latency_quantile_us(sum->latency_buckets, quantiles[i].quantile));
+		uint64_t us;
+		if (latency_quantile_us(sum->latency_buckets, quantiles[i].quantile, &us))
+			json_number(json, quantiles[i].key, us);
 		else
 			json_null(json, quantiles[i].key);
 	}

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/histogram.h"
 #include "base/mem.h"
 #include "cli/table.h"
 #include "cli/units.h"
@@ -143,25 +144,8 @@ void sample_subtract(struct sample *now, const struct sample *before)
 bool sample_quantile(const struct sample *sample, const struct sample_row *row, double quantile,
 		     uint64_t *ret_us)
 {
-	uint64_t count = 0;
-	for (size_t i = 0; i < WEFT_LATENCY_BUCKETS; i++)
-		count += row->latency_buckets[i];
-	if (count == 0)
-		return false;
-	double rank = quantile * (double)count;
-	double below = 0;
-	size_t bucket = 0;
-	while (bucket + 1 < WEFT_LATENCY_BUCKETS &&
-	       (row->latency_buckets[bucket] == 0 ||
-		below + (double)row->latency_buckets[bucket] < rank))
-		below += (double)row->latency_buckets[bucket++];
-	uint64_t from = bucket ? sample->bounds_us[bucket - 1] : 0;
-	*ret_us = from;
-	if (bucket + 1 == WEFT_LATENCY_BUCKETS)
-		return true; /* no upper bound */
-	double part = (rank - below) / (double)row->latency_buckets[bucket];
-	*ret_us += (uint64_t)(part * (double)(sample->bounds_us[bucket] - from) + 0.5);
-	return true;
+	return histogram_quantile(sample->bounds_us, row->latency_buckets, WEFT_LATENCY_BUCKETS,
+				  quantile, ret_us);
 }
 
 /* ---- printing ---- */

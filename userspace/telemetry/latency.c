@@ -1,7 +1,7 @@
 /* The latency histogram's arithmetic. */
 #include "telemetry/series.h"
 
-#include <assert.h>
+#include "base/histogram.h"
 
 static const uint64_t bounds_us[] = WEFT_LATENCY_BOUNDS_US;
 
@@ -27,39 +27,10 @@ unsigned latency_bucket(uint64_t microseconds)
 	return low;
 }
 
-uint64_t latency_count(const __u64 buckets[WEFT_LATENCY_BUCKETS])
+bool latency_quantile_us(const __u64 buckets[WEFT_LATENCY_BUCKETS], double quantile,
+			 uint64_t *ret_us)
 {
-	uint64_t count = 0;
-	for (unsigned i = 0; i < WEFT_LATENCY_BUCKETS; i++)
-		count += buckets[i];
-	return count;
-}
-
-uint64_t latency_quantile_us(const __u64 buckets[WEFT_LATENCY_BUCKETS], double quantile)
-{
-	assert(quantile >= 0 && quantile <= 1);
-	uint64_t count = latency_count(buckets);
-	if (count == 0)
-		return 0;
-	double rank = quantile * (double)count;
-	double below = 0;
-	unsigned last = 0;
-	for (unsigned i = 0; i < WEFT_LATENCY_BUCKETS; i++) {
-		double inside = (double)buckets[i];
-		if (buckets[i] == 0)
-			continue;
-		last = i;
-		if (below + inside < rank) {
-			below += inside;
-			continue;
-		}
-		break;
-	}
-	uint64_t from = last ? bounds_us[last - 1] : 0;
-	if (last == WEFT_LATENCY_BUCKETS - 1)
-		return from;
-	double part = (rank - below) / (double)buckets[last];
-	if (part > 1)
-		part = 1;
-	return from + (uint64_t)(part * (double)(bounds_us[last] - from) + 0.5);
+	_Static_assert(sizeof(__u64) == sizeof(uint64_t), "two names of one type");
+	return histogram_quantile(bounds_us, (const uint64_t *)buckets, WEFT_LATENCY_BUCKETS,
+				  quantile, ret_us);
 }

@@ -68,11 +68,9 @@ int series_collect(const struct series_store *store, struct series_sample **ret_
 
 /* Upper bound of a bucket in microseconds; UINT64_MAX for the last. */
 uint64_t latency_bound_us(unsigned bucket);
-/* How many were measured. */
-uint64_t latency_count(const __u64 buckets[WEFT_LATENCY_BUCKETS]);
-/* Quantile (0..1) in microseconds, linear inside the bucket; 0 when there is nothing. The last
- * bucket has no upper bound: its lower bound is returned. */
-uint64_t latency_quantile_us(const __u64 buckets[WEFT_LATENCY_BUCKETS], double quantile);
+/* Quantile (0..1) in microseconds; false when nothing was measured. */
+bool latency_quantile_us(const __u64 buckets[WEFT_LATENCY_BUCKETS], double quantile,
+			 uint64_t *ret_us);
 
 const char *proxy_reason_name(enum weft_proxy_reason reason);
 const char *proxy_reason_help(enum weft_proxy_reason reason);
