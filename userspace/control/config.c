@@ -8,12 +8,14 @@
 #include "base/mem.h"
 #include "control/control.h"
 #include "control/load.h"
+#include "control/source.h"
 
 struct config {
 	struct arena arena;
 	struct faults faults;
 	struct node *root;
 	struct draft draft;
+	const char *name; /* in the arena */
 };
 
 static void builder_fault(void *owner, uint32_t line, const char *key, const char *sentence)
@@ -24,22 +26,23 @@ static void builder_fault(void *owner, uint32_t line, const char *key, const cha
 	text_printf(faults_add(&config->faults, line), "%s: %s", key, sentence);
 }
 
-static int config_build(struct config *config, struct span bytes,
-			const struct build_options *options, struct snapshot **ret_snapshot)
+static int build(struct config *config, const struct list *sources,
+		 const struct build_options *options, struct snapshot **ret_snapshot)
 {
 	struct build_options with_faults = *options;
+	struct draft joined;
 	struct snapshot *snapshot = NULL;
 	with_faults.fault = builder_fault;
 	with_faults.fault_owner = config;
-	int error = tree_read(bytes, &config->arena, &config->faults, &config->root);
-	if (!error)
-		error = draft_load(config->root, &config->arena, &config->faults, &config->draft);
 	/* Also when something is wrong already, so that all faults are told at once; but then
 	 * nothing may be claimed that outlives the attempt. */
-	if (!error && config->faults.count > 0)
+	if (config->faults.count > 0)
 		with_faults.series = NULL;
-	if (!error)
-		error = snapshot_build(&config->draft, &with_faults, &snapshot);
+	int error = sources_join(sources, &config->draft, &joined);
+	if (error)
+		return error;
+	error = snapshot_build(&joined, &with_faults, &snapshot);
+	sources_joined_fini(&joined, &config->draft);
 	if (!error && config->faults.count > 0) {
 		snapshot_free(snapshot);
 		return -EINVAL;
@@ -49,17 +52,77 @@ static int config_build(struct config *config, struct span bytes,
 	return error;
 }
 
+int config_build(struct config *config, const struct list *sources,
+		 const struct build_options *options, struct text *why,
+		 struct snapshot **ret_snapshot)
+{
+	int error = build(config, sources, options, ret_snapshot);
+	if (error == -EINVAL)
+		faults_print(&config->faults, config->name, why);
+	else if (error == -ENOMEM)
+		text_printf(why, "%s: out of memory while reading it\n", config->name);
+	faults_fini(&config->faults);
+	return error;
+}
+
+const struct draft *config_draft(const struct config *config)
+{
+	return &config->draft;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	faults_fini(&config->faults);
+	arena_fini(&config->arena);
+	mem_free(config);
+}
+
+/* What is wrong already is kept in its faults, for the build. */
+static int config_new(struct span bytes, const char *name, struct config **ret_config)
+{
+	struct config *config = mem_zalloc(sizeof(*config));
+	if (!config)
+		return -ENOMEM;
+	config->name = arena_text(&config->arena, span_text(name));
+	int error = config->name ? 0 : -ENOMEM;
+	if (!error)
+		error = tree_read(bytes, &config->arena, &config->faults, &config->root);
+	if (!error)
+		error = draft_load(config->root, &config->arena, &config->faults, &config->draft);
+	*ret_config = config;
+	return error;
+}
+
+static int parse(struct span bytes, const char *name, const struct list *sources,
+		 const struct build_options *options, struct text *why, struct config **ret_config,
+		 struct snapshot **ret_snapshot)
+{
+	struct config *config = NULL;
+	int error = config_new(bytes, name, &config);
+	if (!error)
+		error = config_build(config, sources, options, why, ret_snapshot);
+	else if (error == -EINVAL)
+		faults_print(&config->faults, name, why);
+	else
+		text_printf(why, "%s: out of memory while reading it\n", name);
+	if (error)
+		config_free(config);
+	else
+		*ret_config = config;
+	return error;
+}
+
 int config_parse(struct span bytes, const char *name, const struct build_options *options,
 		 struct text *why, struct snapshot **ret_snapshot)
 {
-	struct config config = {0};
-	int error = config_build(&config, bytes, options, ret_snapshot);
-	if (error == -EINVAL)
-		faults_print(&config.faults, name, why);
-	else if (error == -ENOMEM)
-		text_printf(why, "%s: out of memory while reading it\n", name);
-	faults_fini(&config.faults);
-	arena_fini(&config.arena);
+	struct list no_sources;
+	struct config *config;
+	list_init(&no_sources);
+	int error = parse(bytes, name, &no_sources, options, why, &config, ret_snapshot);
+	if (!error)
+		config_free(config);
 	return error;
 }
 
@@ -112,8 +175,8 @@ static int read_bytes(int fd, const char *path, struct text *why, char **ret_byt
 	return 0;
 }
 
-int config_load(const char *path, const struct build_options *options, struct text *why,
-		struct snapshot **ret_snapshot)
+int config_load(const char *path, const struct list *sources, const struct build_options *options,
+		struct text *why, struct config **ret_config, struct snapshot **ret_snapshot)
 {
 	char *bytes = NULL;
 	size_t size = 0;
@@ -124,7 +187,7 @@ int config_load(const char *path, const struct build_options *options, struct te
 	close(fd);
 	if (error)
 		return error;
-	error = config_parse(span_of(bytes, size), path, options, why, ret_snapshot);
+	error = parse(span_of(bytes, size), path, sources, options, why, ret_config, ret_snapshot);
 	mem_free(bytes);
 	return error;
 }
@@ -132,5 +195,11 @@ int config_load(const char *path, const struct build_options *options, struct te
 int config_read(const char *path, struct text *why, struct snapshot **ret_snapshot)
 {
 	static const struct build_options alone;
-	return config_load(path, &alone, why, ret_snapshot);
+	struct list no_sources;
+	struct config *config;
+	list_init(&no_sources);
+	int error = config_load(path, &no_sources, &alone, why, &config, ret_snapshot);
+	if (!error)
+		config_free(config);
+	return error;
 }

@@ -69,54 +69,123 @@ static void note_failure(struct control *control, struct text *why)
 	control->failed_at = time(NULL);
 }
 
+static struct build_options build_options(const struct control *control)
+{
+	return (struct build_options){
+		.previous = control->current,
+		.series = claim_series,
+		.series_owner = control->options.series,
+	};
+}
+
 static void publish(struct control *control, struct snapshot *next)
 {
 	const struct control_hooks *hooks = &control->options.hooks;
+	destinations_publish(control, next);
+	hooks->published(hooks->owner);
+}
+
+static void publish_config(struct control *control, struct config *config, struct snapshot *next)
+{
 	if (control->current)
 		warn_of_restart(&control->current->settings, &next->settings);
 	apply_log(&next->settings);
-	destinations_publish(control, next);
+	config_free(control->config);
+	control->config = config;
+	publish(control, next);
 	text_clear(&control->last_error);
 	control->loaded_at = time(NULL);
 	log_info("config_loaded", "path=%s generation=%llu services=%u pods=%u",
 		 control->config_path, (unsigned long long)next->generation, next->service_count,
 		 next->pod_count);
-	hooks->published(hooks->owner);
 }
 
-static void reload_now(struct control *control)
+/* False: the file is bad and changes nothing. */
+static bool take_file(struct control *control)
+{
+	struct text why = {0};
+	struct config *config;
+	struct snapshot *next;
+	const struct build_options options = build_options(control);
+	if (control->watch)
+		watch_follow(control->watch);
+	int error = config_load(control->config_path, &control->sources, &options, &why, &config,
+				&next);
+	if (error)
+		note_failure(control, &why);
+	else
+		publish_config(control, config, next);
+	text_fini(&why);
+	return error == 0;
+}
+
+/* False: there was no memory, and it is to be tried again. */
+static bool take_sources(struct control *control)
 {
 	struct text why = {0};
 	struct snapshot *next;
-	const struct build_options options = {
-		.previous = control->current,
-		.series = claim_series,
-		.series_owner = control->options.series,
-	};
-	if (control->watch)
-		watch_follow(control->watch);
-	int error = config_load(control->config_path, &options, &why, &next);
+	const struct build_options options = build_options(control);
+	int error = config_build(control->config, &control->sources, &options, &why, &next);
 	if (error) {
-		note_failure(control, &why);
+		log_error("sources_refused", "%.*s", SPAN_PRINT(text_span(&why)));
+		guests_tell(&control->guests, NULL, why.data ? why.data : strerror(-error));
 	} else {
 		publish(control, next);
-		pods_apply(control);
 	}
 	text_fini(&why);
+	return error != -ENOMEM;
 }
 
-static void on_reload(struct timer *timer)
+static void build_now(struct control *control)
 {
-	reload_now(container_of(timer, struct control, reload));
+	bool took_file = control->file_changed && take_file(control);
+	bool took_sources = took_file || !control->sources_changed || take_sources(control);
+	control->file_changed = false;
+	control->sources_changed = !took_sources;
+	pods_apply(control);
+}
+
+static void on_build(struct timer *timer)
+{
+	build_now(container_of(timer, struct control, build));
+}
+
+/* Without memory for the timer the next tick builds. */
+static void build_soon(struct control *control)
+{
+	struct timers *timers = io_timers(control->options.ring);
+	uint64_t due_ns = io_now_ns(control->options.ring) + COALESCE_NS;
+	if (!timer_is_set(&control->build) && timer_set(timers, &control->build, due_ns))
+		log_warn("build_delayed", "error=\"out of memory\"");
 }
 
 void control_reload(struct control *control)
 {
-	if (control->is_draining || timer_is_set(&control->reload))
+	if (control->is_draining)
 		return;
-	uint64_t due_ns = io_now_ns(control->options.ring) + COALESCE_NS;
-	if (timer_set(io_timers(control->options.ring), &control->reload, due_ns))
-		reload_now(control); /* no memory to wait */
+	control->file_changed = true;
+	build_soon(control);
+}
+
+/* ---- sources ---- */
+
+void control_source_add(struct control *control, struct source *source)
+{
+	list_add_last(&control->sources, &source->item);
+}
+
+void control_source_remove(struct control *control, struct source *source)
+{
+	list_remove(&source->item);
+	control_sources_changed(control);
+}
+
+void control_sources_changed(struct control *control)
+{
+	if (control->is_draining)
+		return;
+	control->sources_changed = true;
+	build_soon(control);
 }
 
 static void on_file_changed(void *owner)
@@ -132,6 +201,8 @@ static void on_tick(struct timer *timer)
 	uint64_t due_ns = io_now_ns(control->options.ring) + TICK_NS;
 	if (timer_set(io_timers(control->options.ring), timer, due_ns))
 		log_error("tick_lost", "error=\"out of memory\"");
+	if ((control->file_changed || control->sources_changed) && !timer_is_set(&control->build))
+		build_now(control);
 	if (control->destinations_owed)
 		destinations_reconcile(control);
 	pods_tick(control);
@@ -150,6 +221,7 @@ static void on_start(struct io_mail *mail)
 static int load_first(struct control *control, struct text *why)
 {
 	struct adopted_names names;
+	struct config *config = NULL;
 	struct snapshot *next = NULL;
 	int error = adopt_read(control, &names);
 	if (error) {
@@ -164,7 +236,7 @@ static int load_first(struct control *control, struct text *why)
 		.series = claim_series,
 		.series_owner = control->options.series,
 	};
-	error = config_load(control->config_path, &options, why, &next);
+	error = config_load(control->config_path, &control->sources, &options, why, &config, &next);
 	adopted_names_fini(&names);
 	if (error)
 		return error;
@@ -173,13 +245,15 @@ static int load_first(struct control *control, struct text *why)
 	const struct snapshot *before = snapshot_current(control->options.slot);
 	if (before)
 		next->generation = before->generation + 1;
-	publish(control, next);
+	publish_config(control, config, next);
 	destinations_remove_stale(control);
 	return 0;
 }
 
 static void control_free(struct control *control)
 {
+	guests_fini(&control->guests);
+	config_free(control->config);
 	mem_free(control->config_path);
 	mem_free(control->adopted);
 	text_fini(&control->last_error);
@@ -216,11 +290,13 @@ int control_open(const struct control_options *options, struct text *why,
 	control->config_path = mem_text(options->config_path, strlen(options->config_path));
 	control->start.run = on_start;
 	list_init(&control->enrolments);
-	timer_init(&control->reload, on_reload);
+	list_init(&control->sources);
+	guests_init(&control->guests, control);
+	timer_init(&control->build, on_build);
 	timer_init(&control->tick, on_tick);
 	int error = control->config_path ? control_start(control, why) : -ENOMEM;
 	if (error) {
-		timer_clear(io_timers(options->ring), &control->reload);
+		timer_clear(io_timers(options->ring), &control->build);
 		control_free(control);
 		return error;
 	}
@@ -234,7 +310,7 @@ void control_stop(struct control *control)
 		return;
 	control->is_draining = true;
 	control->is_stopped = true;
-	timer_clear(io_timers(control->options.ring), &control->reload);
+	timer_clear(io_timers(control->options.ring), &control->build);
 	timer_clear(io_timers(control->options.ring), &control->tick);
 }
 
@@ -285,7 +361,7 @@ void control_drain(struct control *control, void (*done)(void *owner), void *own
 	control->drained = done;
 	control->drained_owner = owner;
 	if (is_first) {
-		timer_clear(io_timers(control->options.ring), &control->reload);
+		timer_clear(io_timers(control->options.ring), &control->build);
 		timer_clear(io_timers(control->options.ring), &control->tick);
 		pods_drain(control);
 	}

@@ -70,6 +70,21 @@ void control_close(struct control *control);
 
 /* SIGHUP: as when the file changed. A bad file changes nothing and is logged. */
 void control_reload(struct control *control);
+/*
+ * A pod at run time: enrolled from now until control_pod_drop. `spec` is one element of the
+ * config's pods[], JSON or YAML. -EINVAL (a line for each wrong key), -EEXIST (name or place is
+ * taken), -ENOENT and other errors of the place, -ENOMEM, -ESHUTDOWN while draining, with a
+ * sentence in `why`. 0: `told` comes once, later, from the ring: with NULL when capture is on, else
+ * with the reason; not after control_pod_drop.
+ */
+struct guest;
+int control_pod_add(struct control *control, struct span spec,
+		    void (*told)(void *owner, const char *error), void *owner, struct text *why,
+		    struct guest **ret_guest) MUST_CHECK;
+/* Un-enrols it as if the config had lost it, also after it could not be enrolled. */
+void control_pod_drop(struct control *control, struct guest *guest);
+const char *guest_name(const struct guest *guest);
+
 /* SIGTERM, POST /drain: capture off for every pod, hooks.pod_removing for each, then `done` (at
  * once when there is none). Reloads end. A second call only replaces `done`. */
 void control_drain(struct control *control, void (*done)(void *owner), void *owner);

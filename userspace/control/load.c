@@ -197,6 +197,13 @@ static int load_map(struct loader *loader, const struct node *map, const struct 
 	return 0;
 }
 
+static void check_steps(struct loader *loader)
+{
+	if (loader->steps > TREE_VALUES_MOST)
+		text_add(faults_add(loader->faults, 0),
+			 span_text("aliases (*name) unfold to more than 2000000 values"));
+}
+
 int draft_load(const struct node *root, struct arena *arena, struct faults *faults,
 	       struct draft *ret_draft)
 {
@@ -209,11 +216,28 @@ int draft_load(const struct node *root, struct arena *arena, struct faults *faul
 	else if (root && root->type != NODE_NULL)
 		text_add(faults_add(faults, root->line),
 			 span_text("a config file is a map of keys, such as \"workers: 2\""));
-	if (loader.steps > TREE_VALUES_MOST)
-		text_add(faults_add(faults, 0),
-			 span_text("aliases (*name) unfold to more than 2000000 values"));
+	check_steps(&loader);
 	if (!error)
 		*ret_draft = draft;
+	return error;
+}
+
+int draft_load_pod(const struct node *root, struct arena *arena, struct faults *faults,
+		   struct pod_draft *ret_pod)
+{
+	const struct key *pods = key_child(NULL, span_text("pods"));
+	struct loader loader = {.arena = arena, .faults = faults};
+	struct pod_draft pod = {0};
+	int error = 0;
+	keys_set_defaults(pods, &pod);
+	if (root && root->type == NODE_MAP)
+		error = load_map(&loader, root, pods, &pod);
+	else
+		text_add(faults_add(faults, 0),
+			 span_text("a pod is a map of keys, such as {\"name\": \"shop\"}"));
+	check_steps(&loader);
+	if (!error)
+		*ret_pod = pod;
 	return error;
 }
 

@@ -34,6 +34,7 @@ static uint32_t all_workers(const struct control *control)
 
 static void set_error(struct enrolment *enrolment, const char *sentence)
 {
+	guests_tell(&enrolment->control->guests, enrolment->pod->name, sentence);
 	if (enrolment->error.size > 0 && strcmp(enrolment->error.data, sentence) == 0)
 		return; /* once per cause: it may fail each second */
 	text_clear(&enrolment->error);
@@ -282,6 +283,7 @@ static void start_capture(struct enrolment *enrolment)
 	text_clear(&enrolment->error);
 	enrolment->state = ENROLMENT_CAPTURED;
 	enrolment->since_ns = io_now_ns(control->options.ring);
+	guests_tell(&control->guests, pod->name, NULL);
 	log_info("pod_captured", "pod=%s id=%u uncaptured_connections=%u", pod->name, pod->id,
 		 enrolment->listeners.uncaptured_count);
 }
@@ -353,6 +355,9 @@ void pods_apply(struct control *control)
 			enrol(control, pod);
 		else if (enrolment->pod != pod)
 			change_settings(enrolment, pod);
+		/* one that was dropped and added again within one build never left */
+		if (enrolment && enrolment->state == ENROLMENT_CAPTURED)
+			guests_tell(&control->guests, pod->name, NULL);
 	}
 }
 

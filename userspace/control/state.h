@@ -6,7 +6,10 @@
 #include <time.h>
 
 #include "base/list.h"
+#include "control/config.h"
 #include "control/control.h"
+#include "control/guests.h"
+#include "control/source.h"
 #include "control/watch.h"
 #include "model/builder.h"
 
@@ -48,11 +51,16 @@ struct enrolment {
 struct control {
 	struct control_options options;
 	char *config_path;
+	struct config *config;          /* the last good one */
+	struct list sources;            /* of struct source */
+	struct guests guests;           /* the first of them */
 	const struct snapshot *current; /* the published one */
 	struct watch *watch;            /* NULL = no inotify: SIGHUP only */
 	struct io_mail start;
-	bool is_started; /* the start mail ran */
-	struct timer reload;
+	bool is_started;    /* the start mail ran */
+	struct timer build; /* changes that come together are taken together */
+	bool file_changed;
+	bool sources_changed;
 	struct timer tick;
 	bool destinations_owed; /* the kernel's map is to be compared as a whole */
 	bool is_draining;

@@ -58,10 +58,16 @@ static void check_unique(struct build *build, struct named *list, uint32_t count
 	if (count > 1)
 		qsort(list, count, sizeof(*list), compare_named);
 	for (uint32_t i = 1; i < count; i++) {
-		if (*list[i].text && strcmp(list[i - 1].text, list[i].text) == 0)
+		if (!*list[i].text || strcmp(list[i - 1].text, list[i].text) != 0)
+			continue;
+		if (list[i - 1].line)
 			build_fault(build, list[i].line, key,
 				    "\"%s\" stands in line %u already; each may stand only once",
 				    list[i].text, list[i - 1].line);
+		else
+			build_fault(build, list[i].line, key,
+				    "\"%s\" is in use by one that was added at run time",
+				    list[i].text);
 	}
 }
 

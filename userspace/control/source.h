@@ -1,0 +1,34 @@
+/*
+ * Services and pods that somebody else than the config file knows, and that come and go while weftd
+ * runs. A build takes the config and every source as one draft. Owner: the control thread.
+ */
+#ifndef CONTROL_SOURCE_H
+#define CONTROL_SOURCE_H
+
+#include "base/list.h"
+#include "model/draft.h"
+
+struct control;
+
+/* Embedded in its owner, who fills the lists as it likes (lines are 0) and tells when it did.
+ * They and their texts are read at the next build, from the ring. */
+struct source {
+	struct list item;
+	struct draft_list services; /* of service_draft */
+	struct draft_list pods;     /* of pod_draft */
+};
+
+void control_source_add(struct control *control, struct source *source);
+void control_source_remove(struct control *control, struct source *source);
+/* One build for all changes within 50 ms. If it is refused, the snapshot in force stays and the
+ * cause is logged. */
+void control_sources_changed(struct control *control);
+
+/* ---- for config.c ---- */
+
+/* The config's draft and what the sources have as one, which borrows from all of them. */
+int sources_join(const struct list *sources, const struct draft *config,
+		 struct draft *ret_joined) MUST_CHECK;
+void sources_joined_fini(struct draft *joined, const struct draft *config);
+
+#endif
