@@ -5,7 +5,7 @@ PACKAGES_BUILD := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev l
 PACKAGES_DEMO := nginx-light python3 redis-server redis-tools curl wrk
 PACKAGES_LINT := python3 python3-pytest clang-format clang-tidy cppcheck
 PACKAGES_TEST := $(PACKAGES_DEMO) python3-pytest python3-requests python3-aiohttp python3-yaml wget \
-	apache2 apache2-utils git postgresql nodejs $(PACKAGES_LINT) \
+	apache2 apache2-utils git postgresql nodejs node-ws $(PACKAGES_LINT) \
 	qemu-system-x86 busybox-static cpio linux-image-cloud-amd64
 PACKAGES_IMAGE := python3 binutils git ca-certificates
 PACKAGES_FUZZ := libclang-rt-dev

@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import leftovers  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
 from harness.mesh import Mesh  # noqa: E402
+from harness.truth import Truth  # noqa: E402
 
 SECONDS_PER_TEST = 60
 SECONDS_PER_BIG_TEST = 240
@@ -108,7 +109,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def mesh(request, cluster):
-    """The module's SERVICES, direct or through weft (options: WEFT_OPTIONS, POD_OPTIONS)."""
+    """The module's SERVICES, direct or through weft (options: WEFT_OPTIONS, POD_OPTIONS, ENROLLED)."""
     module = request.module
     made = Mesh(
         request.param,
@@ -117,6 +118,7 @@ def mesh(request, cluster):
         getattr(module, "WEFT_OPTIONS", None),
         getattr(module, "POD_OPTIONS", None),
         getattr(module, "CLIENTS", ("client",)),
+        getattr(module, "ENROLLED", None),
     )
     try:
         made.open()
@@ -125,6 +127,14 @@ def mesh(request, cluster):
             made.wait_idle()
     finally:
         made.close()
+
+
+@pytest.fixture(scope="module")
+def truth(mesh):
+    """Runs one program direct and through weft and compares what it saw; see harness/truth.py."""
+    made = Truth(mesh)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-// A program for Node: fetch with keep-alive and an upload, or a WebSocket with the http module alone.
+// A program for Node: fetch with keep-alive and an upload, or a WebSocket of the package ws.
 "use strict";
-const http = require("http");
 const crypto = require("crypto");
+const WebSocket = require("ws");
 
 async function fetches(base) {
 	let right = 0;
@@ -20,30 +20,27 @@ async function fetches(base) {
 
 function websocket(url) {
 	return new Promise((resolve, reject) => {
-		const key = crypto.randomBytes(16).toString("base64");
-		const request = http.request(url, {
-			headers: {
-				Connection: "Upgrade", Upgrade: "websocket",
-				"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key,
-			},
+		const told = { texts: 0, bytes: 0 };
+		const large = crypto.randomBytes(3000000);
+		const socket = new WebSocket(url.replace(/^http/, "ws"));
+		socket.on("error", reject);
+		socket.on("unexpected-response", (_, answer) => reject(new Error(`status ${answer.statusCode}`)));
+		socket.on("open", () => {
+			for (let i = 0; i < 100; i++)
+				socket.send(`text ${i}`);
+			socket.send(large);
+			socket.ping("still there?");
 		});
-		request.on("response", (answer) => resolve({ status: answer.statusCode }));
-		request.on("error", reject);
-		request.on("upgrade", (answer, socket) => {
-			const text = Buffer.from("hello over the wire");
-			const mask = crypto.randomBytes(4);
-			const masked = text.map((byte, i) => byte ^ mask[i % 4]);
-			socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | text.length]), mask, masked]));
-			let got = Buffer.alloc(0);
-			socket.on("data", (bytes) => {
-				got = Buffer.concat([got, bytes]);
-				if (got.length >= 2 && got.length >= 2 + (got[1] & 0x7f)) {
-					socket.destroy();
-					resolve({ status: answer.statusCode, echo: got.subarray(2, 2 + got[1]).toString() });
-				}
-			});
+		socket.on("pong", (bytes) => (told.pong = bytes.toString()));
+		socket.on("message", (message, isBinary) => {
+			if (!isBinary)
+				told.texts += message.toString() === `text ${told.texts}`;
+			else if (message.equals(large))
+				told.bytes = message.length;
+			if (isBinary)
+				socket.close(1000, "enough");
 		});
-		request.end();
+		socket.on("close", (code) => resolve({ ...told, closed: code }));
 	});
 }
 
