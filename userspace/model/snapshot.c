@@ -60,6 +60,16 @@ const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct spa
 	return NULL;
 }
 
+const struct endpoint *service_endpoint_at(const struct service *service,
+					   const struct weft_address *address)
+{
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		if (address_equal(&service->endpoints[i].address, address))
+			return &service->endpoints[i];
+	}
+	return NULL;
+}
+
 const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id)
 {
 	uint32_t low = 0;

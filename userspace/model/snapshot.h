@@ -116,6 +116,8 @@ const struct service *snapshot_service_at(const struct snapshot *snapshot,
 const struct service *snapshot_service_named(const struct snapshot *snapshot, struct span name);
 const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct span name);
 const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id);
+const struct endpoint *service_endpoint_at(const struct service *service,
+					   const struct weft_address *address);
 
 /* Control thread; for snapshots that are not published (snapshot_publish frees the published). */
 void snapshot_free(struct snapshot *snapshot); /* NULL is fine */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "proxy/session.h"
 
 /* What the balancer or the original destination gives for one attempt. */
 struct target {
@@ -12,15 +13,51 @@ struct target {
 	struct series_pair series;
 };
 
+void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events)
+{
+	const struct weft_flow *flow = &session->flow;
+	*dial = (struct dial){
+		.events = events,
+		.worker = session->worker,
+		.pod = session->pod,
+		.service_id = flow->service_id,
+		.to_destination =
+			flow->service_id == 0 || (flow->flags & WEFT_DESTINATION_ENDPOINT),
+		.destination = flow->destination,
+		.series = {session->series, SERIES_NONE},
+	};
+	list_init(&dial->waiting);
+	if (!address_is_loopback(&flow->app)) {
+		dial->local = flow->app;
+		dial->local.port = 0;
+	}
+}
+
+/* The one address that the app asked for, counted as the endpoint that it is. */
+static bool pick_destination(const struct dial *dial, const struct service *service,
+			     struct target *ret)
+{
+	const struct endpoint *endpoint =
+		service ? service_endpoint_at(service, &dial->destination) : NULL;
+	*ret = (struct target){
+		.address = dial->destination,
+		.endpoint_id = ENDPOINT_ID_NONE,
+		.series = dial->series,
+	};
+	if (endpoint) {
+		ret->endpoint_id = endpoint->id;
+		ret->series.endpoint = endpoint->series;
+	}
+	return dial->attempts == 0;
+}
+
 static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_reason *ret_reason)
 {
 	struct worker *worker = dial->worker;
 	const struct service *service = snapshot_service(worker->snapshot, dial->service_id);
-	if (!service && dial->service_id == 0) {
-		*ret = (struct target){.address = dial->destination,
-				       .endpoint_id = ENDPOINT_ID_NONE};
+	if (dial->to_destination) {
 		*ret_reason = WEFT_PROXY_DIAL_FAILED;
-		return dial->attempts == 0;
+		return pick_destination(dial, service, ret);
 	}
 	const struct endpoint *endpoint = NULL;
 	if (service && service->id < worker->balance_count) {
@@ -65,7 +102,7 @@ static struct upstream *new_attempt(struct dial *dial, const struct target *targ
 static uint64_t patience_ns(const struct dial *dial)
 {
 	const struct settings *settings = &dial->worker->snapshot->settings;
-	return dial->service_id ? settings->connect_timeout_ns : 0;
+	return dial->to_destination ? 0 : settings->connect_timeout_ns;
 }
 
 /* The kernel counts this connection under its service (weft_traffic); it was marked as ours,
@@ -141,8 +178,6 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 	dial->upstream = NULL;
 	if (!pick_target(dial, &target, ret_reason))
 		return false;
-	if (dial->service_id == 0)
-		target.series = dial->series;
 	dial->last_address = target.address;
 	struct upstream *upstream = NULL;
 	if (dial->pool_idle_ns)

@@ -10,6 +10,7 @@
 #define DIAL_ATTEMPTS_MAX 16 /* as limits.connect_attempts */
 
 struct dial;
+struct session;
 
 struct dial_events {
 	/* dial->upstream is connected (or was idle in the pool); what was queued is being sent. */
@@ -26,9 +27,10 @@ struct dial {
 	uint64_t waits_until_ns;
 	int wait_error;            /* -errno that ends the wait in vain */
 	struct upstream *upstream; /* takes writes from dial_start on */
-	uint32_t service_id;       /* 0: original destination */
+	uint32_t service_id;       /* 0: no mesh service */
+	bool to_destination;       /* there and nowhere else: no service, or one of its endpoints */
 	struct weft_address destination;
-	struct series_pair series; /* of an original destination */
+	struct series_pair series; /* of a destination that is no endpoint */
 	struct weft_address local; /* to bind to; all zero = none */
 	uint64_t pool_idle_ns;     /* take a pooled one idle for at most this; 0 = always dial */
 	uint32_t tried[DIAL_ATTEMPTS_MAX];
@@ -40,6 +42,8 @@ struct dial {
 	bool is_ready;
 };
 
+/* For a session's destination, from its app's own address. */
+void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events);
 /*
  * Finds an endpoint and begins to connect. True: dial->upstream takes writes, and `ready` or
  * `failed` follows later from the loop (with is_ready set already, nothing follows). False: failed

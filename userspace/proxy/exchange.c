@@ -213,21 +213,11 @@ static void prepare_dial(struct exchange *exchange)
 	const struct settings *settings = &session->worker->snapshot->settings;
 	bool can_replay = exchange->is_idempotent && !exchange->has_body;
 	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
-	exchange->dial.events = &exchange_dial_events;
-	exchange->dial.worker = session->worker;
-	exchange->dial.pod = session->pod;
-	exchange->dial.service_id = session->flow.service_id;
-	exchange->dial.destination = session->flow.destination;
-	exchange->dial.series = (struct series_pair){session->series, SERIES_NONE};
+	dial_init(&exchange->dial, session, &exchange_dial_events);
 	exchange->dial.pool_idle_ns =
 		can_replay ? settings->upstream_idle_timeout_ns : settings->upstream_fresh_ns;
 	if (wants_own)
 		exchange->dial.pool_idle_ns = 0;
-	list_init(&exchange->dial.waiting);
-	if (!address_is_loopback(&session->flow.app)) {
-		exchange->dial.local = session->flow.app;
-		exchange->dial.local.port = 0;
-	}
 }
 
 /* True: dial.upstream takes writes now. */

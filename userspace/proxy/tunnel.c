@@ -85,15 +85,10 @@ bool tunnel_open(struct session *session, bool is_undecided)
 	}
 	tunnel->is_undecided = is_undecided;
 	tunnel->series = (struct series_pair){session->series, SERIES_NONE};
-	tunnel->dial.events = &tunnel_dial_events;
-	tunnel->dial.worker = session->worker;
-	tunnel->dial.pod = session->pod;
-	tunnel->dial.service_id = session_service(session) ? session->flow.service_id : 0;
-	tunnel->dial.destination = session->flow.destination;
-	tunnel->dial.series = tunnel->series;
-	if (!address_is_loopback(&session->flow.app)) {
-		tunnel->dial.local = session->flow.app;
-		tunnel->dial.local.port = 0;
+	dial_init(&tunnel->dial, session, &tunnel_dial_events);
+	if (!session_service(session)) { /* gone since the dial was captured */
+		tunnel->dial.service_id = 0;
+		tunnel->dial.to_destination = true;
 	}
 	if (!dial_start(&tunnel->dial, &reason)) {
 		worker_count(session->worker, reason);

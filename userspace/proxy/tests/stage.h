@@ -338,18 +338,44 @@ static inline struct io_peer *stage_peer(struct stage *stage, struct io_peer *pe
 
 /* An app in the pod dials; the kernel knows its flow and sends the dial to the worker, who has not
  * accepted it yet. */
+static inline struct io_peer *client_dials_as(struct stage *stage, struct weft_flow *flow)
+{
+	flow->pod_id = 1;
+	flow->app = address_of("10.0.0.9:0");
+	flow->app.port = htons((uint16_t)(30000 + stage->client_count++));
+	kernel_double_flow_next(flow);
+	int *lanes = stage->listeners.fd4[0];
+	return stage_peer(stage,
+			  io_double_arrives(lanes[stage->client_count % WEFT_LANES], &flow->app));
+}
+
+static inline uint32_t service_id_at(struct stage *stage, const char *destination)
+{
+	struct weft_address address = address_of(destination);
+	const struct service *service =
+		snapshot_service_at(snapshot_current(stage->slot), &address);
+	return service ? service->id : 0;
+}
+
 static inline struct io_peer *client_dials(struct stage *stage, const char *destination)
 {
-	struct weft_address app = address_of("10.0.0.9:0");
-	struct weft_flow flow = {.destination = address_of(destination), .pod_id = 1};
-	const struct service *service =
-		snapshot_service_at(snapshot_current(stage->slot), &flow.destination);
-	app.port = htons((uint16_t)(30000 + stage->client_count++));
-	flow.service_id = service ? service->id : 0;
-	flow.app = app;
-	kernel_double_flow_next(&flow);
-	int *lanes = stage->listeners.fd4[0];
-	return stage_peer(stage, io_double_arrives(lanes[stage->client_count % WEFT_LANES], &app));
+	struct weft_flow flow = {
+		.destination = address_of(destination),
+		.service_id = service_id_at(stage, destination),
+	};
+	return client_dials_as(stage, &flow);
+}
+
+/* Dials one endpoint of the service by its own address. */
+static inline struct io_peer *client_dials_endpoint(struct stage *stage, const char *service,
+						    const char *endpoint)
+{
+	struct weft_flow flow = {
+		.destination = address_of(endpoint),
+		.service_id = service_id_at(stage, service),
+		.flags = WEFT_DESTINATION_READY | WEFT_DESTINATION_ENDPOINT,
+	};
+	return client_dials_as(stage, &flow);
 }
 
 static inline struct io_peer *client_connect(struct stage *stage, const char *destination)

@@ -438,6 +438,33 @@ static void spread(struct stage *stage)
 	WANT(stage, seen == 12);
 }
 
+/* Who dials one endpoint of a service wants that one, though the service counts it. */
+static void own_address(struct stage *stage)
+{
+	struct io_peer *client = client_dials_endpoint(stage, MANY, "10.0.4.3:80");
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, "10.0.4.3:80");
+	for (int i = 0; i < 3; i++) {
+		sees(stage, server, GET);
+		peer_sends(stage, server, HELLO);
+		sees(stage, client, HELLO);
+		peer_sends(stage, client, GET);
+	}
+	WANT(stage, dials_to("10.0.4.3:80") == 1);
+	WANT(stage, series_of(stage, "many", "")->requests == 3);
+	WANT(stage, series_of(stage, "many", "10.0.4.3:80")->requests == 3);
+}
+
+static void own_address_refuses(struct stage *stage)
+{
+	endpoint_answers("10.0.4.3:80", IO_DOUBLE_REFUSES, 0);
+	struct io_peer *client = client_dials_endpoint(stage, MANY, "10.0.4.3:80");
+	peer_sends(stage, client, GET);
+	sees_own_answer(stage, client, "502 Bad Gateway", "many", "1 attempts");
+	for (int i = 3; i < 7; i++)
+		WANT(stage, dials_to(stage_endpoints[i]) == (i == 5));
+}
+
 #define TEST(name, run)                                                                            \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -447,6 +474,8 @@ static void spread(struct stage *stage)
 
 TEST(a_refused_dial_is_tried_at_another_endpoint, refused_then_another)
 TEST(three_refused_dials_are_502, all_refused)
+TEST(a_dial_to_an_endpoints_own_address_goes_there_alone, own_address)
+TEST(an_endpoint_dialled_by_its_address_that_refuses_is_502, own_address_refuses)
 TEST(an_endpoint_that_refuses_is_not_asked_twice, only_endpoint_refuses)
 TEST(a_dial_may_take_a_second, silent_then_another)
 TEST(a_slow_endpoint_is_asked_three_times_when_it_is_the_only_one, one_slow_endpoint)
@@ -521,6 +550,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_refused_dial_is_tried_at_another_endpoint),
 		cmocka_unit_test(three_refused_dials_are_502),
+		cmocka_unit_test(a_dial_to_an_endpoints_own_address_goes_there_alone),
+		cmocka_unit_test(an_endpoint_dialled_by_its_address_that_refuses_is_502),
 		cmocka_unit_test(an_endpoint_that_refuses_is_not_asked_twice),
 		cmocka_unit_test(a_dial_may_take_a_second),
 		cmocka_unit_test(a_slow_endpoint_is_asked_three_times_when_it_is_the_only_one),
