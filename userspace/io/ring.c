@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -469,6 +470,29 @@ void io_cancel(struct io_ring *ring, struct io_op *op)
 		return;
 	struct io_uring_sqe *sqe = next_sqe(ring, NULL);
 	io_uring_prep_cancel(sqe, op, 0);
+}
+
+static void option_set(int fd, int option, int value)
+{
+	setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
+}
+
+int io_socket(struct io_ring *ring, int family, unsigned silence_s)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	int on = 1;
+	(void)ring;
+	if (fd < 0)
+		return -errno;
+	/* Half of the time idle, then three probes. */
+	int probe_s = silence_s < 6 ? 1 : (int)silence_s / 6;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	option_set(fd, TCP_KEEPIDLE, 3 * probe_s);
+	option_set(fd, TCP_KEEPINTVL, probe_s);
+	option_set(fd, TCP_KEEPCNT, 3);
+	option_set(fd, TCP_USER_TIMEOUT, (int)silence_s * 1000);
+	option_set(fd, TCP_NODELAY, 1);
+	return fd;
 }
 
 int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address)

@@ -102,6 +102,12 @@ void io_cancel(struct io_ring *ring, struct io_op *op);
 /* Immediate system calls, here so that the double sees them too. */
 /* What there is room for at once: bytes, or -errno (-EAGAIN: none). */
 int io_send_now(struct io_ring *ring, int fd, const void *memory, size_t size) MUST_CHECK;
+/*
+ * An unconnected TCP socket that sends at once (TCP_NODELAY). A peer that does not answer the
+ * kernel for `silence_s` seconds ends its connection with -ETIMEDOUT (keepalive; RFC 1122 4.2.3.6).
+ * Descriptor or -errno.
+ */
+int io_socket(struct io_ring *ring, int family, unsigned silence_s) MUST_CHECK;
 /* Source address of an unconnected socket; the port is chosen by its connect. 0 or -errno. */
 int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address) MUST_CHECK;
 void io_shutdown_send(struct io_ring *ring, int fd); /* FIN after what was sent */

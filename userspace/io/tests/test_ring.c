@@ -1,6 +1,7 @@
 /* The real ring on loopback sockets: what ring.h promises, and what the double imitates. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -207,6 +208,33 @@ static void connect_succeeds_or_says_why(void **state)
 	turn_until(ring, &bad.finals, 1);
 	assert_int_equal(bad.result, -ECONNREFUSED);
 	io_close(ring, fd);
+	ring_close(ring);
+}
+
+static int tcp_option(int fd, int option)
+{
+	int value = -1;
+	socklen_t size = sizeof(value);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, option, &value, &size), 0);
+	return value;
+}
+
+static void a_socket_does_not_wait_for_a_silent_peer_for_ever(void **state)
+{
+	(void)state;
+	struct io_ring *ring = ring_open(4);
+	int fd = io_socket(ring, AF_INET6, 30);
+	int is_on = 0;
+	socklen_t size = sizeof(is_on);
+	assert_true(fd >= 0);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &is_on, &size), 0);
+	assert_true(is_on);
+	assert_int_equal(tcp_option(fd, TCP_KEEPIDLE) +
+				 tcp_option(fd, TCP_KEEPCNT) * tcp_option(fd, TCP_KEEPINTVL),
+			 30);
+	assert_int_equal(tcp_option(fd, TCP_USER_TIMEOUT), 30000);
+	io_close(ring, fd);
+	assert_int_equal(io_socket(ring, -1, 30), -EAFNOSUPPORT);
 	ring_close(ring);
 }
 
@@ -574,6 +602,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accept_goes_on_until_it_is_cancelled),
 		cmocka_unit_test(connect_succeeds_or_says_why),
+		cmocka_unit_test(a_socket_does_not_wait_for_a_silent_peer_for_ever),
 		cmocka_unit_test(shared_receives_lose_nothing),
 		cmocka_unit_test(large_receives_lend_their_block),
 		cmocka_unit_test(a_waiting_receive_can_be_cancelled),
