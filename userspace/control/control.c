@@ -78,13 +78,6 @@ static struct build_options build_options(const struct control *control)
 	};
 }
 
-static void publish(struct control *control, struct snapshot *next)
-{
-	const struct control_hooks *hooks = &control->options.hooks;
-	destinations_publish(control, next);
-	hooks->published(hooks->owner);
-}
-
 static void publish_config(struct control *control, struct config *config, struct snapshot *next)
 {
 	if (control->current)
@@ -92,7 +85,7 @@ static void publish_config(struct control *control, struct config *config, struc
 	apply_log(&next->settings);
 	config_free(control->config);
 	control->config = config;
-	publish(control, next);
+	destinations_publish(control, next);
 	text_clear(&control->last_error);
 	control->loaded_at = time(NULL);
 	log_info("config_loaded", "path=%s generation=%llu services=%u pods=%u",
@@ -130,7 +123,7 @@ static bool take_sources(struct control *control)
 		log_error("sources_refused", "%.*s", SPAN_PRINT(text_span(&why)));
 		guests_tell(&control->guests, NULL, why.data ? why.data : strerror(-error));
 	} else {
-		publish(control, next);
+		destinations_publish(control, next);
 	}
 	text_fini(&why);
 	return error != -ENOMEM;

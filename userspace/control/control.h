@@ -18,8 +18,6 @@ struct control;
 /* Up-calls, set once; each returns at once. */
 struct control_hooks {
 	void *owner;
-	/* A new snapshot is current. */
-	void (*published)(void *owner);
 	/*
 	 * The pod's listeners are open and marked, its map entry is not yet written. Workers take
 	 * the listeners over (they close them) and each tells control_pod_served when it accepts on
@@ -55,8 +53,8 @@ int config_read(const char *path, struct text *why, struct snapshot **ret_snapsh
 
 /*
  * Loads the config, publishes it and watches the file (also for symlink swaps). Pods are enrolled
- * from the ring's first turn on, so that hooks.pod_added is never called from inside control_open
- * (hooks.published is). The kernel's maps from a weftd before this one are adopted: names keep
+ * from the ring's first turn on, so that hooks.pod_added is never called from inside control_open.
+ * The kernel's maps from a weftd before this one are adopted: names keep
  * their ids, what the config does not have is removed.
  */
 int control_open(const struct control_options *options, struct text *why,

@@ -59,11 +59,6 @@ static void on_pod_removing(void *owner, uint32_t pod_id, uint64_t drain_ns)
 	workers_pod_removing(daemon->workers, pod_id, drain_ns);
 }
 
-static void on_published(void *owner)
-{
-	(void)owner; /* workers read the slot in each turn, at least five times a second */
-}
-
 static void on_pod_served(void *owner, uint32_t pod_id, unsigned worker)
 {
 	struct daemon *daemon = owner;
@@ -282,7 +277,6 @@ static int open_control(struct daemon *daemon, struct text *why)
 		.hooks =
 			{
 				.owner = daemon,
-				.published = on_published,
 				.pod_added = on_pod_added,
 				.pod_removing = on_pod_removing,
 			},

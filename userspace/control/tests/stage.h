@@ -42,8 +42,7 @@ static struct stage {
 	struct snapshot_slot *slot;
 	struct series_store series;
 	struct control *control;
-	unsigned published; /* what the hooks were told */
-	unsigned added;
+	unsigned added; /* what the hooks were told */
 	unsigned removing;
 	unsigned drained;
 	uint32_t last_pod_id;
@@ -113,12 +112,6 @@ static inline void serve_all(uint32_t pod_id)
 static inline void leave_all(uint32_t pod_id)
 {
 	ALL(control_pod_left(stage.control, pod_id, worker));
-}
-
-static inline void on_published(void *owner)
-{
-	(void)owner;
-	stage.published++;
 }
 
 static inline void on_pod_added(void *owner, const struct pod *pod, struct stock_pod *stock,
@@ -337,9 +330,7 @@ static inline int stage_try_to_open(struct text *why)
 		.slot = stage.slot,
 		.series = &stage.series,
 		.workers = WORKERS,
-		.hooks = {.published = on_published,
-			  .pod_added = on_pod_added,
-			  .pod_removing = on_pod_removing},
+		.hooks = {.pod_added = on_pod_added, .pod_removing = on_pod_removing},
 	};
 	return control_open(&options, why, &stage.control);
 }

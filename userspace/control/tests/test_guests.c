@@ -150,7 +150,7 @@ static void a_wrong_pod_is_refused_with_a_line_for_each_fault(void **state)
 	assert_int_equal(add_spec("{\"name\"", &why), -EINVAL);
 	assert_int_equal(add_spec("", &why), -EINVAL);
 	text_fini(&why);
-	assert_int_equal(stage.published, 1);
+	assert_int_equal(stage_generation(), 1);
 }
 
 static void a_config_that_takes_a_guests_name_is_refused(void **state)
