@@ -6,12 +6,6 @@
 
 #define SERIES_WORDS (sizeof(struct weft_series) / sizeof(__u64))
 
-bool series_is_zero(const struct weft_series *sum)
-{
-	static const struct weft_series zero;
-	return memcmp(sum, &zero, sizeof(zero)) == 0;
-}
-
 static int slot_order(const void *a, const void *b)
 {
 	uint32_t left = ((const struct series_sample *)a)->slot;

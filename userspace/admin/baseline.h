@@ -17,7 +17,5 @@ int baseline_init(struct baseline *baseline, const struct series_store *store) M
 void baseline_fini(struct baseline *baseline);
 /* Counters of a slot since the start; gauges as they are. */
 void baseline_subtract(const struct baseline *baseline, uint32_t slot, struct weft_series *sum);
-/* Nothing was counted and nothing is under way. */
-bool series_is_zero(const struct weft_series *sum);
 
 #endif

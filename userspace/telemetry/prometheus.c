@@ -50,16 +50,22 @@ struct counter_family {
 	const char *name;
 	const char *type;
 	const char *help;
-	size_t offset; /* of the uint64_t in struct weft_series */
+	size_t offset;  /* of the uint64_t in struct weft_series */
+	bool even_idle; /* shown of a series that never counted anything */
 };
 
 #define COUNTER(name, field, help)                                                                 \
 	{                                                                                          \
-		"weft_" name "_total", "counter", help, offsetof(struct weft_series, field)        \
+		"weft_" name "_total", "counter", help, offsetof(struct weft_series, field), false \
 	}
 
+/*
+ * An idle series shows its requests alone, so that it is there before it counts: with everything,
+ * 4096 of them would be a page of 16 MiB. What was shown once stays, as counters never fall.
+ */
 static const struct counter_family families[] = {
-	COUNTER("requests", requests, "HTTP requests."),
+	{"weft_requests_total", "counter", "HTTP requests.", offsetof(struct weft_series, requests),
+	 true},
 	COUNTER("proxy_errors", proxy_errors, "Answers that weft made itself."),
 	COUNTER("retries", retries, "Attempts after the first of a request."),
 	COUNTER("connections_opened", connections_opened, "Connections opened."),
@@ -70,7 +76,7 @@ static const struct counter_family families[] = {
 	COUNTER("tunnels_opened", tunnels_opened, "Connections joined without parsing."),
 	COUNTER("tunnels_closed", tunnels_closed, "Tunnels that ended."),
 	{"weft_requests_active", "gauge", "HTTP requests under way.",
-	 offsetof(struct weft_series, requests_active)},
+	 offsetof(struct weft_series, requests_active), false},
 };
 
 static void add_counters(struct text *page, const struct counter_family *family,
@@ -80,6 +86,8 @@ static void add_counters(struct text *page, const struct counter_family *family,
 	for (size_t i = 0; i < count; i++) {
 		const char *sum = (const char *)&samples[i].sum;
 		uint64_t value;
+		if (!family->even_idle && series_is_zero(&samples[i].sum))
+			continue;
 		memcpy(&value, sum + family->offset, sizeof(value));
 		text_add(page, span_text(family->name));
 		add_labels(page, samples[i].label);
@@ -93,6 +101,8 @@ static void add_responses(struct text *page, const struct series_sample *samples
 	prometheus_family(page, "weft_responses_total", "counter",
 			  "Answers by status class; none: ended without an answer.");
 	for (size_t i = 0; i < count; i++) {
+		if (series_is_zero(&samples[i].sum))
+			continue;
 		for (size_t class = 0; class < array_count(classes); class ++) {
 			text_add(page, span_text("weft_responses_total"));
 			add_labels(page, samples[i].label);
@@ -100,6 +110,14 @@ static void add_responses(struct text *page, const struct series_sample *samples
 				    (uint64_t)samples[i].sum.responses[class]);
 		}
 	}
+}
+
+static bool was_measured(const struct series_sample *sample)
+{
+	uint64_t count = 0;
+	for (unsigned i = 0; i < WEFT_LATENCY_BUCKETS; i++)
+		count += sample->sum.latency_buckets[i];
+	return count > 0;
 }
 
 static void add_histogram(struct text *page, const struct series_sample *sample)
@@ -138,7 +156,9 @@ void prometheus_series(const struct series_store *store, struct text *page)
 	add_responses(page, samples, count);
 	prometheus_family(page, "weft_request_duration_seconds", "histogram",
 			  "From a request's head to the end of its answer.");
-	for (size_t i = 0; i < count; i++)
-		add_histogram(page, &samples[i]);
+	for (size_t i = 0; i < count; i++) {
+		if (was_measured(&samples[i]))
+			add_histogram(page, &samples[i]);
+	}
 	mem_free(samples);
 }

@@ -188,6 +188,12 @@ void series_sum(const struct series_store *store, uint32_t slot, struct weft_ser
 	memcpy(ret_sum, sum, sizeof(*ret_sum));
 }
 
+bool series_is_zero(const struct weft_series *sum)
+{
+	static const struct weft_series zero;
+	return memcmp(sum, &zero, sizeof(zero)) == 0;
+}
+
 static int sample_order(const void *a, const void *b)
 {
 	const struct weft_series_label *left = ((const struct series_sample *)a)->label;

@@ -55,6 +55,9 @@ unsigned latency_bucket(uint64_t microseconds);
 /* Sum of one slot over all workers. */
 void series_sum(const struct series_store *store, uint32_t slot, struct weft_series *ret_sum);
 
+/* Nothing was counted and nothing is under way. */
+bool series_is_zero(const struct weft_series *sum);
+
 /* One series as read at one moment. */
 struct series_sample {
 	uint32_t slot;

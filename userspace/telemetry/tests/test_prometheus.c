@@ -313,6 +313,44 @@ static void buckets_rise_and_their_bounds_too(void **state)
 	assert_int_equal(seen, WEFT_LATENCY_BUCKETS);
 }
 
+static void idle_series_take_a_line_each(void **state)
+{
+	char name[32];
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "/svc/shop/service-%04u", i);
+		series_slot(&store, span_text(name), span_text(""));
+		series_slot(&store, span_text(name), span_text("10.200.100.50:8080"));
+	}
+	prometheus_series(&store, &page);
+	assert_in_range(page.size, 4000 * 50, 500000);
+	assert_null(strstr(page.data, "_bucket"));
+}
+
+/* One that a program has seen must not vanish, or its rates would end. */
+static void what_was_shown_once_stays(void **state)
+{
+	(void)state;
+	uint32_t slot = series_slot(&store, span_text("db"), span_text(""));
+	struct weft_series *row = series_row(&store, 0, slot);
+	series_add(&row->tunnels_opened, 1);
+	prometheus_series(&store, &page);
+	parse_page();
+	assert_true(value_of("weft_requests_total", "service=db\x1f", "") == 0);
+	assert_true(value_of("weft_tunnels_opened_total", "service=db\x1f", "") == 1);
+	assert_true(value_of("weft_tunnels_closed_total", "service=db\x1f", "") == 0);
+	assert_true(value_of("weft_responses_total",
+			     "service=db\x1f"
+			     "class=2xx\x1f",
+			     "") == 0);
+	assert_null(strstr(page.data, "_bucket")); /* it answered no request */
+	series_add(&row->tunnels_closed, 1);
+	text_clear(&page);
+	prometheus_series(&store, &page);
+	parse_page();
+	assert_true(value_of("weft_tunnels_opened_total", "service=db\x1f", "") == 1);
+}
+
 static void labels_are_escaped(void **state)
 {
 	(void)state;
@@ -369,6 +407,8 @@ int main(void)
 		PAGE_TEST(the_total_has_no_endpoint_label_and_an_endpoint_has_both),
 		PAGE_TEST(the_histogram_is_cumulative_in_seconds),
 		PAGE_TEST(buckets_rise_and_their_bounds_too),
+		PAGE_TEST(idle_series_take_a_line_each),
+		PAGE_TEST(what_was_shown_once_stays),
 		PAGE_TEST(labels_are_escaped),
 		PAGE_TEST(a_slot_that_is_being_claimed_is_not_shown),
 		PAGE_TEST(a_page_without_memory_is_marked_as_failed),
