@@ -218,6 +218,8 @@ static const char *balancer_name(enum balancer balancer)
 	switch (balancer) {
 	case BALANCER_P2C:
 		return "p2c";
+	case BALANCER_CLIENT_IP:
+		return "client_ip";
 	case BALANCER_ROUND_ROBIN:
 		return "round_robin";
 	}

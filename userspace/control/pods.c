@@ -74,8 +74,8 @@ static int put_row(struct enrolment *enrolment, bool captures)
 static int put_skips(struct kernel *kernel, const struct pod *pod)
 {
 	int error = 0;
-	for (uint32_t i = 0; !error && i < pod->skip_port_count; i++)
-		error = kernel_skip_port(kernel, pod->id, pod->skip_ports[i]);
+	for (uint32_t i = 0; !error && i < pod->skip_ports.count; i++)
+		error = kernel_skip_port(kernel, pod->id, pod->skip_ports.items[i]);
 	for (uint32_t i = 0; !error && i < pod->skip_cidr_count; i++) {
 		const struct skip_cidr *cidr = &pod->skip_cidrs[i];
 		/* The kernel room counts an IPv4 prefix from the address's own bits. */
@@ -85,15 +85,6 @@ static int put_skips(struct kernel *kernel, const struct pod *pod)
 		error = kernel_skip_cidr(kernel, pod->id, &cidr->network, prefix);
 	}
 	return error;
-}
-
-static bool skips_port(const struct pod *pod, uint16_t port)
-{
-	for (uint32_t i = 0; i < pod->skip_port_count; i++) {
-		if (pod->skip_ports[i] == port)
-			return true;
-	}
-	return false;
 }
 
 static bool skips_cidr(const struct pod *pod, const struct skip_cidr *cidr)
@@ -109,8 +100,8 @@ static bool skips_cidr(const struct pod *pod, const struct skip_cidr *cidr)
 /* True when `next` still excludes all that `old` did: then nothing has to be taken out. */
 static bool keeps_skips(const struct pod *old, const struct pod *next)
 {
-	for (uint32_t i = 0; i < old->skip_port_count; i++) {
-		if (!skips_port(next, old->skip_ports[i]))
+	for (uint32_t i = 0; i < old->skip_ports.count; i++) {
+		if (!port_list_has(&next->skip_ports, old->skip_ports.items[i]))
 			return false;
 	}
 	for (uint32_t i = 0; i < old->skip_cidr_count; i++) {

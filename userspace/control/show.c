@@ -71,8 +71,8 @@ static void add_settings(cJSON *to, const struct enrolment *enrolment)
 	add_local(addresses, &pod->local4, is_open ? &enrolment->listeners.local4 : &none);
 	add_local(addresses, &pod->local6, is_open ? &enrolment->listeners.local6 : &none);
 	cJSON *ports = cJSON_AddArrayToObject(to, "skip_outbound_ports");
-	for (uint32_t i = 0; i < pod->skip_port_count; i++)
-		cJSON_AddItemToArray(ports, cJSON_CreateNumber(pod->skip_ports[i]));
+	for (uint32_t i = 0; i < pod->skip_ports.count; i++)
+		cJSON_AddItemToArray(ports, cJSON_CreateNumber(pod->skip_ports.items[i]));
 	cJSON *cidrs = cJSON_AddArrayToObject(to, "skip_outbound_cidrs");
 	for (uint32_t i = 0; i < pod->skip_cidr_count; i++) {
 		char ip[ADDRESS_TEXT_MAX];

@@ -25,19 +25,52 @@ static void fill_addresses(struct build *build, const struct pod_draft *draft, s
 	}
 }
 
-static int fill_skips(const struct pod_draft *draft, struct pod *pod)
+static int compare_ports(const void *a, const void *b)
 {
-	const struct draft_value *ports = draft->skip_ports.items;
-	const struct draft_value *cidrs = draft->skip_cidrs.items;
-	pod->skip_port_count = draft->skip_ports.count;
-	pod->skip_cidr_count = draft->skip_cidrs.count;
-	if (pod->skip_port_count > 0) {
-		pod->skip_ports = mem_alloc(pod->skip_port_count * sizeof(*pod->skip_ports));
-		if (!pod->skip_ports)
-			return -ENOMEM;
+	return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+static int fill_ports(const struct draft_list *from, struct port_list *to)
+{
+	const struct draft_value *ports = from->items;
+	if (from->count == 0)
+		return 0;
+	to->items = mem_alloc(from->count * sizeof(*to->items));
+	if (!to->items)
+		return -ENOMEM;
+	to->count = from->count;
+	for (uint32_t i = 0; i < from->count; i++)
+		to->items[i] = (uint16_t)ports[i].number;
+	qsort(to->items, to->count, sizeof(*to->items), compare_ports);
+	return 0;
+}
+
+static int fill_all_ports(const struct pod_draft *draft, struct pod *pod)
+{
+	int error = fill_ports(&draft->skip_ports, &pod->skip_ports);
+	if (!error)
+		error = fill_ports(&draft->opaque_ports, &pod->opaque_ports);
+	if (!error)
+		error = fill_ports(&draft->http_ports, &pod->http_ports);
+	return error;
+}
+
+static void check_protocols(struct build *build, const struct pod_draft *draft,
+			    const struct pod *pod)
+{
+	for (uint32_t i = 0; i < pod->http_ports.count; i++) {
+		uint16_t port = pod->http_ports.items[i];
+		if (port_list_has(&pod->opaque_ports, port))
+			build_fault(build, draft->line, "pods[].http_ports",
+				    "port %u of pod \"%s\" stands in opaque_ports too", port,
+				    draft->name);
 	}
-	for (uint32_t i = 0; i < pod->skip_port_count; i++)
-		pod->skip_ports[i] = (uint16_t)ports[i].number;
+}
+
+static int fill_cidrs(const struct pod_draft *draft, struct pod *pod)
+{
+	const struct draft_value *cidrs = draft->skip_cidrs.items;
+	pod->skip_cidr_count = draft->skip_cidrs.count;
 	if (pod->skip_cidr_count > 0) {
 		/* Zeroed: compared as bytes, padding included. */
 		pod->skip_cidrs = mem_zalloc(pod->skip_cidr_count * sizeof(*pod->skip_cidrs));
@@ -69,7 +102,11 @@ static int fill(struct build *build, const struct pod_draft *draft, struct pod *
 			    "pod \"%s\" needs exactly one of netns and cgroup, and has %s",
 			    draft->name, *draft->netns_path ? "both" : "none");
 	fill_addresses(build, draft, pod);
-	int error = fill_skips(draft, pod);
+	int error = fill_all_ports(draft, pod);
+	if (!error)
+		check_protocols(build, draft, pod);
+	if (!error)
+		error = fill_cidrs(draft, pod);
 	if (!error)
 		error = copy_path(draft->netns_path, &pod->netns_path);
 	if (!error)
@@ -87,6 +124,11 @@ static bool same_bytes(const void *a, const void *b, size_t size)
 	return size == 0 || memcmp(a, b, size) == 0;
 }
 
+static bool same_ports(const struct port_list *a, const struct port_list *b)
+{
+	return a->count == b->count && same_bytes(a->items, b->items, a->count * sizeof(*a->items));
+}
+
 static bool is_unchanged(const struct pod *pod, const struct pod *old)
 {
 	return pod->on_proxy_death == old->on_proxy_death &&
@@ -95,10 +137,10 @@ static bool is_unchanged(const struct pod *pod, const struct pod *old)
 	       address_equal(&pod->local6, &old->local6) &&
 	       same_text(pod->netns_path, old->netns_path) &&
 	       same_text(pod->cgroup_path, old->cgroup_path) &&
-	       pod->skip_port_count == old->skip_port_count &&
+	       same_ports(&pod->skip_ports, &old->skip_ports) &&
+	       same_ports(&pod->opaque_ports, &old->opaque_ports) &&
+	       same_ports(&pod->http_ports, &old->http_ports) &&
 	       pod->skip_cidr_count == old->skip_cidr_count &&
-	       same_bytes(pod->skip_ports, old->skip_ports,
-			  pod->skip_port_count * sizeof(*pod->skip_ports)) &&
 	       same_bytes(pod->skip_cidrs, old->skip_cidrs,
 			  pod->skip_cidr_count * sizeof(*pod->skip_cidrs));
 }

@@ -52,11 +52,8 @@ static int fill_addresses(struct build *build, const struct service_draft *draft
 	const struct draft_value *ips = draft->addresses.items;
 	const struct draft_value *ports = draft->ports.items;
 	uint32_t count = draft->addresses.count * draft->ports.count;
-	if (count == 0) {
-		build_fault(build, draft->line, "services[]",
-			    "service \"%s\" needs at least one address and one port", draft->name);
+	if (count == 0)
 		return 0;
-	}
 	service->addresses = mem_alloc(count * sizeof(*service->addresses));
 	if (!service->addresses)
 		return -ENOMEM;
@@ -98,6 +95,7 @@ static int fill_endpoints(struct build *build, const struct service_draft *draft
 		endpoint->id = ENDPOINT_ID_NONE;
 		endpoint->address = drafts[i].address;
 		endpoint->weight = drafts[i].weight;
+		endpoint->is_destination = drafts[i].is_destination;
 		address_print(&endpoint->address, endpoint->text);
 		service->ready_count += endpoint->weight > 0;
 		service->weight_total += endpoint->weight;
@@ -159,7 +157,8 @@ static int match_endpoints(struct service *service, const struct service *old,
 			continue;
 		endpoint->id = before->id;
 		endpoint->series = before->series;
-		*ret_unchanged += before->weight == endpoint->weight;
+		*ret_unchanged += before->weight == endpoint->weight &&
+				  before->is_destination == endpoint->is_destination;
 	}
 	mem_free(sorted);
 	return 0;

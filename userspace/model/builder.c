@@ -125,13 +125,17 @@ static int copy_settings(struct build *build)
 	to->control_socket = copy_text(from->control_socket);
 	to->pin_dir = copy_text(from->pin_dir);
 	to->cgroup_root = copy_text(from->cgroup_root);
+	to->kube_api = copy_text(from->kube_api);
+	to->kube_node = copy_text(from->kube_node);
+	to->proc_root = copy_text(from->proc_root);
 	to->log_level = copy_text(from->log_level);
 	if (from->line_limit_bytes > from->head_limit_bytes)
 		build_fault(build, 0, "limits.request_line_bytes",
 			    "is larger than limits.header_bytes (%u), of which it is a part",
 			    from->head_limit_bytes);
 	bool is_complete = to->admin_address && to->control_socket && to->pin_dir &&
-			   to->cgroup_root && to->log_level;
+			   to->cgroup_root && to->kube_api && to->kube_node && to->proc_root &&
+			   to->log_level;
 	return is_complete ? 0 : -ENOMEM;
 }
 

@@ -25,6 +25,7 @@ struct draft_value {
 struct endpoint_draft {
 	uint32_t line;
 	uint32_t weight;
+	bool is_destination; /* as in struct endpoint */
 	struct weft_address address;
 };
 
@@ -43,11 +44,13 @@ struct pod_draft {
 	enum on_proxy_death on_proxy_death;
 	bool captures_all;
 	const char *name;
-	const char *netns_path;       /* "" = none */
-	const char *cgroup_path;      /* "" = none */
-	struct draft_list addresses;  /* of draft_value: address without port */
-	struct draft_list skip_ports; /* of draft_value: number */
-	struct draft_list skip_cidrs; /* of draft_value: address and prefix */
+	const char *netns_path;         /* "" = none */
+	const char *cgroup_path;        /* "" = none */
+	struct draft_list addresses;    /* of draft_value: address without port */
+	struct draft_list skip_ports;   /* of draft_value: number */
+	struct draft_list skip_cidrs;   /* of draft_value: address and prefix */
+	struct draft_list opaque_ports; /* of draft_value: number */
+	struct draft_list http_ports;   /* of draft_value: number */
 };
 
 struct draft {

@@ -187,6 +187,17 @@ static const char *path_fault(const struct key *key, struct span text)
 	return text.size > key->most ? "is too long for a path here" : NULL;
 }
 
+static const char *url_fault(const struct key *key, struct span text)
+{
+	if (!span_starts(text, span_text("http://")) && !span_starts(text, span_text("https://")))
+		return "does not begin with http:// or https://";
+	for (size_t i = 0; i < text.size; i++) {
+		if ((unsigned char)text.data[i] <= 0x20 || text.data[i] == 0x7f)
+			return "has a blank or control character";
+	}
+	return text.size > key->most ? "is too long for a URL here" : NULL;
+}
+
 static const char *address_fault(const struct key *key, struct span text, struct key_value *value)
 {
 	if (key->type == KEY_IP)
@@ -249,6 +260,9 @@ int key_parse(const struct key *key, const char *text, struct key_value *ret_val
 		break;
 	case KEY_PATH:
 		fault = path_fault(key, given);
+		break;
+	case KEY_URL:
+		fault = url_fault(key, given);
 		break;
 	}
 	if (fault) {

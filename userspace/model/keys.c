@@ -102,6 +102,24 @@ static const struct key keys[] = {
 	{"http.via", KEY_BOOL, SETTING(via), .fallback = "false",
 	 .meaning = "Adds a Via header to what is forwarded (some servers then stop compressing)."},
 
+	{"kubernetes", KEY_MAP, .meaning = "Pods and services of a Kubernetes cluster."},
+	{"kubernetes.enabled", KEY_BOOL, SETTING(kubernetes), .flags = KEY_AT_START,
+	 .fallback = "false",
+	 .meaning = "Follows the API server: this node's pods that are labelled weft.io/mesh: "
+		    "enabled (or whose namespace is), and all services."},
+	{"kubernetes.api", KEY_URL, TEXT(struct draft, settings.kube_api), RANGE(0, 255),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
+	 .meaning = "https://IP:PORT or http://IP:PORT of the API server; \"\" is in-cluster."},
+	{"kubernetes.node", KEY_NAME, TEXT(struct draft, settings.kube_node), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
+	 .meaning = "This node's name; \"\" takes it from the environment, WEFT_NODE_NAME."},
+	{"kubernetes.proc", KEY_PATH, TEXT(struct draft, settings.proc_root), RANGE(0, 255),
+	 .flags = KEY_AT_START, .fallback = "/proc",
+	 .meaning = "A proc file system that shows the pods' processes (hostPID)."},
+	{"kubernetes.on_proxy_death", KEY_CHOICE, SETTING(pod_on_proxy_death),
+	 .choices = "open|closed", .fallback = "open",
+	 .meaning = "For pods without the annotation weft.io/on-proxy-death."},
+
 	{"services", MAPS(struct draft, services, struct service_draft), .most = 65536,
 	 .meaning = "What pods may dial by a virtual address."},
 	{"services[].name", KEY_NAME, TEXT(struct service_draft, name), .flags = KEY_REQUIRED,
@@ -119,9 +137,9 @@ static const struct key keys[] = {
 	 .choices = "auto|http|opaque", .fallback = "auto",
 	 .meaning = "auto looks at the first bytes, http promises HTTP, opaque never looks."},
 	{"services[].balancer", KEY_CHOICE, NUMBER(struct service_draft, balancer),
-	 .choices = "p2c|round_robin", .fallback = "p2c",
-	 .meaning =
-		 "p2c takes the less busy of two random endpoints, round_robin one after another."},
+	 .choices = "p2c|round_robin|client_ip", .fallback = "p2c",
+	 .meaning = "p2c takes the less busy of two random endpoints, round_robin one after "
+		    "another, client_ip always the same one for a client's address."},
 	{"services[].endpoints", MAPS(struct service_draft, endpoints, struct endpoint_draft),
 	 .most = 16384,
 	 .meaning = "Who answers; while there is none, connect() is refused at once."},
@@ -160,6 +178,15 @@ static const struct key keys[] = {
 	 .meaning = "Destination networks that are never captured."},
 	{"pods[].skip_outbound_cidrs[]", KEY_CIDR, .example = "192.0.2.0/24",
 	 .meaning = "One network, as address/prefix."},
+	{"pods[].opaque_ports", VALUES(struct pod_draft, opaque_ports), .most = 1024,
+	 .meaning =
+		 "Destination ports whose bytes are never looked at, whatever the service says."},
+	{"pods[].opaque_ports[]", KEY_INTEGER, RANGE(1, 65535), .example = "3306",
+	 .meaning = "One TCP port."},
+	{"pods[].http_ports", VALUES(struct pod_draft, http_ports), .most = 1024,
+	 .meaning = "Destination ports that promise HTTP, whatever the service says."},
+	{"pods[].http_ports[]", KEY_INTEGER, RANGE(1, 65535), .example = "8080",
+	 .meaning = "One TCP port."},
 };
 
 size_t keys_count(void)

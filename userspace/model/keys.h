@@ -25,6 +25,7 @@ enum key_type {
 	KEY_CHOICE,   /* one word of `choices` */
 	KEY_NAME,     /* a metric's label: letters, digits and . _ - / */
 	KEY_PATH,     /* absolute, at most `most` bytes */
+	KEY_URL,      /* http:// or https:// and more, at most `most` bytes */
 };
 
 /* How a value lies in its field. */

@@ -28,6 +28,8 @@ static const char *type_name(enum key_type type)
 		return "name";
 	case KEY_PATH:
 		return "path";
+	case KEY_URL:
+		return "URL";
 	}
 	return "";
 }

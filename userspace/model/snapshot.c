@@ -43,6 +43,22 @@ const struct service *snapshot_service_named(const struct snapshot *snapshot, st
 	return NULL;
 }
 
+bool port_list_has(const struct port_list *list, uint16_t port)
+{
+	uint32_t low = 0;
+	uint32_t high = list->count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (list->items[middle] == port)
+			return true;
+		if (list->items[middle] > port)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
 const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct span name)
 {
 	uint32_t low = 0;
@@ -116,7 +132,9 @@ void pod_drop(const struct pod *pod)
 		return;
 	mem_free(own->netns_path);
 	mem_free(own->cgroup_path);
-	mem_free(own->skip_ports);
+	mem_free(own->skip_ports.items);
+	mem_free(own->opaque_ports.items);
+	mem_free(own->http_ports.items);
 	mem_free(own->skip_cidrs);
 	mem_free(own);
 }
@@ -127,6 +145,9 @@ static void settings_fini(struct settings *settings)
 	mem_free(settings->control_socket);
 	mem_free(settings->pin_dir);
 	mem_free(settings->cgroup_root);
+	mem_free(settings->kube_api);
+	mem_free(settings->kube_node);
+	mem_free(settings->proc_root);
 	mem_free(settings->log_level);
 }
 

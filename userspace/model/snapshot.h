@@ -15,15 +15,16 @@
 #include "weft/limits.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
-enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN };
+enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN, BALANCER_CLIENT_IP };
 enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 #define ENDPOINT_ID_NONE UINT32_MAX
 
 struct endpoint {
-	uint32_t id;     /* dense, stable for (service, address) while it exists */
-	uint32_t series; /* slot in the metric store */
-	uint32_t weight; /* >= 1; 0 = drained: no new requests */
+	uint32_t id;         /* dense, stable for (service, address) while it exists */
+	uint32_t series;     /* slot in the metric store */
+	uint32_t weight;     /* >= 1; 0 = drained: no new requests */
+	bool is_destination; /* dials to its own address belong to the service, and go there */
 	struct weft_address address;
 	char text[ADDRESS_TEXT_MAX]; /* address as text, the metric's label */
 };
@@ -44,6 +45,11 @@ struct service {
 	struct endpoint *endpoints;     /* sorted by id */
 };
 
+struct port_list {
+	uint32_t count;
+	uint16_t *items; /* host order, sorted */
+};
+
 struct skip_cidr {
 	struct weft_address network;
 	uint8_t prefix; /* bits of the folded address: IPv4 /8 is 104 */
@@ -59,9 +65,10 @@ struct pod {
 	struct weft_address local6;
 	enum on_proxy_death on_proxy_death;
 	bool captures_all; /* every TCP dial, not only those to mesh services */
-	uint32_t skip_port_count;
+	struct port_list skip_ports;
+	struct port_list opaque_ports; /* what it dials there is never looked at */
+	struct port_list http_ports;   /* what it dials there is HTTP */
 	uint32_t skip_cidr_count;
-	uint16_t *skip_ports; /* host order */
 	struct skip_cidr *skip_cidrs;
 };
 
@@ -87,7 +94,12 @@ struct settings {
 	char *admin_address;         /* "127.0.0.1:9990"; "" = off */
 	char *control_socket;        /* path of the Unix socket */
 	char *pin_dir;
-	char *cgroup_root; /* "" = found from the mount table */
+	char *cgroup_root;                      /* "" = found from the mount table */
+	bool kubernetes;                        /* discover pods and services */
+	char *kube_api;                         /* "" = in-cluster */
+	char *kube_node;                        /* "" = environment's WEFT_NODE_NAME */
+	char *proc_root;                        /* a /proc that sees the pods' processes */
+	enum on_proxy_death pod_on_proxy_death; /* of pods that do not say */
 	bool log_json;
 	char *log_level;
 };
@@ -114,6 +126,7 @@ const struct service *snapshot_service(const struct snapshot *snapshot, uint32_t
 const struct service *snapshot_service_at(const struct snapshot *snapshot,
 					  const struct weft_address *address);
 const struct service *snapshot_service_named(const struct snapshot *snapshot, struct span name);
+bool port_list_has(const struct port_list *list, uint16_t port);
 const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct span name);
 const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id);
 const struct endpoint *service_endpoint_at(const struct service *service,

@@ -1,5 +1,6 @@
 #include "policy/balance.h"
 
+#include "policy/balance_client_ip.h"
 #include "policy/balance_p2c.h"
 #include "policy/balance_round_robin.h"
 
@@ -47,6 +48,8 @@ const struct endpoint *balance_pick(const struct service *service, struct balanc
 	switch (service->balancer) {
 	case BALANCER_ROUND_ROBIN:
 		return balance_round_robin(service, state, view);
+	case BALANCER_CLIENT_IP:
+		return balance_client_ip(service, view);
 	case BALANCER_P2C:
 		return balance_p2c(service, view, rng);
 	}

@@ -18,6 +18,7 @@ struct balance_view {
 	uint32_t load_count;               /* ids at or past this have load 0 */
 	const uint32_t *tried;             /* endpoint ids that this request tried already */
 	uint32_t tried_count;
+	uint8_t client_ip[16]; /* as in struct weft_address */
 };
 
 /* A worker's memory of one service, by service id. */

@@ -67,6 +67,7 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 			.tried = dial->tried,
 			.tried_count = dial->tried_count,
 		};
+		memcpy(view.client_ip, dial->local.ip, sizeof(view.client_ip));
 		endpoint =
 			balance_pick(service, &worker->balances[service->id], &view, &worker->rng);
 	}

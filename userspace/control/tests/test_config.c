@@ -275,7 +275,7 @@ static void check_full(const struct snapshot *snapshot)
 	assert_null(client->cgroup_path);
 	assert_int_equal(client->on_proxy_death, ON_PROXY_DEATH_CLOSED);
 	assert_true(client->captures_all);
-	assert_int_equal(client->skip_ports[1], 26);
+	assert_int_equal(client->skip_ports.items[1], 26);
 	assert_int_equal(client->skip_cidrs[0].prefix, 120);
 	assert_int_equal(client->local4.ip[15], 5);
 }
