@@ -48,7 +48,7 @@ $(file >$(FLAGS_STAMP),$(FLAGS_NOW))
 endif
 
 # ---- rooms: what each may include, in link order (architecture.md, the layer rule) ----
-ROOMS := base model io tls http wire kernel policy telemetry kube proxy control admin cli
+ROOMS := base model cni io tls http wire kernel policy telemetry kube proxy control admin cli
 MAY_base :=
 MAY_model := base
 MAY_io := base
@@ -56,13 +56,14 @@ MAY_http := base
 MAY_tls := base
 MAY_wire := base io tls
 MAY_kernel := base
+MAY_cni := base
 MAY_telemetry := base
 MAY_policy := base model http
 MAY_kube := base io http tls wire
 MAY_proxy := base model io http wire kernel policy telemetry
 MAY_control := base model io http wire kernel telemetry kube
 MAY_admin := base model policy io wire http telemetry
-MAY_cli := base model policy kernel http
+MAY_cli := base model policy kernel http cni
 # rooms whose tests run against doubles of these rooms instead of the real ones
 DOUBLES_wire := io
 DOUBLES_kube := io
@@ -70,7 +71,7 @@ DOUBLES_proxy := io kernel
 DOUBLES_control := kernel
 DOUBLES_admin := io
 
-LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http io model base
+LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http io cni model base
 LIBS_model := -lurcu-qsbr -lurcu-common
 LIBS_io := -luring
 LIBS_tls := -lssl -lcrypto
@@ -87,7 +88,7 @@ room_sources = $(sort $(wildcard userspace/$(1)/*.c))
 objects = $(patsubst userspace/%.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: all help deps
-all: build/weftd build/weft ## build build/weftd and build/weft (release)
+all: build/weftd build/weft build/weft-cni ## build build/weftd, build/weft and build/weft-cni (release)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile .ci/*.mk bench/*.mk helm/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -178,23 +179,29 @@ $(OUT)/$(1): $(OUT)/obj/main/$(1).o $(ALL_ARCHIVES)
 	@mv $$@.new $$@
 endef
 $(foreach program,weftd weft,$(eval $(call program_rule,$(program))))
+# Runs on nodes of any distribution, for each pod: without shared libraries (sanitizers need theirs).
+$(OUT)/weft-cni: $(OUT)/obj/main/weft-cni.o $(call archive,cni) $(call archive,base)
+	@echo "  LINK $@"
+	@$(CC) $(patsubst -pie,-static-pie,$(LDFLAGS_ALL)) -o $@.new $^
+	@mv $@.new $@
 # The programs that users run are always the release ones.
 ifeq ($(VARIANT),release)
-build/weftd build/weft: build/%: build/release/%
+build/weftd build/weft build/weft-cni: build/%: build/release/%
 	@cp $< $@.new && mv $@.new $@
 else
-.PHONY: build/weftd build/weft
+.PHONY: build/weftd build/weft build/weft-cni
 build/weftd:
-	@$(MAKE) --no-print-directory VARIANT=release build/weftd build/weft
-build/weft: build/weftd
+	@$(MAKE) --no-print-directory VARIANT=release build/weftd build/weft build/weft-cni
+build/weft build/weft-cni: build/weftd
 endif
 
 .PHONY: install clean
 PREFIX ?= /usr/local
-install: all ## install weftd and weft under PREFIX (default /usr/local), a sample config in /etc/weft
+install: all ## install weftd, weft and weft-cni under PREFIX (default /usr/local), a sample config in /etc/weft
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/weft
 	install -m 755 build/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
 	install -m 755 build/weft $(DESTDIR)$(PREFIX)/bin/weft
+	install -D -m 755 build/weft-cni $(DESTDIR)$(PREFIX)/lib/weft/weft-cni
 	build/weft config --reference >build/weft.yaml.sample
 	install -m 644 build/weft.yaml.sample $(DESTDIR)/etc/weft/weft.yaml.sample
 

@@ -1,0 +1,278 @@
+"""The real weft-cni, run as a container runtime runs it, with a weftd of Python behind the socket."""
+
+import contextlib
+import json
+import os
+import socketserver
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import ROOT
+
+VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+PLUGIN = os.path.join(os.environ.get("WEFT_BUILD", os.path.join(ROOT, "build")), "weft-cni")
+PATIENCE_S = 2  # of the plugin
+DEADLINE_S = 20  # of a test
+CAPTURED = b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\nConnection: close\r\n\r\n{"verdict":"captured"}'
+NOT_MESHED = CAPTURED.replace(b"captured", b"not_meshed").replace(b"22", b"24")
+UNKNOWN = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class FakeWeftd(socketserver.ThreadingUnixStreamServer):
+    """Gives its answers in turn, the last one for ever; an answer is bytes, or a function of the connection."""
+
+    daemon_threads = True
+
+    def __init__(self, path, answers):
+        self.answers, self.asked = list(answers), []
+        self.closing = threading.Event()
+        super().__init__(path, Handler)
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        line = self.rfile.readline().decode()
+        head = {}
+        while header := self.rfile.readline().strip():
+            name, _, value = header.decode().partition(": ")
+            head[name.lower()] = value
+        body = self.rfile.read(int(head["content-length"]))
+        self.server.asked.append((line.split()[1], json.loads(body)))
+        answers = self.server.answers
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        with contextlib.suppress(BrokenPipeError):
+            answer(self) if callable(answer) else self.wfile.write(answer)
+
+
+def silence(handler):
+    """Takes the request and says nothing until the test is over."""
+    handler.server.closing.wait(DEADLINE_S)
+
+
+def drip(handler):
+    """An answer without end, byte by byte."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while not handler.server.closing.wait(0.05):
+            handler.wfile.write(b"H")
+            handler.wfile.flush()
+
+
+@pytest.fixture
+def weftd(tmp_path):
+    """weftd(answer, …) starts one behind the socket that plugin() uses."""
+    running = []
+
+    def start(*answers):
+        server = FakeWeftd(str(tmp_path / "weftd.sock"), answers)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return server
+
+    yield start
+    for server, thread in running:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(DEADLINE_S)
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """plugin(command, …) runs weft-cni."""
+
+    def run(command, version="1.0.0", policy="open", namespace="shop", container="0a1b", config=None, **more):
+        given = {"cniVersion": version, "name": "net", "type": "weft-cni", "socket": str(tmp_path / "weftd.sock"),
+                 "pendingDir": str(tmp_path / "run/pending"), "onProxyDeath": policy, **more}  # fmt: skip
+        if command in ("ADD", "CHECK", "DEL"):
+            given.setdefault("prevResult", result(version))
+        environment = {"CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": "/var/run/netns/cni-1",
+                       "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/cni/bin"}  # fmt: skip
+        if namespace:
+            environment["CNI_ARGS"] = f"IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME=web-1;K8S_POD_UID=u-1"
+        return subprocess.run([PLUGIN], input=json.dumps(given) if config is None else config, env=environment,
+                              capture_output=True, text=True, check=False, timeout=DEADLINE_S)  # fmt: skip
+
+    run.pending = tmp_path / "run/pending"
+    return run
+
+
+def result(version):
+    """What a plugin before ours said, with things that ours need not know."""
+    ip = {"address": "10.244.1.5/24", "gateway": "10.244.1.1", "interface": 0}
+    if version.startswith("0."):
+        ip["version"] = "4"
+    return {"cniVersion": version, "interfaces": [{"name": "eth0", "mac": "aa:bb:cc:dd:ee:ff"}], "ips": [ip],
+            "routes": [{"dst": "0.0.0.0/0"}], "dns": {}, "x": [1.50, "ä\\n", None]}  # fmt: skip
+
+
+def assert_started(done, version="1.0.0"):
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout) == result(version)
+
+
+def assert_refused(done, code, version="1.0.0"):
+    assert done.returncode != 0
+    said = json.loads(done.stdout)
+    assert (said["cniVersion"], said["code"]) == (version, code) and said["msg"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_add_hands_over_the_pod_and_returns_the_result_unchanged(weftd, plugin, version):
+    server = weftd(CAPTURED)
+    assert_started(plugin("ADD", version), version)
+    assert server.asked == [("/cni/add", {
+        "container_id": "0a1b", "netns": "/var/run/netns/cni-1", "interface": "eth0", "namespace": "shop",
+        "pod": "web-1", "pod_uid": "u-1", "addresses": ["10.244.1.5"]})]  # fmt: skip
+    assert not plugin.pending.exists()
+
+
+def test_the_result_is_returned_byte_by_byte(weftd, plugin):
+    weftd(NOT_MESHED)
+    before = '{ "cniVersion":"1.0.0", "ips":[] , "n":1.10e2,"s":"\\u0041" }'
+    done = plugin("ADD", config='{"cniVersion":"1.0.0","name":"n","type":"weft-cni","socket":"%s","prevResult":%s}'
+                  % (plugin.pending.parent.parent / "weftd.sock", before))  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, before)
+
+
+def test_a_pod_that_is_not_meshed_starts(weftd, plugin):
+    weftd(NOT_MESHED)
+    assert_started(plugin("ADD"))
+    assert not plugin.pending.exists()
+
+
+def test_a_weftd_that_cannot_tell_yet_is_asked_again(weftd, plugin):
+    server = weftd(UNKNOWN, b"", b"nonsense", CAPTURED)
+    assert_started(plugin("ADD"))
+    assert [path for path, _ in server.asked] == ["/cni/add"] * 4
+    assert not plugin.pending.exists()
+
+
+def test_a_weftd_that_starts_meanwhile_is_found(weftd, plugin):
+    late = threading.Timer(0.5, weftd, [CAPTURED])
+    late.start()
+    assert_started(plugin("ADD"))
+    late.join()
+    assert not plugin.pending.exists()
+
+
+SILENT = {"silent": silence, "slow": drip, "garbage": b"\x00\xff" * 10, "cut": CAPTURED[:-1], "unknowing": UNKNOWN,
+          "huge": CAPTURED[:-1] + b" " * 100000}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", SILENT)
+def test_a_pod_starts_without_an_answer_and_is_filed(weftd, plugin, how):
+    server = weftd(SILENT[how])
+    began = time.monotonic()
+    done = plugin("ADD")
+    took = time.monotonic() - began
+    assert_started(done)
+    assert PATIENCE_S <= took < PATIENCE_S + 2
+    [file] = plugin.pending.iterdir()
+    assert file.name == "0a1b.json" and json.loads(file.read_text()) == server.asked[0][1]
+    assert "shop/web-1 starts unmeshed" in done.stderr
+
+
+def test_a_pod_starts_without_a_weftd_and_is_filed(plugin):
+    assert_started(plugin("ADD"))
+    [file] = plugin.pending.iterdir()
+    assert json.loads(file.read_text())["pod"] == "web-1"
+
+
+def test_a_pod_starts_though_it_cannot_be_filed(plugin):
+    plugin.pending.parent.write_text("a file where a folder should be")
+    done = plugin("ADD")
+    assert_started(done)
+    assert "cannot be filed" in done.stderr
+
+
+def test_where_nodes_are_closed_the_runtime_must_try_again(weftd, plugin):
+    weftd(silence)
+    assert_refused(plugin("ADD", policy="closed"), 11)
+    assert not plugin.pending.exists()
+
+
+def test_where_nodes_are_closed_a_verdict_still_starts_the_pod(weftd, plugin):
+    weftd(NOT_MESHED)
+    assert_started(plugin("ADD", policy="closed"))
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", None])
+@pytest.mark.parametrize("policy", ["open", "closed"])
+def test_the_cluster_itself_and_what_is_no_pod_are_never_asked_about(weftd, plugin, namespace, policy):
+    server = weftd(silence)
+    began = time.monotonic()
+    assert_started(plugin("ADD", policy=policy, namespace=namespace))
+    assert plugin("DEL", policy=policy, namespace=namespace).returncode == 0
+    assert server.asked == [] and time.monotonic() - began < PATIENCE_S
+    assert not plugin.pending.exists()
+
+
+def test_a_del_tells_weftd_and_forgets_the_pending_file(weftd, plugin):
+    plugin("ADD")
+    server = weftd(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    done = plugin("DEL")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [(path, body["container_id"]) for path, body in server.asked] == [("/cni/del", "0a1b")]
+    assert list(plugin.pending.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [None, *SILENT])
+def test_a_del_never_fails(weftd, plugin, how):
+    if how:
+        weftd(SILENT[how])
+    done = plugin("DEL")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("config", ["", "{", "[]", '{"cniVersion":"9.9.9"}'])
+def test_a_del_that_makes_no_sense_does_not_fail_either(plugin, config):
+    assert plugin("DEL", config=config).returncode == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_check_is_well(plugin, version):
+    done = plugin("CHECK", version)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_status_is_well(plugin):
+    done = plugin("STATUS", "1.1.0")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_garbage_collection_forgets_sandboxes_that_are_gone(plugin):
+    for container in ("gone", "here"):
+        assert_started(plugin("ADD", container=container))
+    done = plugin("GC", "1.1.0", **{"cni.dev/valid-attachments": [{"containerID": "here", "ifname": "eth0"}]})
+    assert done.returncode == 0
+    assert [file.name for file in plugin.pending.iterdir()] == ["here.json"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_version_lists_what_is_spoken(plugin, version):
+    said = json.loads(plugin("VERSION", version).stdout)
+    assert said == {"cniVersion": version, "supportedVersions": VERSIONS}
+
+
+@pytest.mark.parametrize("config, code", [("", 6), ("{", 6), ("[1]", 6), ('{"cniVersion":"0.2.0"}', 1),
+                                          ('{"cniVersion":"1.0.0"}', 7)])  # fmt: skip
+def test_an_add_that_makes_no_sense_is_refused_with_the_code_of_the_specification(plugin, config, code):
+    version = "0.2.0" if "0.2.0" in config else "1.0.0"
+    assert_refused(plugin("ADD", config=config), code, version)
+
+
+@pytest.mark.parametrize("container", ["", "../../etc/x", "a/b"])
+def test_a_container_id_that_is_no_name_is_refused(plugin, container):
+    assert_refused(plugin("ADD", container=container), 4)
+
+
+def test_an_unknown_command_is_refused(plugin):
+    assert_refused(plugin("DANCE"), 4)
+
+
+def test_it_needs_no_library():
+    headers = subprocess.run(["readelf", "-lW", PLUGIN], capture_output=True, text=True, check=True).stdout
+    assert " LOAD " in headers and " INTERP " not in headers

@@ -1,0 +1,19 @@
+/*
+ * Pods that started while weftd was silent: one file each, named after the sandbox, with what
+ * weftd would have been told (ask.h). weftd settles them when it is back: it enrols or forgets the
+ * pod and removes the file. The folder is on a tmpfs, so a reboot empties it. One thread.
+ */
+#ifndef CNI_PENDING_H
+#define CNI_PENDING_H
+
+#include "base/attr.h"
+#include "base/span.h"
+
+/* Whole or not at all: a reader never sees half a file. 0 or -errno. */
+int pending_write(struct span dir, struct span container_id, struct span body) MUST_CHECK;
+/* A file that is not there is fine. */
+void pending_remove(struct span dir, struct span container_id);
+/* Removes the files of all sandboxes that `attachments` (JSON: [{"containerID": …}]) lacks. */
+void pending_sweep(struct span dir, struct span attachments);
+
+#endif
