@@ -4,6 +4,7 @@ import contextlib
 import ftplib
 import smtplib
 import socket
+import ssl
 import threading
 import time
 
@@ -11,6 +12,7 @@ import pytest
 
 from harness import programs
 from harness.mesh import Service
+from harness.poll import wait_for
 
 SERVICES = [
     Service("redis", ["server:6379"], port=6379),
@@ -297,6 +299,31 @@ def test_tls_passes_through_with_its_own_certificate(mesh, nginx, service, versi
     assert done.stdout == f"tls HTTP/{'2.0' if version == '--http2' else '1.1'}"
     if mesh.is_weft:
         assert mesh.weftd.metrics().proxy_reason("tls_passed") == before.proxy_reason("tls_passed") + 1
+
+
+def connection_to(mesh, service):
+    """What weftd says of the one connection to that service; empty while there is none."""
+    connections = mesh.weftd.json("/connections.json")["connections"]
+    return next((one for one in connections if one["service"] == service), {})
+
+
+def test_the_server_name_is_recorded_from_a_hello_in_two_pieces(mesh, nginx):
+    """As large key shares make it; the first piece goes on before the second is sent."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=nginx.certificate)
+    session = context.wrap_bio(incoming, outgoing, server_hostname="tls")
+    with mesh.traffic("tls", tunnels=1), mesh.dial("tls") as client:
+        with pytest.raises(ssl.SSLWantReadError):
+            session.do_handshake()
+        hello = outgoing.read()
+        client.sendall(hello[:40])
+        if mesh.is_weft:
+            wait_for(lambda: connection_to(mesh, "tls").get("received_bytes") == 40, "the first piece")
+            assert "server_name" not in connection_to(mesh, "tls")
+        client.sendall(hello[40:])
+        incoming.write(client.recv(1 << 16))
+        if mesh.is_weft:
+            assert connection_to(mesh, "tls")["server_name"] == "tls"
 
 
 def test_http2_without_tls_passes_through(mesh, nginx):

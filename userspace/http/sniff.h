@@ -15,10 +15,4 @@ enum sniff {
 /* Client's first bytes; decides on at most 24 of them. */
 enum sniff sniff_client(struct span bytes);
 
-/*
- * server_name of a ClientHello (RFC 6066 3). Points into `bytes`; size 0 when there is none or the
- * record is not complete or malformed. Only a name of letters, digits, '-', '.', '_' is returned.
- */
-struct span sniff_server_name(struct span bytes);
-
 #endif

@@ -149,6 +149,7 @@ static void on_closed(struct wire *wire)
 	h1_reader_fini(&session->reader);
 	list_remove(&session->link);
 	series_add(&session->worker->counts->sessions, (uint64_t)-1);
+	mem_free(session->hello);
 	mem_free(session->server_name);
 	mem_free(session);
 	pod->session_count--;
@@ -282,6 +283,30 @@ static void become_http(struct session *session, struct span prefix, struct span
 		feed(session, rest);
 }
 
+void session_note_hello(struct session *session, struct span bytes)
+{
+	if (!session->hello)
+		return;
+	enum server_name_state state = server_name_feed(session->hello, bytes);
+	if (state == SERVER_NAME_MORE)
+		return;
+	struct span name = server_name_found(session->hello);
+	if (state == SERVER_NAME_FOUND)
+		session->server_name = mem_text(name.data, name.size);
+	mem_free(session->hello);
+	session->hello = NULL;
+}
+
+/* Without memory the name stays unknown; the bytes pass all the same. */
+static void hello_begins(struct session *session, struct span prefix)
+{
+	session->hello = mem_alloc(sizeof(*session->hello));
+	if (!session->hello)
+		return;
+	server_name_init(session->hello);
+	session_note_hello(session, prefix);
+}
+
 enum sniff session_sniff(struct session *session, struct span bytes)
 {
 	char seen[sizeof(session->prefix)];
@@ -301,10 +326,8 @@ enum sniff session_sniff(struct session *session, struct span bytes)
 		become_http(session, span_of(seen, held), bytes);
 		return SNIFF_HTTP1;
 	}
-	if (answer == SNIFF_TLS && held == 0) {
-		struct span name = sniff_server_name(bytes);
-		session->server_name = name.size ? mem_text(name.data, name.size) : NULL;
-	}
+	if (answer == SNIFF_TLS)
+		hello_begins(session, span_of(seen, held));
 	return answer == SNIFF_MORE ? SNIFF_OPAQUE : answer;
 }
 

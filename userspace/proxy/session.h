@@ -5,6 +5,7 @@
 #ifndef PROXY_SESSION_H
 #define PROXY_SESSION_H
 
+#include "http/server_name.h"
 #include "http/sniff.h"
 #include "proxy/upstream.h"
 
@@ -29,8 +30,9 @@ struct session {
 	uint64_t accepted_ns;
 	uint32_t series; /* service's total */
 	uint32_t exchanges;
-	char *server_name; /* SNI of a ClientHello that passed, NULL = none */
-	char prefix[32];   /* first bytes while it is not known what they are */
+	struct server_name *hello; /* a ClientHello passes and its SNI is not found yet */
+	char *server_name;         /* SNI of a ClientHello that passed, NULL = none */
+	char prefix[32];           /* first bytes while it is not known what they are */
 	uint8_t prefix_size;
 	uint8_t mode;        /* enum session_mode */
 	bool is_client_done; /* the client sends nothing more */
@@ -51,6 +53,8 @@ const char *session_destination(const struct session *session, char text[ADDRESS
  * they are for a tunnel, after the prefix.
  */
 enum sniff session_sniff(struct session *session, struct span bytes);
+/* Bytes that pass on to a tunnel: while `hello` is set they are looked through for the name. */
+void session_note_hello(struct session *session, struct span bytes);
 enum weft_proxy_reason session_tunnel_reason(enum sniff answer, enum weft_proxy_reason otherwise);
 /* The exchange has ended; the next request may be read, or the client is closed. */
 void session_exchange_ended(struct session *session, bool keep_alive);

@@ -262,6 +262,7 @@ void tunnel_client_data(struct session *session, struct span bytes, struct block
 		session_abort(session);
 		return;
 	}
+	session_note_hello(session, bytes);
 	count_sent(tunnel, bytes.size);
 	move(tunnel, &session->client, &tunnel->dial.upstream->wire, bytes, block);
 }

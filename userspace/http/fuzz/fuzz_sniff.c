@@ -1,11 +1,12 @@
 /*
- * More bytes never change an answer, a server name lies inside the input, and what the reader takes
- * as a plain request was sniffed as one.
+ * More bytes never change an answer, a server name is found however the input is cut, and what the
+ * reader takes as a plain request was sniffed as one.
  */
 #include "base/fuzz/target.h"
 
 #include <assert.h>
 
+#include "http/server_name.h"
 #include "http/sniff.h"
 #include "http/tests/recorder.h"
 
@@ -21,16 +22,37 @@ static void prefixes_check(struct span bytes)
 	assert(most < 24 || before != SNIFF_MORE);
 }
 
+/* In pieces of `most` bytes. */
+static enum server_name_state name_search(struct server_name *search, struct span bytes,
+					  size_t most)
+{
+	enum server_name_state state = SERVER_NAME_MORE;
+	server_name_init(search);
+	for (size_t at = 0; at < bytes.size; at += most) {
+		size_t size = bytes.size - at < most ? bytes.size - at : most;
+		enum server_name_state next =
+			server_name_feed(search, span_of(bytes.data + at, size));
+		assert(state == SERVER_NAME_MORE || next == state);
+		state = next;
+	}
+	return state;
+}
+
 static void name_check(struct span bytes)
 {
-	struct span name = sniff_server_name(bytes);
-	if (name.size == 0)
+	struct server_name whole;
+	struct server_name cut;
+	enum server_name_state state = name_search(&whole, bytes, bytes.size);
+	for (size_t most = 1; most <= 64; most = most * 3 + 1)
+		assert(name_search(&cut, bytes, most) == state);
+	struct span name = server_name_found(&whole);
+	assert(span_equal(name, server_name_found(&cut)));
+	if (state != SERVER_NAME_FOUND)
 		return;
-	assert(name.data > bytes.data);
-	assert(name.data + name.size <= bytes.data + bytes.size);
+	assert(name.size > 0);
 	for (size_t i = 0; i < name.size; i++)
 		assert(name.data[i] > 0x20 && name.data[i] < 0x7f);
-	assert(sniff_client(bytes) == SNIFF_TLS);
+	assert(bytes.data[0] == 22);
 }
 
 /* Other methods, other schemes and an empty line in front may begin other protocols: tunnels. */

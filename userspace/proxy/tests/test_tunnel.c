@@ -387,32 +387,58 @@ static void client_leaves_early(struct stage *stage)
 
 /* ---- TLS and HTTP/2 pass ---- */
 
-static size_t client_hello(const char *name, char *out)
+#define HELLO_MAX 2048
+
+static size_t put(char *out, size_t at, const void *bytes, size_t size)
+{
+	memcpy(out + at, bytes, size);
+	return at + size;
+}
+
+static size_t put_u16(char *out, size_t at, size_t number)
+{
+	char bytes[2] = {(char)(number >> 8), (char)number};
+	return put(out, at, bytes, sizeof(bytes));
+}
+
+/* With an extension of `padding` bytes in front of the name, as large key shares stand there. */
+static size_t client_hello(const char *name, size_t padding, char *out)
 {
 	static const char start[] = "\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03";
-	size_t length = strlen(name);
-	size_t size = sizeof(start) - 1;
-	memcpy(out, start, size);
-	memset(out + size, 7, 32); /* random */
-	size += 32;
 	static const char suites[] = "\x00\x00\x02\x13\x01\x01\x00";
-	memcpy(out + size, suites, sizeof(suites) - 1);
-	size += sizeof(suites) - 1;
-	char extension[] = {0, (char)(length + 9), 0, 0, 0,           (char)(length + 5),
-			    0, (char)(length + 3), 0, 0, (char)length};
-	memcpy(out + size, extension, sizeof(extension));
-	size += sizeof(extension);
-	memcpy(out + size, name, length);
-	size += length;
-	out[4] = (char)(size - 5);
-	out[8] = (char)(size - 9);
+	size_t length = strlen(name);
+	size_t size = put(out, 0, start, sizeof(start) - 1);
+	memset(out + size, 7, 32); /* random */
+	size = put(out, size + 32, suites, sizeof(suites) - 1);
+	size = put_u16(out, size, 4 + padding + 9 + length);
+	size = put_u16(out, size, 21);
+	size = put_u16(out, size, padding);
+	memset(out + size, 0, padding);
+	size = put_u16(out, size + padding, 0);
+	size = put_u16(out, size, length + 5);
+	size = put_u16(out, size, length + 3);
+	out[size++] = 0;
+	size = put_u16(out, size, length);
+	size = put(out, size, name, length);
+	(void)put_u16(out, 3, size - 5);
+	(void)put_u16(out, 7, size - 9);
 	return size;
+}
+
+/* The one session's; "" when there is none. */
+static const char *recorded_name(struct stage *stage)
+{
+	if (list_is_empty(&stage->worker.sessions))
+		return "";
+	const struct session *session =
+		list_entry(stage->worker.sessions.next, struct session, link);
+	return session->server_name ? session->server_name : "";
 }
 
 static void tls(struct stage *stage)
 {
-	char hello[128];
-	size_t size = client_hello("db.example", hello);
+	char hello[HELLO_MAX];
+	size_t size = client_hello("db.example", 0, hello);
 	struct io_peer *client = client_connect(stage, ANY);
 	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
 	io_peer_send(client, span_of(hello, size));
@@ -422,11 +448,32 @@ static void tls(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_TLS_PASSED) == 1);
 	peer_sends(stage, server, "\x16\x03\x03server hello");
 	sees(stage, client, "\x16\x03\x03server hello");
-	if (stage->piece_bytes)
-		return;
-	const struct session *session =
-		list_entry(stage->worker.sessions.next, struct session, link);
-	WANT(stage, session->server_name && strcmp(session->server_name, "db.example") == 0);
+	WANT(stage, strcmp(recorded_name(stage), "db.example") == 0);
+}
+
+/* Post-quantum key shares make a hello of two segments; the first is not held back. */
+static void tls_in_segments(struct stage *stage)
+{
+	static const size_t cuts[] = {3, 6, 1000, 1448, 1770};
+	char hello[HELLO_MAX];
+	size_t size = client_hello("db.example", 1700, hello);
+	for (size_t i = 0; i < array_count(cuts); i++) {
+		struct io_peer *client = client_connect(stage, ANY);
+		struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+		io_peer_send(client, span_of(hello, cuts[i]));
+		stage_settle(stage);
+		bool is_known = cuts[i] > 5; /* before that it may be anything */
+		WANT(stage, io_peer_received(server).size == (is_known ? cuts[i] : 0));
+		WANT(stage, strcmp(recorded_name(stage), "") == 0);
+		io_peer_send(client, span_of(hello + cuts[i], size - cuts[i]));
+		stage_settle(stage);
+		struct span got = io_peer_received(server);
+		WANT(stage, got.size == size && memcmp(got.data, hello, size) == 0);
+		WANT(stage, strcmp(recorded_name(stage), "db.example") == 0);
+		io_peer_reset(client);
+		stage_settle(stage);
+		WANT(stage, list_is_empty(&stage->worker.sessions));
+	}
 }
 
 static void http2(struct stage *stage)
@@ -474,6 +521,7 @@ TEST(a_destination_outside_the_mesh_may_take_its_time, slow_stranger)
 TEST(a_tunnel_waits_for_a_socket, empty_stock)
 TEST(a_client_may_leave_before_the_dial_succeeds, client_leaves_early)
 TEST(tls_passes_and_its_name_is_recorded, tls)
+TEST(a_client_hello_of_two_segments_passes_at_once_and_its_name_is_recorded, tls_in_segments)
 TEST(http2_passes, http2)
 
 static void an_idle_tunnel_ends_when_asked_for(void **state)
@@ -515,6 +563,8 @@ int main(void)
 		cmocka_unit_test(a_tunnel_waits_for_a_socket),
 		cmocka_unit_test(a_client_may_leave_before_the_dial_succeeds),
 		cmocka_unit_test(tls_passes_and_its_name_is_recorded),
+		cmocka_unit_test(
+			a_client_hello_of_two_segments_passes_at_once_and_its_name_is_recorded),
 		cmocka_unit_test(http2_passes),
 	};
 	cmocka_set_test_filter(getenv("ONLY")); /* a pattern, for one test alone */
