@@ -1,31 +1,9 @@
-/* Every connection as JSON: each worker writes its own part, the last one to answer sends it. */
-#include <errno.h>
-#include <stdatomic.h>
-
-#include "base/mem.h"
+/* Every connection as JSON. */
 #include "http/h1.h"
+#include "proxy/ask.h"
 #include "proxy/exchange.h"
-#include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
-
-#define ANSWER_NS 1000000000ull
-
-struct question {
-	struct io_ring *ring;
-	void (*done)(void *request, const char *json);
-	void *request; /* NULL once it was answered */
-	struct timer timer;
-	struct io_mail answer_mail;
-	atomic_uint left;
-	unsigned count;
-	struct part {
-		struct io_mail mail;
-		struct question *question;
-		struct worker *worker;
-		struct text json;
-	} parts[];
-};
 
 static const char *mode_name(const struct session *session)
 {
@@ -82,77 +60,34 @@ static void add_session(struct text *json, const struct session *session)
 		    (unsigned long long)session->client.bytes_sent, wire_queued(&session->client));
 }
 
-/* In the worker's thread. */
-static void ask_worker(struct io_mail *mail)
+static void write_sessions(struct worker *worker, const char *pod, struct text *part)
 {
-	struct part *part = container_of(mail, struct part, mail);
-	struct question *question = part->question;
-	list_each (&part->worker->sessions, link) {
-		add_session(&part->json, list_entry(link, struct session, link));
+	(void)pod; /* all of them are asked for */
+	list_each (&worker->sessions, link)
+		add_session(part, list_entry(link, struct session, link));
+}
+
+static void join_lists(struct text *parts, unsigned count, struct text *json)
+{
+	text_add(json, span_text("["));
+	for (unsigned i = 0; i < count; i++) {
+		if (parts[i].size && json->size > 1)
+			text_add(json, span_text(","));
+		text_add(json, text_span(&parts[i]));
 	}
-	if (atomic_fetch_sub(&question->left, 1) == 1)
-		io_post(question->ring, &question->answer_mail);
-}
-
-static void answer(struct question *question, const char *json)
-{
-	if (question->request)
-		question->done(question->request, json);
-	question->request = NULL;
-}
-
-static void on_all_answered(struct io_mail *mail)
-{
-	struct question *question = container_of(mail, struct question, answer_mail);
-	struct text all = {0};
-	text_add(&all, span_text("["));
-	for (unsigned i = 0; i < question->count; i++) {
-		struct text *json = &question->parts[i].json;
-		if (json->size && all.size > 1)
-			text_add(&all, span_text(","));
-		text_add(&all, text_span(json));
-		all.failed |= json->failed;
-		text_fini(json);
-	}
-	text_add(&all, span_text("]"));
-	timer_clear(io_timers(question->ring), &question->timer);
-	answer(question, all.failed ? NULL : all.data);
-	text_fini(&all);
-	mem_free(question);
-}
-
-/* The question stays until the worker answers after all: it may only be slow. */
-static void on_timeout(struct timer *timer)
-{
-	answer(container_of(timer, struct question, timer), NULL);
+	text_add(json, span_text("]"));
 }
 
 void workers_connections(struct workers *workers, struct io_ring *ring,
 			 void (*done)(void *request, const char *json), void *request)
 {
-	unsigned count = workers_count(workers);
-	struct question *question = mem_zalloc(sizeof(*question) + count * sizeof(struct part));
-	if (!question) {
-		done(request, NULL);
-		return;
-	}
-	question->ring = ring;
-	question->done = done;
-	question->request = request;
-	question->count = count;
-	question->answer_mail.run = on_all_answered;
-	atomic_store(&question->left, count);
-	timer_init(&question->timer, on_timeout);
-	if (timer_set(io_timers(ring), &question->timer, io_now_ns(ring) + ANSWER_NS)) {
-		mem_free(question);
-		done(request, NULL);
-		return;
-	}
-	for (unsigned i = 0; i < count; i++) {
-		struct part *part = &question->parts[i];
-		part->question = question;
-		part->worker = workers_at(workers, i);
-		part->mail.run = ask_worker;
-		io_post(part->worker->ring, &part->mail);
-	}
+	const struct ask ask = {
+		.workers = workers,
+		.ring = ring,
+		.write = write_sessions,
+		.join = join_lists,
+		.done = done,
+		.request = request,
+	};
+	ask_workers(&ask);
 }

@@ -45,6 +45,8 @@ static void count_all(const struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
 	const struct upstream *upstream = exchange->dial.upstream;
+	edge_answered(exchange->session->edge, exchange->status,
+		      (worker_now_ns(worker) - exchange->started_ns) / 1000);
 	count_outcome(exchange, service_row(exchange));
 	series_add(&service_row(exchange)->requests_active, (uint64_t)-1);
 	if (!upstream || !exchange->dial.is_ready)
@@ -167,6 +169,7 @@ void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_r
 	series_add(&row->requests, 1);
 	series_add(&row->responses[status / 100], 1);
 	series_add(&row->proxy_errors, 1);
+	edge_refused(session->edge);
 	if (answer_write(&session->client, &answer)) {
 		session_abort(session);
 		return;

@@ -109,6 +109,7 @@ void worker_pod_add(struct worker *worker, const struct pod_order *order)
 	pod->refill_mail.run = on_refill_mail;
 	for (unsigned i = 0; i < POOL_BUCKETS; i++)
 		list_init(&pod->pool[i]);
+	edges_init(&pod->edges);
 	list_add_last(&worker->pods, &pod->link);
 	stock_share_on_refill(pod->share, on_refilled, pod);
 	for (unsigned i = 0; i < WEFT_LANES; i++) {
@@ -218,6 +219,7 @@ void worker_pod_forget(struct worker_pod *pod)
 	uint32_t pod_id = pod->id;
 	struct worker *worker = pod->worker;
 	list_remove(&pod->link);
+	edges_fini(&pod->edges);
 	mem_free(pod);
 	workers_told_left(worker->workers, pod_id, worker->index);
 }

@@ -77,6 +77,8 @@ void session_accept(struct listener *listener, int fd)
 	session->flow = flow;
 	session->accepted_ns = worker_now_ns(worker);
 	session->series = destination_series(worker, &flow);
+	char text[ADDRESS_TEXT_MAX];
+	session->edge = edge_take(&session->pod->edges, session_destination(session, text));
 	timer_init(&session->timer, on_timer);
 	wire_init(&session->client, &worker->loop, &client_events);
 	wire_adopt(&session->client, fd);
@@ -147,6 +149,7 @@ static void on_closed(struct wire *wire)
 	if (session->mode != SESSION_ENDING)
 		leave(session);
 	h1_reader_fini(&session->reader);
+	edge_give(session->edge, wire->bytes_received, wire->bytes_sent);
 	list_remove(&session->link);
 	series_add(&session->worker->counts->sessions, (uint64_t)-1);
 	mem_free(session->hello);

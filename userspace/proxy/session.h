@@ -23,6 +23,7 @@ struct session {
 	struct worker_pod *pod;
 	struct weft_flow flow;
 	struct h1_reader reader;
+	struct edge *edge;         /* of the pod: where this connection was to go */
 	struct exchange *exchange; /* the one that is open */
 	struct tunnel *tunnel;     /* also: an upstream dialled before HTTP was detected */
 	struct upstream *pinned;   /* NTLM, Negotiate */

@@ -65,8 +65,10 @@ static void decide(struct tunnel *tunnel)
 {
 	struct worker *worker = tunnel->session->worker;
 	tunnel->is_undecided = false;
-	if (!tunnel->is_counted)
+	if (!tunnel->is_counted) {
 		series_add(&worker_row(worker, tunnel->session->series)->tunnels_opened, 1);
+		tunnel->session->edge->counts.tunnels++;
+	}
 	tunnel->is_counted = true;
 	if (tunnel->dial.is_ready && !tunnel->is_endpoint_counted) {
 		tunnel->is_endpoint_counted = true;
@@ -92,6 +94,7 @@ bool tunnel_open(struct session *session, bool is_undecided)
 	}
 	if (!dial_start(&tunnel->dial, &reason)) {
 		worker_count(session->worker, reason);
+		session->edge->counts.failed++;
 		session_abort(session);
 		return false;
 	}
@@ -184,6 +187,7 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 	worker_count(dial->worker, reason);
 	if (tunnel->session->mode == SESSION_HTTP)
 		return; /* detected as HTTP meanwhile: the exchange dials anew and answers */
+	tunnel->session->edge->counts.failed++;
 	session_abort(tunnel->session);
 }
 

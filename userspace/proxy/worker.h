@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "http/h1.h"
 #include "policy/balance.h"
+#include "proxy/edges.h"
 #include "proxy/workers.h"
 #include "wire/wire.h"
 
@@ -47,6 +48,7 @@ struct worker_pod {
 	struct io_mail refill_mail;
 	atomic_bool refill_posted;
 	struct list pool[POOL_BUCKETS]; /* idle upstreams by address */
+	struct edges edges;
 };
 
 struct worker {

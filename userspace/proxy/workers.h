@@ -41,5 +41,8 @@ void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t dra
  * not answer within a second. */
 void workers_connections(struct workers *workers, struct io_ring *ring,
 			 void (*done)(void *request, const char *json), void *request);
+/* As workers_connections: what each pod sent where. `pod` of size 0 = all of them. */
+void workers_edges(struct workers *workers, struct io_ring *ring, struct span pod,
+		   void (*done)(void *request, const char *json), void *request);
 
 #endif

@@ -1,0 +1,93 @@
+#include "proxy/ask.h"
+
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "proxy/orders.h"
+
+#define ANSWER_NS 1000000000ull
+
+struct part {
+	struct io_mail mail;
+	struct question *question;
+	struct worker *worker;
+};
+
+struct question {
+	struct ask ask;
+	struct timer timer;
+	struct io_mail answer_mail;
+	atomic_uint left;
+	unsigned count;
+	bool was_answered;
+	struct text texts[WEFT_WORKERS_MAX];
+	struct part parts[];
+};
+
+/* In the worker's thread. */
+static void write_part(struct io_mail *mail)
+{
+	struct part *part = container_of(mail, struct part, mail);
+	struct question *question = part->question;
+	question->ask.write(part->worker, question->ask.pod,
+			    &question->texts[part - question->parts]);
+	if (atomic_fetch_sub(&question->left, 1) == 1)
+		io_post(question->ask.ring, &question->answer_mail);
+}
+
+static void answer(struct question *question, const char *json)
+{
+	if (!question->was_answered)
+		question->ask.done(question->ask.request, json);
+	question->was_answered = true;
+}
+
+static void on_all_written(struct io_mail *mail)
+{
+	struct question *question = container_of(mail, struct question, answer_mail);
+	struct text json = {0};
+	bool failed = false;
+	for (unsigned i = 0; i < question->count; i++)
+		failed |= question->texts[i].failed;
+	if (!failed)
+		question->ask.join(question->texts, question->count, &json);
+	timer_clear(io_timers(question->ask.ring), &question->timer);
+	answer(question, failed || json.failed ? NULL : json.data);
+	for (unsigned i = 0; i < question->count; i++)
+		text_fini(&question->texts[i]);
+	text_fini(&json);
+	mem_free(question);
+}
+
+/* The question stays until the worker answers after all: it may only be slow. */
+static void on_timeout(struct timer *timer)
+{
+	answer(container_of(timer, struct question, timer), NULL);
+}
+
+void ask_workers(const struct ask *ask)
+{
+	unsigned count = workers_count(ask->workers);
+	struct question *question = mem_zalloc(sizeof(*question) + count * sizeof(struct part));
+	if (!question) {
+		ask->done(ask->request, NULL);
+		return;
+	}
+	question->ask = *ask;
+	question->count = count;
+	question->answer_mail.run = on_all_written;
+	atomic_store(&question->left, count);
+	timer_init(&question->timer, on_timeout);
+	if (timer_set(io_timers(ask->ring), &question->timer, io_now_ns(ask->ring) + ANSWER_NS)) {
+		mem_free(question);
+		ask->done(ask->request, NULL);
+		return;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct part *part = &question->parts[i];
+		part->question = question;
+		part->worker = workers_at(ask->workers, i);
+		part->mail.run = write_part;
+		io_post(part->worker->ring, &part->mail);
+	}
+}
