@@ -30,6 +30,18 @@ struct admin_sources {
 	 * with NULL when a worker did not answer within a second. */
 	void (*connections_json)(void *owner, void (*done)(void *request, const char *json),
 				 void *request);
+	/* As connections_json, of the edges of one pod; size 0 = of all. */
+	void (*edges_json)(void *owner, struct span pod,
+			   void (*done)(void *request, const char *json), void *request);
+	/*
+	 * Enrols the pod of `spec` until pod_drop. -errno and a sentence, or 0; then `told` comes
+	 * once, later, in the admin's thread: NULL = its dials are captured, else why not. Not
+	 * after pod_drop.
+	 */
+	int (*pod_add)(void *owner, struct span spec,
+		       void (*told)(void *request, const char *error), void *request,
+		       struct text *why, void **ret_pod);
+	void (*pod_drop)(void *owner, void *pod);
 	void (*drain)(void *owner);
 };
 

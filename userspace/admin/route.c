@@ -1,5 +1,7 @@
 #include "admin/route.h"
 
+#include <stdio.h>
+
 struct admin_path {
 	const char *path;
 	enum admin_page page;
@@ -17,7 +19,9 @@ static const struct admin_path paths[] = {
 	{"/routes.json", PAGE_ROUTES, false, "address to service to endpoints"},
 	{"/pods.json", PAGE_PODS, false, "who is enrolled, and what was captured"},
 	{"/connections.json", PAGE_CONNECTIONS, false, "what every worker holds now"},
+	{"/edges.json", PAGE_EDGES, false, "traffic per pod and destination; ?pod=NAME"},
 	{"/config.json", PAGE_CONFIG, false, "the config in force"},
+	{"/pods", PAGE_POD_ADD, true, "POST, on the Unix socket: a pod while the connection lasts"},
 	{"/drain", PAGE_DRAIN, true, "POST, on the Unix socket: finish and end"},
 };
 
@@ -36,6 +40,22 @@ static struct span target_path(struct span target)
 	}
 	const char *query = target.size ? memchr(target.data, '?', target.size) : NULL;
 	return query ? span_of(target.data, (size_t)(query - target.data)) : target;
+}
+
+/* Value of "?NAME=…" or "&NAME=…" as it stands; names of pods need no escaping. */
+static struct span query_value(struct span target, const char *name)
+{
+	const char *query = target.size ? memchr(target.data, '?', target.size) : NULL;
+	if (!query)
+		return span_of("", 0);
+	struct span rest = span_of(query + 1, target.size - (size_t)(query + 1 - target.data));
+	struct span pair;
+	while (span_split(&rest, '&', &pair)) {
+		struct span key;
+		if (span_split(&pair, '=', &key) && span_is(key, name))
+			return pair;
+	}
+	return span_of("", 0);
 }
 
 static const struct admin_path *path_find(struct span path)
@@ -63,7 +83,11 @@ struct admin_verdict admin_route(const struct http_head *head, bool may_change)
 		return refuse(405, "POST");
 	if (!path->changes && !reads)
 		return refuse(405, "GET, HEAD");
-	return (struct admin_verdict){.page = path->page, .status = 200};
+	struct admin_verdict verdict = {.page = path->page, .status = 200};
+	if (path->page == PAGE_EDGES)
+		snprintf(verdict.pod, sizeof(verdict.pod), "%.*s",
+			 SPAN_PRINT(query_value(head->target, "pod")));
+	return verdict;
 }
 
 void admin_paths(struct text *page)

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "http/message.h"
+#include "weft/limits.h"
 
 enum admin_page {
 	PAGE_NONE, /* the answer is in the verdict already */
@@ -17,13 +18,16 @@ enum admin_page {
 	PAGE_PODS,
 	PAGE_CONFIG,
 	PAGE_CONNECTIONS,
+	PAGE_EDGES,
+	PAGE_POD_ADD,
 	PAGE_DRAIN,
 };
 
 struct admin_verdict {
 	enum admin_page page;
-	uint16_t status;   /* with PAGE_NONE: 403, 404 or 405 */
-	const char *allow; /* with 405 */
+	uint16_t status;         /* with PAGE_NONE: 403, 404 or 405 */
+	const char *allow;       /* with 405 */
+	char pod[WEFT_NAME_MAX]; /* PAGE_EDGES: of this one, "" = of all */
 };
 
 /* `may_change`: the request came by the Unix socket. */

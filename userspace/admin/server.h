@@ -12,16 +12,18 @@
 #include "wire/wire.h"
 
 #define SESSIONS_MAX     64    /* per listener, so that TCP clients cannot lock root out */
-#define REQUEST_BODY_MAX 65536 /* read and forgotten */
+#define HOLDERS_MAX      1024  /* connections that hold a pod; they come on top */
+#define REQUEST_BODY_MAX 65536 /* read and forgotten, but for that of POST /pods */
 
 struct admin_listener {
 	struct admin *admin;
 	int fd; /* -1 = off */
 	bool may_change;
 	struct io_op accept_op;
-	struct timer retry;   /* accept failed for want of descriptors */
-	struct list sessions; /* least recently used first */
-	unsigned session_count;
+	struct timer retry;     /* accept failed for want of descriptors */
+	struct list sessions;   /* least recently used first */
+	unsigned session_count; /* without holders */
+	unsigned holder_count;
 };
 
 struct admin {
@@ -41,6 +43,7 @@ enum session_phase {
 	SESSION_IDLE,      /* between requests */
 	SESSION_READING,   /* a request is arriving */
 	SESSION_WAITING,   /* for the workers' answer */
+	SESSION_HOLDING,   /* a pod, until the connection ends; no deadline */
 	SESSION_ANSWERING, /* the answer is being sent */
 	SESSION_ENDING,    /* the wire is closing */
 };
@@ -59,18 +62,28 @@ struct session {
 	struct session_query *query;
 	struct text page; /* body that is being sent */
 	size_t page_sent;
-	uint64_t body_bytes; /* of the request, read and forgotten */
+	uint64_t body_bytes; /* of the request */
+	struct text spec;    /* body of POST /pods */
+	void *pod;           /* that this connection holds, NULL = none */
 	struct admin_verdict verdict;
 	uint8_t phase; /* enum session_phase */
 	bool is_head;
 	bool keeps_alive;
 	bool got_request; /* complete, not yet answered */
 	bool drains;      /* once the answer is sent */
+	bool is_holder;   /* counted as one */
 };
 
 /* Takes the descriptor; closes it when memory is short. */
 void admin_session_open(struct admin_listener *listener, int fd);
 /* Ends it at once; it frees itself. */
 void admin_session_abort(struct session *session);
+/* Sends session->page as text. */
+void admin_answer_text(struct session *session, unsigned status);
+void admin_answer_json(struct session *session);
+
+/* ---- hold.c: a pod for as long as the connection lasts ---- */
+void hold_begin(struct session *session);
+void hold_end(struct session *session); /* also when nothing is held */
 
 #endif

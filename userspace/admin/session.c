@@ -45,6 +45,7 @@ static void admin_session_end(struct session *session)
 {
 	session->phase = SESSION_ENDING;
 	forget_query(session);
+	hold_end(session);
 	timer_clear(io_timers(admin_of(session)->ring), &session->timer);
 }
 
@@ -79,10 +80,14 @@ static const char *status_text(unsigned status)
 		return "Method Not Allowed";
 	case 408:
 		return "Request Timeout";
+	case 409:
+		return "Conflict";
 	case 413:
 		return "Content Too Large";
 	case 414:
 		return "URI Too Long";
+	case 422:
+		return "Unprocessable Content";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 503:
@@ -136,9 +141,14 @@ static void answer(struct session *session, unsigned status, const char *type)
 	send_piece(session);
 }
 
-static void answer_text(struct session *session, unsigned status)
+void admin_answer_text(struct session *session, unsigned status)
 {
 	answer(session, status, "text/plain; charset=utf-8");
+}
+
+void admin_answer_json(struct session *session)
+{
+	answer(session, 200, "application/json");
 }
 
 static void answer_refusal(struct session *session)
@@ -155,10 +165,10 @@ static void answer_refusal(struct session *session)
 	default:
 		text_printf(&session->page, "this path takes only %s\n", session->verdict.allow);
 	}
-	answer_text(session, session->verdict.status);
+	admin_answer_text(session, session->verdict.status);
 }
 
-static void on_connections(void *request, const char *json)
+static void on_workers_answer(void *request, const char *json)
 {
 	struct session_query *query = request;
 	struct session *session = query->session;
@@ -168,16 +178,17 @@ static void on_connections(void *request, const char *json)
 	session->query = NULL;
 	if (!json) {
 		text_add(&session->page, span_text("a worker did not answer in time\n"));
-		answer_text(session, 503);
+		admin_answer_text(session, 503);
 		return;
 	}
-	text_add(&session->page, span_text("{\"connections\":"));
+	text_printf(&session->page,
+		    "{\"%s\":", session->verdict.page == PAGE_EDGES ? "edges" : "connections");
 	text_add(&session->page, span_text(json));
 	text_add(&session->page, span_text("}\n"));
-	answer(session, 200, "application/json");
+	admin_answer_json(session);
 }
 
-static void ask_connections(struct session *session)
+static void ask_workers(struct session *session)
 {
 	struct session_query *query = mem_alloc(sizeof(*query));
 	if (!query) {
@@ -190,7 +201,11 @@ static void ask_connections(struct session *session)
 	wire_pause(&session->wire);
 	set_deadline(session, WORKERS_TIMEOUT_NS);
 	const struct admin_sources *sources = &admin_of(session)->sources;
-	sources->connections_json(sources->owner, on_connections, query);
+	if (session->verdict.page == PAGE_EDGES)
+		sources->edges_json(sources->owner, span_text(session->verdict.pod),
+				    on_workers_answer, query);
+	else
+		sources->connections_json(sources->owner, on_workers_answer, query);
 }
 
 static void answer_json(struct session *session,
@@ -198,14 +213,14 @@ static void answer_json(struct session *session,
 			const struct page_view *view)
 {
 	build(view, &session->page);
-	answer(session, 200, "application/json");
+	admin_answer_json(session);
 }
 
 static void answer_source(struct session *session, void (*build)(void *owner, struct text *json))
 {
 	build(admin_of(session)->sources.owner, &session->page);
 	text_add(&session->page, span_text("\n"));
-	answer(session, 200, "application/json");
+	admin_answer_json(session);
 }
 
 static void answer_page(struct session *session, const struct page_view *view)
@@ -217,17 +232,17 @@ static void answer_page(struct session *session, const struct page_view *view)
 		return;
 	case PAGE_INDEX:
 		admin_paths(&session->page);
-		answer_text(session, 200);
+		admin_answer_text(session, 200);
 		return;
 	case PAGE_METRICS:
 		page_metrics(view, &session->page);
 		answer(session, 200, PROMETHEUS_CONTENT_TYPE);
 		return;
 	case PAGE_LIVE:
-		answer_text(session, page_live(view, &session->page));
+		admin_answer_text(session, page_live(view, &session->page));
 		return;
 	case PAGE_READY:
-		answer_text(session, page_ready(view, &session->page));
+		admin_answer_text(session, page_ready(view, &session->page));
 		return;
 	case PAGE_STAT:
 		answer_json(session, page_stat, view);
@@ -245,13 +260,17 @@ static void answer_page(struct session *session, const struct page_view *view)
 		answer_source(session, sources->config_json);
 		return;
 	case PAGE_CONNECTIONS:
-		ask_connections(session);
+	case PAGE_EDGES:
+		ask_workers(session);
+		return;
+	case PAGE_POD_ADD:
+		hold_begin(session);
 		return;
 	case PAGE_DRAIN:
 		text_add(&session->page, span_text("draining\n"));
 		session->keeps_alive = false;
 		session->drains = true;
-		answer_text(session, 202);
+		admin_answer_text(session, 202);
 		return;
 	}
 }
@@ -276,7 +295,7 @@ static void answer_error(struct session *session, unsigned status, const char *w
 	session->verdict = (struct admin_verdict){.status = (uint16_t)status};
 	text_clear(&session->page);
 	text_printf(&session->page, "%s\n", what);
-	answer_text(session, status);
+	admin_answer_text(session, status);
 }
 
 static unsigned error_status(const struct h1_reader *reader)
@@ -300,6 +319,12 @@ static void request_done(struct session *session)
 	struct admin_sources *sources = &admin_of(session)->sources;
 	text_fini(&session->page); /* an idle connection holds no page */
 	session->drains = false;
+	if (session->pod) {
+		session->phase = SESSION_HOLDING;
+		timer_clear(io_timers(admin_of(session)->ring), &session->timer);
+		wire_read_start(&session->wire);
+		return;
+	}
 	if (!session->keeps_alive || admin_of(session)->is_closing) {
 		admin_session_end(session);
 		wire_close_lingering(&session->wire);
@@ -332,6 +357,8 @@ static void on_body(struct h1_reader *reader, struct span bytes)
 	session->body_bytes += bytes.size;
 	if (session->body_bytes > REQUEST_BODY_MAX)
 		h1_stop(reader);
+	else if (session->verdict.page == PAGE_POD_ADD)
+		text_add(&session->spec, bytes);
 }
 
 static void on_trailers(struct h1_reader *reader, const struct http_field *fields, size_t count)
@@ -363,6 +390,10 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 {
 	(void)block;
 	struct session *session = admin_session_of(wire);
+	if (session->phase == SESSION_HOLDING) {
+		admin_session_close(session); /* it may only end: then its pod does too */
+		return;
+	}
 	if (session->phase != SESSION_IDLE && session->phase != SESSION_READING) {
 		/* Comes only if the owner forgot to pause; nothing may be lost. */
 		if (wire_keep(wire, bytes))
@@ -420,9 +451,13 @@ static void on_closed(struct wire *wire)
 	struct session *session = admin_session_of(wire);
 	admin_session_end(session);
 	list_remove(&session->link);
-	session->listener->session_count--;
+	if (session->is_holder)
+		session->listener->holder_count--;
+	else
+		session->listener->session_count--;
 	h1_reader_fini(&session->reader);
 	text_fini(&session->page);
+	text_fini(&session->spec);
 	mem_free(session);
 }
 
@@ -450,6 +485,7 @@ static void on_deadline(struct timer *timer)
 		forget_query(session);
 		answer_error(session, 503, "the workers did not answer within 5 s");
 		return;
+	case SESSION_HOLDING:
 	case SESSION_ANSWERING:
 	case SESSION_ENDING:
 		admin_session_abort(session);

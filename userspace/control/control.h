@@ -81,7 +81,6 @@ int control_pod_add(struct control *control, struct span spec,
 		    struct guest **ret_guest) MUST_CHECK;
 /* Un-enrols it as if the config had lost it, also after it could not be enrolled. */
 void control_pod_drop(struct control *control, struct guest *guest);
-const char *guest_name(const struct guest *guest);
 
 /* SIGTERM, POST /drain: capture off for every pod, hooks.pod_removing for each, then `done` (at
  * once when there is none). Reloads end. A second call only replaces `done`. */

@@ -37,11 +37,6 @@ void guests_fini(struct guests *guests)
 	mem_free(guests->source.pods.items);
 }
 
-const char *guest_name(const struct guest *guest)
-{
-	return guest->draft.name;
-}
-
 void guests_tell(struct guests *guests, const char *name, const char *error)
 {
 	list_each (&guests->list, item) {

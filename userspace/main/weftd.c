@@ -104,6 +104,30 @@ static void connections_json(void *owner, void (*done)(void *request, const char
 	workers_connections(daemon->workers, daemon->ring, done, request);
 }
 
+static void edges_json(void *owner, struct span pod, void (*done)(void *request, const char *json),
+		       void *request)
+{
+	struct daemon *daemon = owner;
+	workers_edges(daemon->workers, daemon->ring, pod, done, request);
+}
+
+static int add_pod(void *owner, struct span spec, void (*told)(void *request, const char *error),
+		   void *request, struct text *why, void **ret_pod)
+{
+	struct daemon *daemon = owner;
+	struct guest *guest;
+	int error = control_pod_add(daemon->control, spec, told, request, why, &guest);
+	if (!error)
+		*ret_pod = guest;
+	return error;
+}
+
+static void drop_pod(void *owner, void *pod)
+{
+	struct daemon *daemon = owner;
+	control_pod_drop(daemon->control, pod);
+}
+
 static void on_drained(void *owner)
 {
 	struct daemon *daemon = owner;
@@ -298,6 +322,9 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.config_json = config_json,
 		.kernel_metrics = metrics_of_kernel,
 		.connections_json = connections_json,
+		.edges_json = edges_json,
+		.pod_add = add_pod,
+		.pod_drop = drop_pod,
 		.drain = drain,
 	};
 	return admin_open(daemon->ring, &sources, daemon->settings.admin_address,

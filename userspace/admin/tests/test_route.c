@@ -29,6 +29,7 @@ static void every_path_has_its_page(void **state)
 		     {"/routes.json", PAGE_ROUTES},
 		     {"/pods.json", PAGE_PODS},
 		     {"/connections.json", PAGE_CONNECTIONS},
+		     {"/edges.json", PAGE_EDGES},
 		     {"/config.json", PAGE_CONFIG},
 		     {"/", PAGE_INDEX},
 		     {"http://node:9990/metrics", PAGE_METRICS},
@@ -75,6 +76,28 @@ static void what_changes_something_needs_the_unix_socket_and_post(void **state)
 	assert_int_equal(verdict.status, 405);
 	assert_string_equal(verdict.allow, "POST");
 	assert_int_equal(route(HTTP_METHOD_POST, "/drain", true).page, PAGE_DRAIN);
+	assert_int_equal(route(HTTP_METHOD_POST, "/pods", false).status, 403);
+	assert_int_equal(route(HTTP_METHOD_GET, "/pods", true).status, 405);
+	assert_int_equal(route(HTTP_METHOD_POST, "/pods", true).page, PAGE_POD_ADD);
+}
+
+static void edges_may_be_those_of_one_pod(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *target;
+		const char *pod;
+	} cases[] = {{"/edges.json", ""},
+		     {"/edges.json?", ""},
+		     {"/edges.json?pod", ""},
+		     {"/edges.json?pod=", ""},
+		     {"/edges.json?pod=run-7", "run-7"},
+		     {"/edges.json?a=b&pod=shop/web&c=d", "shop/web"},
+		     {"/edges.json?xpod=a&pods=b", ""},
+		     {"http://node/edges.json?pod=x", "x"}};
+	for (size_t i = 0; i < array_count(cases); i++)
+		assert_string_equal(route(HTTP_METHOD_GET, cases[i].target, false).pod,
+				    cases[i].pod);
 }
 
 static void the_list_names_every_path(void **state)
@@ -94,6 +117,7 @@ int main(void)
 		cmocka_unit_test(unknown_paths_are_404),
 		cmocka_unit_test(reading_paths_take_only_get_and_head),
 		cmocka_unit_test(what_changes_something_needs_the_unix_socket_and_post),
+		cmocka_unit_test(edges_may_be_those_of_one_pod),
 		cmocka_unit_test(the_list_names_every_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

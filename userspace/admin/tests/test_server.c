@@ -32,6 +32,14 @@ struct fixture {
 	char path[64];
 	long live; /* allocations before anything was opened */
 	unsigned drains;
+	/* POST /pods: what was asked for, what is held, who is to be told. */
+	char spec[256];
+	int add_error;
+	unsigned pods_held;
+	unsigned pods_dropped;
+	void (*told)(void *request, const char *error);
+	void *holder;
+	char edges_pod[64]; /* whose edges were asked for */
 	/* The question that waits for the workers. */
 	void (*done)(void *request, const char *json);
 	void *request;
@@ -66,6 +74,38 @@ static void ask_workers(void *owner, void (*done)(void *request, const char *jso
 	fixture.request = request;
 }
 
+static void ask_edges(void *owner, struct span pod, void (*done)(void *request, const char *json),
+		      void *request)
+{
+	snprintf(fixture.edges_pod, sizeof(fixture.edges_pod), "%.*s", SPAN_PRINT(pod));
+	ask_workers(owner, done, request);
+}
+
+static int add_pod(void *owner, struct span spec, void (*told)(void *request, const char *error),
+		   void *request, struct text *why, void **ret_pod)
+{
+	(void)owner;
+	snprintf(fixture.spec, sizeof(fixture.spec), "%.*s", SPAN_PRINT(spec));
+	if (fixture.add_error) {
+		text_add(why, span_text("it will not do"));
+		return fixture.add_error;
+	}
+	fixture.told = told;
+	fixture.holder = request;
+	fixture.pods_held++;
+	*ret_pod = &fixture;
+	return 0;
+}
+
+static void drop_pod(void *owner, void *pod)
+{
+	(void)owner;
+	assert_ptr_equal(pod, &fixture);
+	assert_true(fixture.pods_held > 0);
+	fixture.pods_held--;
+	fixture.pods_dropped++;
+}
+
 static void drain(void *owner)
 {
 	(void)owner;
@@ -84,6 +124,9 @@ static int open_server(const char *path)
 		.config_json = some_json,
 		.kernel_metrics = no_metrics,
 		.connections_json = ask_workers,
+		.edges_json = ask_edges,
+		.pod_add = add_pod,
+		.pod_drop = drop_pod,
 		.drain = drain,
 	};
 	struct text why = {0};
@@ -124,6 +167,7 @@ static int drop(void **state)
 	(void)state;
 	mem_fail_nth(0);
 	close_server();
+	assert_int_equal(fixture.pods_held, 0);
 	assert_int_equal(access(fixture.path, F_OK), -1);
 	rmdir(fixture.folder);
 	assert_int_equal(io_double_open_count(), 0);
@@ -545,6 +589,116 @@ static void the_order_of_completions_does_not_matter(void **state)
 	}
 }
 
+/* ---- pods ---- */
+
+#define ADD                                                                                        \
+	"POST /pods HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 12\r\n\r\n"        \
+	"{\"name\":\"x\"}"
+
+static void tell(const char *error)
+{
+	fixture.told(fixture.holder, error);
+	io_double_settle(fixture.ring);
+}
+
+static void a_pod_is_held_until_its_client_leaves(void **state)
+{
+	(void)state;
+	static void (*const leaves[])(struct io_peer *) = {io_peer_finish, io_peer_reset};
+	for (unsigned i = 0; i < array_count(leaves); i++) {
+		struct io_peer *client = asks(ADD);
+		assert_string_equal(fixture.spec, "{\"name\":\"x\"}");
+		assert_int_equal(io_peer_received(client).size, 0); /* not before capture is on */
+		tell(NULL);
+		assert_received(client, "HTTP/1.1 200 OK\r\n");
+		assert_received(client, "{\"state\":\"captured\"}\n");
+		io_double_run(fixture.ring, 3600 * SECOND);
+		assert_int_equal(fixture.pods_held, 1);
+		leaves[i](client);
+		io_double_settle(fixture.ring);
+		assert_int_equal(fixture.pods_held, 0);
+	}
+}
+
+static void a_client_that_leaves_before_capture_is_on_holds_nothing(void **state)
+{
+	(void)state;
+	struct io_peer *client = asks(ADD);
+	assert_int_equal(fixture.pods_held, 1);
+	io_peer_reset(client);
+	io_double_settle(fixture.ring);
+	assert_int_equal(fixture.pods_held, 0);
+}
+
+static void a_connection_that_holds_a_pod_takes_no_other_request(void **state)
+{
+	(void)state;
+	struct io_peer *client = asks(ADD);
+	tell(NULL);
+	send_text(client, GET);
+	assert_int_equal(fixture.pods_held, 0);
+	assert_int_equal(count_of(client, "HTTP/1.1"), 1);
+}
+
+static void a_pod_that_is_refused_is_answered_with_the_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		int error;
+		const char *status;
+	} cases[] = {{-EINVAL, "HTTP/1.1 400 "},
+		     {-EEXIST, "HTTP/1.1 409 "},
+		     {-ENOENT, "HTTP/1.1 422 "},
+		     {-ESHUTDOWN, "HTTP/1.1 503 "}};
+	for (unsigned i = 0; i < array_count(cases); i++) {
+		fixture.add_error = cases[i].error;
+		struct io_peer *client = asks(ADD);
+		assert_received(client, cases[i].status);
+		assert_received(client, "\r\n\r\nit will not do\n");
+	}
+	fixture.add_error = 0;
+	struct io_peer *client = asks(ADD);
+	tell("no room in the map");
+	assert_received(client, "HTTP/1.1 422 ");
+	assert_received(client, "\r\n\r\nno room in the map\n");
+	assert_int_equal(fixture.pods_held, 0);
+	assert_int_equal(fixture.pods_dropped, 1);
+}
+
+static void a_pod_by_tcp_is_refused(void **state)
+{
+	(void)state;
+	struct io_peer *client = arrives(false);
+	send_text(client, ADD);
+	assert_received(client, "HTTP/1.1 403 ");
+	assert_int_equal(fixture.pods_held, 0);
+	assert_string_equal(fixture.spec, "");
+}
+
+static void who_holds_a_pod_keeps_nobody_out(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * SESSIONS_MAX; i++) {
+		asks(ADD);
+		tell(NULL);
+	}
+	assert_int_equal(fixture.pods_held, 2 * SESSIONS_MAX);
+	assert_int_equal(fixture.admin->unix_socket.session_count, 0);
+	for (unsigned i = 0; i <= SESSIONS_MAX; i++)
+		assert_received(asks(GET), "ready\n");
+	assert_int_equal(fixture.pods_held, 2 * SESSIONS_MAX);
+}
+
+static void edges_are_asked_for_by_pod(void **state)
+{
+	(void)state;
+	struct io_peer *client = asks("GET /edges.json?pod=run-7 HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_string_equal(fixture.edges_pod, "run-7");
+	fixture.done(fixture.request, "[2]");
+	io_double_settle(fixture.ring);
+	assert_received(client, "{\"edges\":[2]}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -569,6 +723,13 @@ int main(void)
 		SERVER_TEST(a_drain_by_tcp_is_refused),
 		SERVER_TEST(who_waits_longest_makes_room),
 		SERVER_TEST(busy_sessions_are_not_pushed_out),
+		SERVER_TEST(a_pod_is_held_until_its_client_leaves),
+		SERVER_TEST(a_client_that_leaves_before_capture_is_on_holds_nothing),
+		SERVER_TEST(a_connection_that_holds_a_pod_takes_no_other_request),
+		SERVER_TEST(a_pod_that_is_refused_is_answered_with_the_reason),
+		SERVER_TEST(a_pod_by_tcp_is_refused),
+		SERVER_TEST(who_holds_a_pod_keeps_nobody_out),
+		SERVER_TEST(edges_are_asked_for_by_pod),
 		SERVER_TEST(any_allocation_may_fail),
 		SERVER_TEST(opening_may_fail_at_any_allocation),
 		SERVER_TEST(the_order_of_completions_does_not_matter),
