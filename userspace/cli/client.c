@@ -176,26 +176,54 @@ int client_read(int fd, struct answer *ret_answer, struct text *why)
 	return error;
 }
 
-int client_ask(const char *socket_path, const char *method, const char *path,
-	       struct answer *ret_answer, struct text *why)
+/* 0, the answer and the connection that it came by. */
+static int exchange(const char *socket_path, const struct text *request, int *ret_fd,
+		    struct answer *ret_answer, struct text *why)
 {
 	int fd = dial(socket_path);
 	if (fd < 0) {
 		say_unreachable(why, socket_path, fd);
 		return fd;
 	}
-	struct text request = {0};
-	text_printf(&request,
-		    "%s %s HTTP/1.1\r\nHost: weft\r\nContent-Length: 0\r\nConnection: "
-		    "close\r\n\r\n",
-		    method, path);
-	int error = request.failed ? -ENOMEM : send_all(fd, text_span(&request));
-	text_fini(&request);
+	int error = request->failed ? -ENOMEM : send_all(fd, text_span(request));
 	if (error)
 		text_printf(why, "weftd at %s took no request: %s", socket_path, strerror(-error));
 	else
 		error = client_read(fd, ret_answer, why);
-	close(fd);
+	if (error)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return error;
+}
+
+int client_ask(const char *socket_path, const char *method, const char *path,
+	       struct answer *ret_answer, struct text *why)
+{
+	struct text request = {0};
+	int fd;
+	text_printf(&request,
+		    "%s %s HTTP/1.1\r\nHost: weft\r\nContent-Length: 0\r\nConnection: "
+		    "close\r\n\r\n",
+		    method, path);
+	int error = exchange(socket_path, &request, &fd, ret_answer, why);
+	text_fini(&request);
+	if (!error)
+		close(fd);
+	return error;
+}
+
+int client_post(const char *socket_path, const char *path, struct span json, int *ret_fd,
+		struct answer *ret_answer, struct text *why)
+{
+	struct text request = {0};
+	text_printf(&request,
+		    "POST %s HTTP/1.1\r\nHost: weft\r\nContent-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n\r\n",
+		    path, json.size);
+	text_add(&request, json);
+	int error = exchange(socket_path, &request, ret_fd, ret_answer, why);
+	text_fini(&request);
 	return error;
 }
 

@@ -21,6 +21,9 @@ struct answer {
 /* 0, or -errno and a sentence in `why`. The caller ends `answer` with text_fini(&body). */
 int client_ask(const char *socket_path, const char *method, const char *path,
 	       struct answer *ret_answer, struct text *why) MUST_CHECK;
+/* Posts JSON and keeps the connection, which the caller closes. 0, or -errno and a sentence. */
+int client_post(const char *socket_path, const char *path, struct span json, int *ret_fd,
+		struct answer *ret_answer, struct text *why) MUST_CHECK;
 /* Reads one answer from a descriptor; the half of client_ask that a test can feed. */
 int client_read(int fd, struct answer *ret_answer, struct text *why) MUST_CHECK;
 

@@ -16,7 +16,7 @@ static void add_own(const struct merge_places *places, const char *capture, stru
 	add_pair(config, "admin: {address: \"\", socket: ", places->socket);
 	add_pair(config, "}\nbpf: {pin_dir: ", places->pin_dir);
 	add_pair(config, ", cgroup_root: ", places->cgroup_root);
-	add_pair(config, "}\npods: [{name: run, cgroup: ", places->cgroup);
+	add_pair(config, "}\npods: [{name: " MERGE_POD ", cgroup: ", places->cgroup);
 	text_printf(config, ", capture: %s}]\n", capture);
 }
 
@@ -131,7 +131,8 @@ static bool json_set_own(cJSON *root, const struct merge_places *places,
 	text_add(&text, span_text("}"));
 	set = set && !text.failed && json_set(root, "bpf", text.data);
 	text_clear(&text);
-	add_pair(&text, "[{\"name\":\"run\",\"capture\":\"services\",\"cgroup\":", places->cgroup);
+	add_pair(&text, "[{\"name\":\"" MERGE_POD "\",\"capture\":\"services\",\"cgroup\":",
+		 places->cgroup);
 	text_add(&text, span_text("}]"));
 	set = set && !text.failed && json_set(root, "pods", text.data);
 	text_fini(&text);

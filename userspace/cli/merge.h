@@ -9,6 +9,8 @@
 #include "base/attr.h"
 #include "base/text.h"
 
+#define MERGE_POD "run" /* what the command's cgroup is called */
+
 struct merge_places {
 	const char *cgroup;
 	const char *pin_dir;

@@ -1,9 +1,10 @@
-/* weft run: one command, meshed by a private weftd, and nothing left behind. */
+/* weft run: one command, meshed by the weftd that runs or by a private one; nothing left behind. */
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -12,21 +13,28 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/daemon.h"
+#include "cli/enrol.h"
+#include "cli/files.h"
 #include "cli/inside.h"
 #include "cli/merge.h"
 #include "cli/place.h"
 #include "cli/summary.h"
+#include "kernel/neighbours.h"
 
-#define POLL_MS           20
-#define READY_LIMIT_MS    10000
-#define FINAL_LIMIT_MS    500  /* for the last counters */
-#define STOP_LIMIT_MS     3000 /* nobody is left whose connections could be drained */
-#define USER_CONFIG_BYTES (16u << 20)
+#define POLL_MS        20
+#define READY_LIMIT_MS 10000
+#define FINAL_LIMIT_MS 500  /* for the last counters */
+#define STOP_LIMIT_MS  3000 /* nobody is left whose connections could be drained */
 
 struct run {
 	struct place place;
 	struct daemon daemon;
 	const char *config; /* the user's, NULL = capture everything */
+	const char *asked;  /* --socket, NULL = not given */
+	const char *socket; /* of the weftd that captures, shared or private */
+	char pod[32];       /* what the command is called there */
+	int enrolment;      /* connection to a shared weftd, -1 = it is a private one */
+	int signals;        /* signalfd */
 	char *const *command;
 	char weftd[PLACE_PATH_MAX];
 	sigset_t watched; /* blocked, taken one by one */
@@ -44,6 +52,7 @@ static void signals_take(struct run *run)
 	for (size_t i = 0; i < array_count(watched); i++)
 		sigaddset(&run->watched, watched[i]);
 	sigprocmask(SIG_BLOCK, &run->watched, &run->before);
+	run->signals = signalfd(-1, &run->watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	signal(SIGPIPE, SIG_IGN); /* a reader of stderr that left must not stop the clean-up */
 }
 
@@ -57,38 +66,6 @@ static void pause_shortly(struct run *run)
 }
 
 /* ---- the private weftd's config ---- */
-
-static int file_read(const char *path, struct text *bytes)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	static char chunk[65536];
-	ssize_t size;
-	while ((size = read(fd, chunk, sizeof(chunk))) > 0 && bytes->size < USER_CONFIG_BYTES)
-		text_add(bytes, span_of(chunk, (size_t)size));
-	int error = size < 0 ? -errno : 0;
-	close(fd);
-	if (!error && bytes->size >= USER_CONFIG_BYTES)
-		error = -EFBIG;
-	return bytes->failed ? -ENOMEM : error;
-}
-
-static int file_write(const char *path, mode_t mode, struct span bytes)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	if (fd < 0)
-		return -errno;
-	int error = 0;
-	while (!error && bytes.size) {
-		ssize_t size = write(fd, bytes.data, bytes.size);
-		if (size < 0)
-			error = -errno;
-		else
-			bytes = span_of(bytes.data + size, bytes.size - (size_t)size);
-	}
-	return close(fd) && !error ? -errno : error;
-}
 
 static int config_merge(const struct run *run, struct text *config)
 {
@@ -139,7 +116,7 @@ static bool is_ready(const struct run *run)
 	struct text why = {0};
 	struct answer answer;
 	bool ready = false;
-	if (client_ask(run->place.socket, "GET", "/ready", &answer, &why) == 0) {
+	if (client_ask(run->socket, "GET", "/ready", &answer, &why) == 0) {
 		ready = answer.status == 200;
 		text_fini(&answer.body);
 	}
@@ -170,7 +147,7 @@ static int wait_ready(struct run *run)
 /* The machine's /etc/hosts with the services' names behind it. */
 static void hosts_write(struct run *run)
 {
-	cJSON *services = client_json(run->place.socket, "/services.json");
+	cJSON *services = client_json(run->socket, "/services.json");
 	struct text hosts = {0};
 	int error = file_read("/etc/hosts", &hosts);
 	if (hosts.size && hosts.data[hosts.size - 1] != '\n')
@@ -187,9 +164,47 @@ static void hosts_write(struct run *run)
 	cJSON_Delete(services);
 }
 
-static int prepare(struct run *run)
+/* Asked of the user's own file, so that complaints name it; what is no file (a pipe of the shell's
+ * `<(…)`) can be read only once, and weftd complains later. */
+static bool config_is_valid(const struct run *run)
+{
+	struct stat found;
+	if (!run->config || (stat(run->config, &found) == 0 && !S_ISREG(found.st_mode)))
+		return true;
+	return daemon_validate(run->weftd, run->config) == 0;
+}
+
+/* Would another weftd see our redirected dials, or ours see its? Two that take only dials to their
+ * own services do not meet. */
+static bool is_taken(const struct run *run)
+{
+	struct weft_pod pod;
+	if (!neighbour_captures_here(&pod))
+		return false;
+	if (run->config && !(pod.flags & WEFT_POD_CAPTURE_ALL))
+		return false;
+	complain(
+		"this network namespace is pod \"%s\" of a weftd that runs already, and two cannot "
+		"take the same dials; start the command without weft run, or elsewhere",
+		pod.name);
+	return true;
+}
+
+/* What needs no clean-up. */
+static bool private_is_possible(struct run *run)
+{
+	if (daemon_find(run->weftd, sizeof(run->weftd))) {
+		complain("weftd is neither beside weft nor in PATH");
+		return false;
+	}
+	return !is_taken(run) && config_is_valid(run);
+}
+
+static int prepare_private(struct run *run)
 {
 	struct text why = {0};
+	run->socket = run->place.socket;
+	snprintf(run->pod, sizeof(run->pod), MERGE_POD);
 	int error = config_write(run);
 	if (!error) {
 		error = daemon_start(&run->daemon, run->weftd, run->place.config, &why);
@@ -199,34 +214,100 @@ static int prepare(struct run *run)
 	text_fini(&why);
 	if (!error)
 		error = wait_ready(run);
-	if (!error && run->config)
+	return error;
+}
+
+/* ---- a weftd that runs already ---- */
+
+/* It opens the command's listeners in its own network namespace. */
+static bool is_in_our_netns(pid_t weftd)
+{
+	char path[64];
+	struct stat ours;
+	struct stat its;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", weftd);
+	return stat("/proc/self/ns/net", &ours) == 0 && stat(path, &its) == 0 &&
+	       ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
+/* Finds the weftd to ask, in run->socket; NULL = a private one is wanted. False after a complaint.
+ */
+static bool find_shared(struct run *run)
+{
+	const char *socket = run->asked ? run->asked : DEFAULT_SOCKET;
+	pid_t weftd = run->config ? 0 : client_server_pid(socket);
+	if (weftd && is_in_our_netns(weftd))
+		run->socket = socket;
+	if (run->socket || !run->asked)
+		return true;
+	complain(weftd ? "the weftd at %s runs in another network namespace, where it cannot "
+			 "capture "
+			 "the command"
+		       : "no weftd answers at %s; is it running?",
+		 socket);
+	return false;
+}
+
+static int prepare_shared(struct run *run)
+{
+	struct text why = {0};
+	snprintf(run->pod, sizeof(run->pod), "run-%d", run->place.pid);
+	int error = enrol_open(run->socket, run->pod, run->place.cgroup, &why, &run->enrolment);
+	if (error)
+		complain("%s", why.data ? why.data : strerror(-error));
+	text_fini(&why);
+	return error;
+}
+
+static int prepare(struct run *run)
+{
+	bool has_services = run->socket || run->config;
+	int error = run->socket ? prepare_shared(run) : prepare_private(run);
+	if (!error && has_services)
 		hosts_write(run);
 	return error;
+}
+
+static bool weftd_ended(struct run *run)
+{
+	return run->enrolment >= 0 ? enrol_ended(run->enrolment) : daemon_ended(&run->daemon);
 }
 
 /* ---- while the command runs ---- */
 
 /* A terminal sends its signals to the whole process group: the command has had them already. */
-static bool came_from_terminal(const siginfo_t *signal)
+static bool came_from_terminal(const struct signalfd_siginfo *signal)
 {
-	return signal->si_code == SI_KERNEL;
+	return signal->ssi_code == SI_KERNEL;
+}
+
+static void forward_signals(const struct run *run, pid_t pid)
+{
+	struct signalfd_siginfo signal;
+	while (read(run->signals, &signal, sizeof(signal)) == sizeof(signal)) {
+		if (signal.ssi_signo != SIGCHLD && !came_from_terminal(&signal))
+			kill(pid, (int)signal.ssi_signo);
+	}
 }
 
 static int wait_command(struct run *run, pid_t pid)
 {
 	bool told = false;
 	for (;;) {
-		siginfo_t signal;
 		int status;
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-		if (!told && daemon_ended(&run->daemon)) {
+		if (!told && weftd_ended(run)) {
 			complain("weftd has ended; the command goes on without it");
 			told = true;
 		}
-		int number = sigwaitinfo(&run->watched, &signal);
-		if (number > 0 && number != SIGCHLD && !came_from_terminal(&signal))
-			kill(pid, number);
+		/* A private weftd's end is a SIGCHLD; poll passes over descriptors below 0. */
+		struct pollfd waits[] = {
+			{.fd = run->signals, .events = POLLIN},
+			{.fd = told ? -1 : run->enrolment, .events = POLLIN},
+		};
+		poll(waits, array_count(waits), -1);
+		forward_signals(run, pid);
 	}
 }
 
@@ -255,40 +336,34 @@ static int run_command(struct run *run, bool *ret_was_started)
 
 /* ---- after the command ---- */
 
-static int sample_take(const struct run *run, struct sample *ret_sample)
-{
-	cJSON *json = client_json(run->place.socket, "/stat.json");
-	int error = json ? sample_parse(json, ret_sample) : -EPROTO;
-	cJSON_Delete(json);
-	return error;
-}
-
 /* A connection's last bytes are counted when weftd has seen its end, a moment after the command. */
 static void summarize(struct run *run)
 {
-	struct sample sample;
-	if (daemon_ended(&run->daemon) || sample_take(run, &sample))
-		return;
-	bool outlived = place_population(&run->place) > 0;
-	for (unsigned waited_ms = 0;
-	     !outlived && !summary_is_final(&sample) && waited_ms < FINAL_LIMIT_MS;
-	     waited_ms += POLL_MS) {
-		sample_fini(&sample);
-		pause_shortly(run);
-		if (sample_take(run, &sample))
-			return;
-	}
+	char path[64];
 	struct text text = {0};
-	summary_print(&sample, &text);
+	cJSON *edges = NULL;
+	snprintf(path, sizeof(path), "/edges.json?pod=%s", run->pod);
+	bool outlived = place_population(&run->place) > 0;
+	for (unsigned waited_ms = 0; !weftd_ended(run); waited_ms += POLL_MS) {
+		cJSON_Delete(edges);
+		edges = client_json(run->socket, path);
+		if (!edges || outlived || summary_is_final(edges) || waited_ms >= FINAL_LIMIT_MS)
+			break;
+		pause_shortly(run);
+	}
+	if (edges)
+		summary_print(edges, &text);
+	cJSON_Delete(edges);
 	fputs(text.data ? text.data : "", stderr);
 	text_fini(&text);
-	sample_fini(&sample);
 }
 
 /* Undoes everything, whatever went before. */
 static void clean_up(struct run *run)
 {
 	struct text why = {0};
+	if (run->enrolment >= 0)
+		close(run->enrolment); /* weftd lets the pod go by itself */
 	daemon_stop(&run->daemon, STOP_LIMIT_MS);
 	int moved = place_evacuate(&run->place);
 	if (moved > 0)
@@ -304,16 +379,6 @@ static void clean_up(struct run *run)
 	if (error)
 		complain("%s: %s; `weft cleanup` tries again", run->place.folder, strerror(-error));
 	text_fini(&why);
-}
-
-/* Asked of the user's own file, so that complaints name it; what is no file (a pipe of the shell's
- * `<(…)`) can be read only once, and weftd complains later. */
-static bool config_is_valid(const struct run *run)
-{
-	struct stat found;
-	if (stat(run->config, &found) == 0 && !S_ISREG(found.st_mode))
-		return true;
-	return daemon_validate(run->weftd, run->config) == 0;
 }
 
 static int run_all(struct run *run)
@@ -343,19 +408,25 @@ static int run_all(struct run *run)
 static int run_run(const struct command *self, int argc, char **argv)
 {
 	static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+					      {"socket", required_argument, NULL, 's'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct view_options options;
-	static struct run run;
+	static struct run run = {.enrolment = -1};
 	int status;
 	for (int option; (option = getopt_long(argc, argv, "+h", known, NULL)) != -1;) {
 		if (option == 'c')
 			run.config = optarg;
+		else if (option == 's')
+			run.asked = optarg;
 		else if (!view_option(&options, self, option, &status))
 			return status;
 	}
 	if (optind == argc)
 		return command_misused(self, "no command is given");
+	if (run.config && run.asked)
+		return command_misused(self,
+				       "--config starts a weftd, --socket asks one that runs");
 	run.command = argv + optind;
 	if (geteuid() != 0) {
 		complain(
@@ -363,11 +434,7 @@ static int run_run(const struct command *self, int argc, char **argv)
 			"sudo weft run …");
 		return EXIT_RUN_FAILED;
 	}
-	if (daemon_find(run.weftd, sizeof(run.weftd))) {
-		complain("weftd is neither beside weft nor in PATH");
-		return EXIT_RUN_FAILED;
-	}
-	if (run.config && !config_is_valid(&run))
+	if (!find_shared(&run) || (!run.socket && !private_is_possible(&run)))
 		return EXIT_RUN_FAILED;
 	signals_take(&run);
 	return run_all(&run);
@@ -375,18 +442,27 @@ static int run_run(const struct command *self, int argc, char **argv)
 
 const struct command command_run = {
 	.name = "run",
-	.arguments = "[--config FILE] [--] COMMAND [ARGUMENT…]",
+	.arguments = "[--config FILE | --socket PATH] [--] COMMAND [ARGUMENT…]",
 	.summary = "Mesh one command: capture what it dials, say at the end what went through",
 	.details =
-		"  --config FILE   capture the dials to this file's services, balance them, and "
-		"make\n"
-		"                  their names resolvable; its pods, bpf and admin are left "
-		"alone.\n"
-		"                  Without it every TCP dial goes through weft to where it was "
-		"dialled.\n"
-		"\nA throw-away cgroup and a private weftd, both gone afterwards. The exit status "
-		"is\n"
-		"the command's, 128 + N if signal N ended it, 127 or 126 if it could not be\n"
-		"started, 125 if weft itself failed. Signals are passed on.\n",
+		"Every TCP dial of the command goes through weft: to a service of the weftd that\n"
+		"runs already (their names are resolvable inside), else to where it was dialled. "
+		"If\n"
+		"none runs, a private weftd does it.\n"
+		"\n"
+		"  --config FILE   a private weftd with this file's services: the dials to them "
+		"are\n"
+		"                  captured, no others; its pods, bpf and admin are left alone\n"
+		"  --socket PATH   the Unix socket of the weftd that runs (default " DEFAULT_SOCKET
+		")\n"
+		"\nThe command runs in a throw-away cgroup; nothing else is captured, and nothing "
+		"is left\n"
+		"behind. If weftd ends meanwhile the command goes on, its new dials uncaptured. "
+		"The\n"
+		"summary tells of this command alone. The exit status is the command's, 128 + N "
+		"if\n"
+		"signal N ended it, 127 or 126 if it could not be started, 125 if weft itself "
+		"failed.\n"
+		"Signals are passed on.\n",
 	.run = run_run,
 };

@@ -54,10 +54,7 @@ static bool read_row(const cJSON *service, struct sample_row *row)
 		.sent_bytes = number_of(service, "sent_bytes"),
 		.received_bytes = number_of(service, "received_bytes"),
 		.connections = number_of(service, "connections_opened"),
-		.connect_failures = number_of(service, "connect_failures"),
 		.tunnels = number_of(service, "tunnels_opened"),
-		.tunnels_ended = number_of(service, "tunnels_closed"),
-		.requests_active = number_of(service, "requests_active"),
 	};
 	snprintf(row->service, sizeof(row->service), "%s", name->valuestring);
 	read_responses(cJSON_GetObjectItemCaseSensitive(service, "responses"), row);
@@ -123,9 +120,7 @@ static void row_subtract(struct sample_row *now, const struct sample_row *before
 	subtract(&now->sent_bytes, before->sent_bytes);
 	subtract(&now->received_bytes, before->received_bytes);
 	subtract(&now->connections, before->connections);
-	subtract(&now->connect_failures, before->connect_failures);
 	subtract(&now->tunnels, before->tunnels);
-	subtract(&now->tunnels_ended, before->tunnels_ended);
 	for (size_t i = 0; i < WEFT_LATENCY_BUCKETS; i++)
 		subtract(&now->latency_buckets[i], before->latency_buckets[i]);
 }

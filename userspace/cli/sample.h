@@ -19,10 +19,7 @@ struct sample_row {
 	uint64_t sent_bytes;
 	uint64_t received_bytes;
 	uint64_t connections;
-	uint64_t connect_failures;
 	uint64_t tunnels;
-	uint64_t tunnels_ended;
-	uint64_t requests_active;
 };
 
 struct sample {

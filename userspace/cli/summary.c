@@ -11,70 +11,68 @@ static const char *plural(uint64_t count)
 	return count == 1 ? "" : "s";
 }
 
-static void add_requests(const struct sample *sample, const struct sample_row *row,
-			 struct text *text)
+static void add_requests(const cJSON *edge, uint64_t requests, struct text *text)
 {
 	char unit[UNIT_TEXT_MAX];
-	uint64_t us;
-	text_printf(text, "%" PRIu64 " request%s, ", row->requests, plural(row->requests));
-	if (row->responses)
-		text_printf(text, "%s success, ",
-			    unit_share((double)row->good_responses / (double)row->responses, unit));
-	if (sample_quantile(sample, row, 0.5, &us))
-		text_printf(text, "p50 %s, ", unit_time(us, unit));
+	uint64_t good = requests - view_number(edge, "requests_failed");
+	text_printf(text, "%" PRIu64 " request%s, %s success, ", requests, plural(requests),
+		    unit_share((double)good / (double)requests, unit));
+	if (cJSON_IsNumber(view_item(edge, "p50_us")))
+		text_printf(text, "p50 %s, ", unit_time(view_number(edge, "p50_us"), unit));
 }
 
-/* Requests and tunnels use connections; without either the connections are all there is to say. */
-static void add_connections(const struct sample_row *row, struct text *text)
+/* Requests use connections; without them the connections are all there is to say. */
+static void add_connections(const cJSON *edge, uint64_t requests, struct text *text)
 {
-	uint64_t count = row->tunnels;
-	if (!row->requests && row->connections > count)
-		count = row->connections;
+	uint64_t failed = view_number(edge, "connections_failed");
+	uint64_t count =
+		requests ? view_number(edge, "tunnels") : view_number(edge, "connections") - failed;
 	if (count)
-		text_printf(text, "%" PRIu64 " %s%s, ", count,
-			    row->requests ? "tunnel" : "connection", plural(count));
-	if (row->connect_failures)
-		text_printf(text, "%" PRIu64 " failed dial%s, ", row->connect_failures,
-			    plural(row->connect_failures));
+		text_printf(text, "%" PRIu64 " %s%s, ", count, requests ? "tunnel" : "connection",
+			    plural(count));
+	if (failed)
+		text_printf(text, "%" PRIu64 " failed dial%s, ", failed, plural(failed));
 }
 
-static bool row_is_empty(const struct sample_row *row)
+static void add_line(const cJSON *edge, size_t width, struct text *text)
 {
-	return !row->requests && !row->connections && !row->tunnels && !row->connect_failures &&
-	       !row->responses;
+	char sent[UNIT_TEXT_MAX];
+	char received[UNIT_TEXT_MAX];
+	uint64_t requests = view_number(edge, "requests");
+	text_printf(text, "weft: %-*s  ", (int)width, view_text(edge, "destination"));
+	if (requests)
+		add_requests(edge, requests, text);
+	add_connections(edge, requests, text);
+	text_printf(text, "%s sent, %s received\n",
+		    unit_bytes(view_number(edge, "sent_bytes"), sent),
+		    unit_bytes(view_number(edge, "received_bytes"), received));
 }
 
-void summary_print(const struct sample *sample, struct text *text)
+void summary_print(const cJSON *edges, struct text *text)
 {
 	size_t widest = 0;
-	for (size_t i = 0; i < sample->row_count; i++) {
-		size_t size = strlen(sample->rows[i].service);
-		if (!row_is_empty(&sample->rows[i]) && size > widest)
-			widest = size;
+	const cJSON *edge;
+	cJSON_ArrayForEach(edge, view_item(edges, "edges"))
+	{
+		size_t size = strlen(view_text(edge, "destination"));
+		widest = size > widest ? size : widest;
 	}
 	if (widest == 0)
 		text_add(text, span_text("weft: no connection was captured\n"));
-	for (size_t i = 0; i < sample->row_count; i++) {
-		const struct sample_row *row = &sample->rows[i];
-		char sent[UNIT_TEXT_MAX];
-		char received[UNIT_TEXT_MAX];
-		if (row_is_empty(row))
-			continue;
-		text_printf(text, "weft: %-*s  ", (int)widest, row->service);
-		if (row->requests)
-			add_requests(sample, row, text);
-		add_connections(row, text);
-		text_printf(text, "%s sent, %s received\n", unit_bytes(row->sent_bytes, sent),
-			    unit_bytes(row->received_bytes, received));
+	cJSON_ArrayForEach(edge, view_item(edges, "edges"))
+	{
+		add_line(edge, widest, text);
 	}
 }
 
-bool summary_is_final(const struct sample *sample)
+bool summary_is_final(const cJSON *edges)
 {
-	for (size_t i = 0; i < sample->row_count; i++)
-		if (sample->rows[i].requests_active ||
-		    sample->rows[i].tunnels > sample->rows[i].tunnels_ended)
+	const cJSON *edge;
+	cJSON_ArrayForEach(edge, view_item(edges, "edges"))
+	{
+		if (view_number(edge, "connections_active") > 0)
 			return false;
+	}
 	return true;
 }
 

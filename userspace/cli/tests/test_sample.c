@@ -8,7 +8,6 @@
 #include <errno.h>
 
 #include "cli/sample.h"
-#include "cli/summary.h"
 
 static const uint64_t bounds_us[] = WEFT_LATENCY_BOUNDS_US;
 
@@ -160,67 +159,6 @@ static void a_page_of_another_shape_is_refused(void **state)
 	}
 }
 
-/* ---- what weft run says ---- */
-
-static void each_destination_has_its_line(void **state)
-{
-	(void)state;
-	struct text json = {0};
-	begin(&json, "1.0");
-	add_service(&json, "127.0.0.1:8000", 3, 0, 7);
-	struct sample sample = parse(&json);
-	struct text text = {0};
-	summary_print(&sample, &text);
-	assert_string_equal(text.data,
-			    "weft: 127.0.0.1:8000  3 requests, 100.0 % success, "
-			    "p50 1.2 ms, 300 B sent, 6.0 KiB received\n");
-	text_clear(&text);
-	struct sample_row *row = &sample.rows[0];
-	*row = (struct sample_row){.tunnels = 1, .connections = 1, .sent_bytes = 5};
-	memcpy(row->service, "db", 3);
-	assert_false(summary_is_final(&sample));
-	row->tunnels_ended = 1;
-	assert_true(summary_is_final(&sample));
-	summary_print(&sample, &text);
-	assert_string_equal(text.data, "weft: db  1 connection, 5 B sent, 0 B received\n");
-	text_clear(&text);
-	*row = (struct sample_row){.connect_failures = 2};
-	memcpy(row->service, "db", 3);
-	summary_print(&sample, &text);
-	assert_string_equal(text.data, "weft: db  2 failed dials, 0 B sent, 0 B received\n");
-	text_fini(&text);
-	sample_fini(&sample);
-}
-
-static void no_capture_is_said_too(void **state)
-{
-	(void)state;
-	struct text json = {0};
-	begin(&json, "1.0");
-	add_service(&json, "overflow", 0, 0, 0);
-	struct sample sample = parse(&json);
-	struct text text = {0};
-	summary_print(&sample, &text);
-	assert_string_equal(text.data, "weft: no connection was captured\n");
-	text_fini(&text);
-	sample_fini(&sample);
-}
-
-static void names_are_given_once_per_address(void **state)
-{
-	(void)state;
-	cJSON *json = cJSON_Parse(
-		"{\"services\":[{\"name\":\"web\",\"addresses\":[\"10.96.0.10:80\",\"10.96.0.10:"
-		"443\","
-		"\"[fd00:96::10]:80\"]},{\"name\":\"not/a host\",\"addresses\":[\"10.0.0.9:1\"]},"
-		"{\"name\":\"none\",\"addresses\":[]}]}");
-	struct text text = {0};
-	assert_int_equal(hosts_print(json, &text), 2);
-	assert_string_equal(text.data, "10.96.0.10\tweb\nfd00:96::10\tweb\n");
-	text_fini(&text);
-	cJSON_Delete(json);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,9 +168,6 @@ int main(void)
 		cmocka_unit_test(after_a_restart_the_new_sample_stands_alone),
 		cmocka_unit_test(quantiles_agree_with_the_daemons),
 		cmocka_unit_test(a_page_of_another_shape_is_refused),
-		cmocka_unit_test(each_destination_has_its_line),
-		cmocka_unit_test(no_capture_is_said_too),
-		cmocka_unit_test(names_are_given_once_per_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
