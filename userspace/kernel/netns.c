@@ -3,14 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
-#include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef SO_NETNS_COOKIE
@@ -105,21 +102,4 @@ int netns_describe(struct stock_listeners *listeners, struct text *why)
 	if (!error)
 		addresses_find(listeners);
 	return error;
-}
-
-int cgroup_id_of(const char *path, uint64_t *ret_id, struct text *why)
-{
-	struct stat folder;
-	struct statfs system;
-	if (stat(path, &folder) || statfs(path, &system)) {
-		int error = -errno;
-		text_printf(why, "cgroup %s: %s", path, strerror(-error));
-		return error;
-	}
-	if (system.f_type != CGROUP2_SUPER_MAGIC || !S_ISDIR(folder.st_mode)) {
-		text_printf(why, "%s is no folder of a cgroup v2 file system", path);
-		return -EINVAL;
-	}
-	*ret_id = folder.st_ino;
-	return 0;
 }

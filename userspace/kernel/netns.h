@@ -16,8 +16,6 @@ int netns_current(void) MUST_CHECK;
 
 /* In the present namespace: cookie and first global addresses; -ENETDOWN when lo is down. */
 int netns_describe(struct stock_listeners *listeners, struct text *why) MUST_CHECK;
-/* Inode number of a cgroup v2 folder, which is its id. 0 or -errno. */
-int cgroup_id_of(const char *path, uint64_t *ret_id, struct text *why) MUST_CHECK;
 
 /*
  * In the present namespace: one listener per worker on 127.0.0.1 and, where there is IPv6, ::1;

@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "kernel/cgroups.h"
 #include "kernel/diag.h"
 #include "kernel/fd_ring.h"
 #include "kernel/netns.h"
@@ -233,15 +234,29 @@ static bool pods_fill(struct stock *stock)
 
 /* ---- helper thread: connections older than the enrolment ---- */
 
-static bool connection_is_of(const struct stock_pod *pod, const struct diag_connection *connection)
+static int id_compare(const void *a, const void *b)
 {
-	return !pod->cgroup_id || connection->cgroup_id == pod->cgroup_id;
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+	return left < right ? -1 : left > right;
 }
+
+static bool id_is_in(uint64_t id, const uint64_t *sorted, size_t count)
+{
+	return count && bsearch(&id, sorted, count, sizeof(id), id_compare);
+}
+
+struct old_search {
+	struct stock_pod *pod;
+	uint64_t *cgroups; /* sorted: the pod's and all below; none = by namespace alone */
+	size_t cgroup_count;
+};
 
 static void old_remember(const struct diag_connection *connection, void *owner)
 {
-	struct stock_pod *pod = owner;
-	if (!connection_is_of(pod, connection))
+	const struct old_search *search = owner;
+	struct stock_pod *pod = search->pod;
+	if (pod->cgroup_id &&
+	    !id_is_in(connection->cgroup_id, search->cgroups, search->cgroup_count))
 		return;
 	if (pod->old_count == pod->old_capacity) {
 		size_t capacity = pod->old_capacity ? pod->old_capacity * 2 : 64;
@@ -255,20 +270,22 @@ static void old_remember(const struct diag_connection *connection, void *owner)
 	pod->old_cookies[pod->old_count++] = connection->cookie;
 }
 
-static int cookie_compare(const void *a, const void *b)
+static void old_find(struct stock_pod *pod, const char *cgroup_path)
 {
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-	return left < right ? -1 : left > right;
-}
-
-static void old_find(struct stock_pod *pod)
-{
-	int error = diag_connections(old_remember, pod);
+	struct old_search search = {.pod = pod};
+	int error = 0;
+	if (cgroup_path)
+		error = cgroup_ids_below(cgroup_path, &search.cgroups, &search.cgroup_count);
+	if (search.cgroup_count)
+		qsort(search.cgroups, search.cgroup_count, sizeof(*search.cgroups), id_compare);
+	if (!error)
+		error = diag_connections(old_remember, &search);
+	mem_free(search.cgroups);
 	if (error)
 		log_info("older_connections_unknown", "pod=%u cause=\"%s\"", pod->pod_id,
 			 strerror(-error));
 	if (pod->old_count)
-		qsort(pod->old_cookies, pod->old_count, sizeof(*pod->old_cookies), cookie_compare);
+		qsort(pod->old_cookies, pod->old_count, sizeof(*pod->old_cookies), id_compare);
 }
 
 /* ---- commands ---- */
@@ -290,6 +307,7 @@ static int command_give(struct stock *stock, struct command *command,
 struct pod_open {
 	struct command command;
 	struct stock_pod *pod;
+	const char *cgroup_path; /* NULL: enrolled by its namespace */
 	struct stock_listeners *listeners;
 	struct text *why;
 };
@@ -305,7 +323,7 @@ static int pod_set_up(struct stock_pod *pod, void *data)
 	if (error)
 		return error;
 	pod->has_ipv6 = open->listeners->fd6[0][0] >= 0;
-	old_find(pod);
+	old_find(pod, open->cgroup_path);
 	open->listeners->uncaptured_count = (uint32_t)pod->old_count;
 	(void)shares_fill(pod, NULL); /* what is short is tried again */
 	return 0;
@@ -387,7 +405,8 @@ int stock_pod_open(struct stock *stock, uint32_t pod_id, const char *netns_path,
 		pod->netns_fd = netns_open(netns_path, why);
 		error = pod->netns_fd < 0 ? pod->netns_fd : 0;
 	}
-	struct pod_open open = {.pod = pod, .listeners = &listeners, .why = why};
+	struct pod_open open = {
+		.pod = pod, .cgroup_path = cgroup_path, .listeners = &listeners, .why = why};
 	if (!error)
 		error = command_give(stock, &open.command, pod_open_run);
 	if (error) {
@@ -433,8 +452,7 @@ static void old_show(const struct diag_connection *connection, void *owner)
 {
 	const struct pod_list *listing = owner;
 	const struct stock_pod *pod = listing->pod;
-	if (pod->old_count && bsearch(&connection->cookie, pod->old_cookies, pod->old_count,
-				      sizeof(*pod->old_cookies), cookie_compare))
+	if (id_is_in(connection->cookie, pod->old_cookies, pod->old_count))
 		listing->each(&connection->local, &connection->peer, listing->owner);
 }
 

@@ -280,6 +280,42 @@ static void connections_older_than_the_enrolment_are_listed_while_they_live(void
 	rig_pod_close(&pod);
 }
 
+/* As a container's own cgroups below the one that `weft run` or a kubelet made. */
+static void older_connections_of_child_cgroups_are_listed_and_those_of_siblings_not(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_pod pod;
+	char to[ADDRESS_TEXT_MAX];
+	char paths[3][PATH_MAX + 16];
+	static const char *const names[] = {"pod", "pod/child", "pod-2"};
+	int ends[3];
+	int netns = rig_netns_new(rig, true);
+	rig_enter(netns);
+	int server = rig_server(RIG_SERVER_IP, to);
+	for (unsigned i = 0; i < array_count(names); i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/%s", rig->cgroup, names[i]);
+		assert_int_equal(mkdir(paths[i], 0755), 0);
+		rig_write_pid(paths[i]);
+		ends[i] = rig_dial(AF_INET, to);
+	}
+	rig_write_pid(rig->cgroup);
+	rig_enter(rig->home_netns);
+	rig_pod_open_in(rig, netns, paths[0], WEFT_POD_CAPTURE, &pod);
+	unsigned before = pod.listeners.uncaptured_count;
+	unsigned listed = uncaptured(&pod).count;
+	for (unsigned i = array_count(names); i-- > 0;) {
+		close(ends[i]);
+		close(rig_accept_direct(server));
+	}
+	rig_wait_until(uncaptured(&pod).count == 0);
+	rig_pod_close(&pod);
+	close(server);
+	for (unsigned i = array_count(names); i-- > 0;)
+		rig_wait_until(rmdir(paths[i]) == 0);
+	assert_int_equal(before, 2);
+	assert_int_equal(listed, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +330,8 @@ int main(void)
 		cmocka_unit_test(the_helper_survives_a_namespace_that_vanished),
 		cmocka_unit_test(without_a_path_the_pod_lives_in_wefts_own_namespace),
 		cmocka_unit_test(connections_older_than_the_enrolment_are_listed_while_they_live),
+		cmocka_unit_test(
+			older_connections_of_child_cgroups_are_listed_and_those_of_siblings_not),
 	};
 	return cmocka_run_group_tests_name("bpf stock", tests, rig_open, rig_close);
 }
