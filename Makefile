@@ -91,7 +91,7 @@ objects = $(patsubst userspace/%.c,$(OUT)/obj/%.o,$(1))
 all: build/weftd build/weft build/weft-cni ## build build/weftd, build/weft and build/weft-cni (release)
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' Makefile .ci/*.mk bench/*.mk helm/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' Makefile .ci/*.mk */*.mk */*/*.mk | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
 
 # ---- packages: installed once, by name, with apt ----
 include .ci/packages.mk
@@ -208,5 +208,5 @@ install: all ## install weftd, weft and weft-cni under PREFIX (default /usr/loca
 clean: ## remove build/
 	rm -rf build
 
-include .ci/lint.mk .ci/test.mk bench/bench.mk helm/helm.mk
+include .ci/lint.mk .ci/test.mk bench/bench.mk helm/helm.mk integration-tests/kubernetes/k8s.mk
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -8,5 +8,8 @@ PACKAGES_TEST := $(PACKAGES_DEMO) python3-pytest python3-requests python3-aiohtt
 	apache2 apache2-utils git postgresql nodejs node-ws $(PACKAGES_LINT) \
 	qemu-system-x86 busybox-static cpio linux-image-cloud-amd64
 PACKAGES_IMAGE := python3 binutils git ca-certificates
+# and golang-go, where there is no Go
+PACKAGES_K8S := containerd runc containernetworking-plugins iptables nftables iproute2 openssl curl busybox-static \
+	python3-pytest python3-yaml
 PACKAGES_FUZZ := libclang-rt-dev
 PACKAGES_BENCH := nginx-light haproxy wrk python3 python3-venv

@@ -9,20 +9,31 @@ import subprocess
 import sys
 import time
 
-NAME = re.compile(r"^weft-(?:it|demo)-(\d+)(?:-.*)?$")
+NAME = re.compile(r"^weft-(?:it|demo|k8s)-(\d+)(?:-.*)?$")
 PIN_ROOT = "/sys/fs/bpf"
 NETNS_ROOT = "/run/netns"
 TEMP_ROOT = "/tmp"
 
 
-def cgroup_root():
-    """The cgroup v2 mount, wherever this machine has it."""
+def _mounts(kind):
+    """Where that kind of file system is mounted."""
     with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
         for line in mounts:
             fields, _, rest = line.partition(" - ")
-            if rest.startswith("cgroup2 "):
-                return fields.split()[4]
+            if rest.startswith(kind + " "):
+                yield fields.split()[4]
+
+
+def cgroup_root():
+    """The cgroup v2 mount, wherever this machine has it."""
+    for path in _mounts("cgroup2"):
+        return path
     raise RuntimeError("no cgroup v2 is mounted: mount -t cgroup2 none /sys/fs/cgroup")
+
+
+def cgroup_v1_roots():
+    """{name: mount} of the cgroup v1 hierarchies; empty where the machine has v2 only."""
+    return {os.path.basename(path): path for path in _mounts("cgroup")}
 
 
 def _entries(folder, pid):
@@ -40,12 +51,12 @@ def _runs(pid):
             words = cmdline.read()
     except OSError:
         return False
-    return b"pytest" in words or b"demo" in words
+    return any(program in words for program in (b"pytest", b"demo", b"kubernetes/up.py"))
 
 
 def remove_cgroup(path):
     """Ends what runs inside and removes the folder with everything below it."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # v1 has no such file
         with open(os.path.join(path, "cgroup.kill"), "w", encoding="utf-8") as kill:
             kill.write("1")
     deadline = time.monotonic() + 5
@@ -100,6 +111,7 @@ def find(pid):
     for kind, folder in (
         ("network namespace", NETNS_ROOT),
         ("cgroup", cgroup_root()),
+        *(("cgroup", root) for root in cgroup_v1_roots().values()),
         ("pinned folder", PIN_ROOT),
         ("temporary folder", TEMP_ROOT),
     ):
@@ -109,8 +121,9 @@ def find(pid):
 
 def sweep(pid=None):
     """Removes what run `pid` left, or (None) what all dead runs left."""
-    for path in _entries(cgroup_root(), pid):
-        remove_cgroup(path)
+    for root in (cgroup_root(), *cgroup_v1_roots().values()):  # v2 first: it can end what runs inside
+        for path in _entries(root, pid):
+            remove_cgroup(path)
     for path in _entries(NETNS_ROOT, pid):
         remove_netns(path)
     for folder in (PIN_ROOT, TEMP_ROOT):

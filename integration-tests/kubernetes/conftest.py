@@ -1,0 +1,116 @@
+"""Fixtures: the run's cluster of two nodes, and a namespace for each test."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from k8s import echo  # noqa: E402
+from k8s.cluster import Cluster, leftovers, wait_for  # noqa: E402
+
+SECONDS_PER_TEST = 120
+SECONDS_TO_BUILD = 1500
+
+
+@contextlib.contextmanager
+def deadline(seconds, what):
+    def late(_number, _frame):
+        raise TimeoutError(f"{what} took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    with deadline(SECONDS_TO_BUILD, f"setting up {item.name}"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    with deadline(SECONDS_PER_TEST, item.name):
+        yield
+
+
+def pytest_sessionstart():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: fixtures clean up
+
+
+@pytest.fixture(scope="session")
+def new_cluster():
+    """new_cluster(…) starts a cluster; it ends with the run. Nothing may be left then."""
+    leftovers.sweep()
+    clusters = []
+
+    def start(**options):
+        clusters.append(Cluster(**options).open())
+        return clusters[-1]
+
+    yield start
+    for cluster in reversed(clusters):
+        cluster.close()
+    wait_for(lambda: not leftovers.find(os.getpid()), "everything of this run to be gone")
+
+
+@pytest.fixture(scope="session")
+def cluster(new_cluster):
+    """Two nodes as this machine can show them, with kube-proxy by iptables."""
+    return new_cluster()
+
+
+class Namespace:
+    """A namespace of one test, and the echo pods in it."""
+
+    def __init__(self, cluster, name):
+        self.cluster = cluster
+        self.name = name
+
+    def open(self, labels=None):
+        self.cluster.new_namespace(self.name, labels)
+
+    def apply(self, *objects):
+        self.cluster.apply(list(objects), self.name)
+
+    def path(self, kind, name):
+        """The API's path of one of its objects; kind: pods, services, …"""
+        group = {"deployments": "/apis/apps/v1", "daemonsets": "/apis/apps/v1"}.get(kind, "/api/v1")
+        return f"{group}/namespaces/{self.name}/{kind}/{name}"
+
+    def wait_pods(self, selector, count=1):
+        return self.cluster.wait_pods(selector, count, self.name)
+
+    def remote(self, pod):
+        """The remote control of an echo pod (an object of the API, or the name of a pod)."""
+        if isinstance(pod, str):
+            pod = self.cluster.api.get(self.path("pods", pod))
+        return echo.Remote(self.cluster, pod["status"]["podIP"])
+
+    def run_client(self, name="client", node="n1", **options):
+        """A Ready echo pod on that node, as its remote control."""
+        self.apply(echo.pod(name, node, **options))
+        (pod,) = self.wait_pods(f"app={name}")
+        return self.remote(pod)
+
+    def kubectl(self, *arguments, **options):
+        return self.cluster.kubectl("-n", self.name, *arguments, **options)
+
+
+@pytest.fixture
+def namespace(request, cluster):
+    """An empty namespace, named after the test."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:50].strip("-")
+    made = Namespace(cluster, name)
+    made.open()
+    yield made
+    cluster.delete_namespace(name)
