@@ -51,6 +51,26 @@ def main(monkeypatch, tmp_path, capsys):
     return of
 
 
+def test_help_names_the_stages(capsys):
+    with pytest.raises(SystemExit) as end:
+        runner.stages_wanted(["--help"])
+    assert end.value.code == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert ",".join(runner.STAGES) in shown
+
+
+def test_an_unknown_stage_is_refused_before_anything_runs(capsys):
+    with pytest.raises(SystemExit) as end:
+        runner.stages_wanted(["build", "nonsense"])
+    assert end.value.code == 2
+    assert "no stage 'nonsense'" in capsys.readouterr().err
+
+
+def test_without_a_name_all_stages_run_in_order():
+    assert runner.stages_wanted([]) == list(runner.STAGES)
+    assert runner.stages_wanted(["demo", "build"]) == ["demo", "build"]
+
+
 def fails(_log):
     raise runner.Failure("on purpose", runner.Counts(2, 1, 0))
 
