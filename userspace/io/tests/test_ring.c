@@ -570,12 +570,28 @@ static void mails_of_each_thread_arrive_once_and_in_order(void **state)
 
 /* ---- more than fits ---- */
 
+/* Older kernels (6.1) take all buffers at once: -ENOBUFS, arm again. */
+static void receive_byte(struct io_ring *ring, struct seen *receives, int fd)
+{
+	while (receives->size == 0) {
+		unsigned before = receives->completions;
+		assert_true(before == 0 || receives->result == -ENOBUFS);
+		if (!receives->op.in_flight)
+			io_recv_shared(ring, &receives->op, fd);
+		turn_until(ring, &receives->completions, before + 1);
+	}
+	assert_int_equal(receives->size, 1);
+	if (!receives->op.in_flight)
+		io_recv_shared(ring, &receives->op, fd);
+}
+
 static void more_operations_than_entries_are_submitted_all_the_same(void **state)
 {
 	(void)state;
 	struct io_ring *ring = ring_open(64);
 	struct seen receives[200];
 	int ours[200], theirs[200];
+	unsigned finals[200];
 	for (int i = 0; i < 200; i++) {
 		connected_pair(&ours[i], &theirs[i]);
 		receives[i] = seen_new(ring, gather);
@@ -584,12 +600,12 @@ static void more_operations_than_entries_are_submitted_all_the_same(void **state
 	for (int i = 0; i < 200; i++)
 		write_all(theirs[i], "x", 1);
 	for (int i = 0; i < 200; i++) {
-		turn_until(ring, &receives[i].completions, 1);
-		assert_int_equal(receives[i].size, 1);
+		receive_byte(ring, &receives[i], ours[i]);
+		finals[i] = receives[i].finals;
 		io_cancel(ring, &receives[i].op);
 	}
 	for (int i = 0; i < 200; i++) {
-		turn_until(ring, &receives[i].finals, 1);
+		turn_until(ring, &receives[i].finals, finals[i] + 1);
 		free(receives[i].bytes);
 		io_close(ring, ours[i]);
 		close(theirs[i]);
