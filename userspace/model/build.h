@@ -8,6 +8,12 @@
 /* Until everything else of the snapshot is right: a slot once claimed is never given back. */
 #define SERIES_UNCLAIMED UINT32_MAX
 
+/* A name or path, and where it stands. */
+struct named {
+	const char *text;
+	uint32_t line;
+};
+
 struct build {
 	const struct draft *draft;
 	const struct build_options *options;
@@ -15,6 +21,8 @@ struct build {
 	struct ids service_ids;
 	struct ids endpoint_ids;
 	struct ids pod_ids;
+	struct named *fixed; /* names of services that must be right, sorted */
+	uint32_t fixed_count;
 	uint32_t faults;
 };
 

@@ -168,6 +168,7 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 			 uint32_t unchanged_endpoints)
 {
 	return service->protocol == old->protocol && service->balancer == old->balancer &&
+	       service->balances_endpoints == old->balances_endpoints &&
 	       service->address_count == old->address_count &&
 	       memcmp(service->addresses, old->addresses,
 		      old->address_count * sizeof(*old->addresses)) == 0 &&
@@ -204,6 +205,7 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 {
 	service->protocol = draft->protocol;
 	service->balancer = draft->balancer;
+	service->balances_endpoints = draft->balances_endpoints;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
 	int error = fill_addresses(build, draft, service);
 	if (!error)

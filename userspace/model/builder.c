@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "model/build.h"
 #include "model/index.h"
+#include "model/shared.h"
 
 #define ADDRESSES_MOST (1u << 20) /* addresses x ports of all services */
 #define KNOWN_ID_MOST  (1u << 20) /* ids found in a map are only believed up to here */
@@ -39,11 +40,6 @@ uint32_t build_known_id(const struct known_id *known, uint32_t count, const char
 }
 
 /* ---- no two of them may have the same name or path ---- */
-
-struct named {
-	const char *text;
-	uint32_t line;
-};
 
 static int compare_named(const void *a, const void *b)
 {
@@ -79,34 +75,66 @@ static void check_name(struct build *build, uint32_t line, const char *key, cons
 			    WEFT_NAME_MAX - 1, size);
 }
 
-static int check_names(struct build *build)
+/* Only of services that must be right: the others give way, one by one. */
+static uint32_t list_services(struct build *build, struct named *list)
 {
 	const struct service_draft *services = build->draft->services.items;
-	const struct pod_draft *pods = build->draft->pods.items;
-	uint32_t service_count = build->draft->services.count;
-	uint32_t pod_count = build->draft->pods.count;
-	uint32_t most = service_count > pod_count ? service_count : pod_count;
-	struct named *list = mem_alloc((most + 1) * sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < service_count; i++) {
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < build->draft->services.count; i++) {
+		if (services[i].may_be_left_out)
+			continue;
 		check_name(build, services[i].line, "services[].name", services[i].name);
-		list[i] = (struct named){services[i].name, services[i].line};
+		list[count++] = (struct named){services[i].name, services[i].line};
 	}
-	check_unique(build, list, service_count, "services[].name");
-	for (uint32_t i = 0; i < pod_count; i++) {
+	check_unique(build, list, count, "services[].name");
+	return count;
+}
+
+static void check_pods(struct build *build, struct named *list)
+{
+	const struct pod_draft *pods = build->draft->pods.items;
+	uint32_t count = build->draft->pods.count;
+	for (uint32_t i = 0; i < count; i++) {
 		check_name(build, pods[i].line, "pods[].name", pods[i].name);
 		list[i] = (struct named){pods[i].name, pods[i].line};
 	}
-	check_unique(build, list, pod_count, "pods[].name");
-	for (uint32_t i = 0; i < pod_count; i++)
+	check_unique(build, list, count, "pods[].name");
+	for (uint32_t i = 0; i < count; i++)
 		list[i] = (struct named){pods[i].netns_path, pods[i].line};
-	check_unique(build, list, pod_count, "pods[].netns");
-	for (uint32_t i = 0; i < pod_count; i++)
+	check_unique(build, list, count, "pods[].netns");
+	for (uint32_t i = 0; i < count; i++)
 		list[i] = (struct named){pods[i].cgroup_path, pods[i].line};
-	check_unique(build, list, pod_count, "pods[].cgroup");
-	mem_free(list);
-	return 0;
+	check_unique(build, list, count, "pods[].cgroup");
+}
+
+static int check_names(struct build *build)
+{
+	struct named *pods = mem_alloc((build->draft->pods.count + 1) * sizeof(*pods));
+	build->fixed = mem_alloc((build->draft->services.count + 1) * sizeof(*build->fixed));
+	if (pods && build->fixed) {
+		build->fixed_count = list_services(build, build->fixed);
+		check_pods(build, pods);
+	}
+	bool has_room = pods && build->fixed;
+	mem_free(pods);
+	return has_room ? 0 : -ENOMEM;
+}
+
+static bool name_is_fixed(const struct build *build, const char *name)
+{
+	uint32_t low = 0;
+	uint32_t high = build->fixed_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = strcmp(name, build->fixed[middle].text);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
 }
 
 /* ---- settings ---- */
@@ -213,27 +241,77 @@ static int init_ids(struct build *build)
 
 /* ---- parts ---- */
 
-/* Two services may not claim the same address: the kernel could not tell whose dial it is. */
-static void claim_addresses(struct build *build, struct service *service, uint32_t line)
+static uint32_t line_of(const struct build *build, const char *name)
 {
 	const struct service_draft *drafts = build->draft->services.items;
+	for (uint32_t i = 0; i < build->draft->services.count; i++) {
+		if (strcmp(drafts[i].name, name) == 0)
+			return drafts[i].line;
+	}
+	return 0;
+}
+
+/* Two services may not claim the same address: the kernel could not tell whose dial it is. */
+static bool addresses_are_free(struct build *build, const struct service *service, uint32_t line)
+{
+	bool are_free = true;
 	for (uint32_t i = 0; i < service->address_count; i++) {
 		char text[ADDRESS_TEXT_MAX];
 		const struct weft_address *address = &service->addresses[i];
-		const struct service *holder = index_claim(build->next->index, address, service);
+		const struct service *holder = index_find(build->next->index, address);
 		if (!holder)
 			continue;
-		uint32_t other = 0;
-		while (build->next->services[other] != holder)
-			other++;
+		are_free = false;
 		build_fault(build, line, "services[].addresses",
 			    "%s of service \"%s\" belongs to service \"%s\" (line %u) already",
 			    address_print(address, text), service->name, holder->name,
-			    drafts[other].line);
+			    line_of(build, holder->name));
 	}
+	return are_free;
 }
 
-/* Before any fault services[i] is the one of draft i; afterwards nobody uses the result. */
+static int take_service(struct build *build, const struct service_draft *draft,
+			struct service **ret_service)
+{
+	const struct snapshot *previous = build->options->previous;
+	if (draft->may_be_left_out && name_is_fixed(build, draft->name)) {
+		build_fault(build, draft->line, "services[].name",
+			    "\"%s\" is the name of a service of the config", draft->name);
+		*ret_service = NULL;
+		return 0;
+	}
+	struct service *same =
+		draft->is_same && previous
+			? (struct service *)snapshot_service_named(previous, span_text(draft->name))
+			: NULL;
+	if (!same)
+		return build_service(build, draft, ret_service);
+	*ret_service = service_keep(same);
+	return 0;
+}
+
+static int build_one_service(struct build *build, const struct service_draft *draft)
+{
+	struct snapshot *next = build->next;
+	struct service *service;
+	uint32_t faults = build->faults;
+	int error = take_service(build, draft, &service);
+	if (error)
+		return error;
+	if (service && !addresses_are_free(build, service, draft->line)) {
+		service_drop(service);
+		service = NULL;
+	}
+	if (draft->may_be_left_out)
+		build->faults = faults;
+	if (!service)
+		return 0;
+	for (uint32_t i = 0; i < service->address_count; i++)
+		index_claim(next->index, &service->addresses[i], service);
+	next->services[next->service_count++] = service;
+	return 0;
+}
+
 static int build_services(struct build *build)
 {
 	const struct service_draft *drafts = build->draft->services.items;
@@ -252,15 +330,10 @@ static int build_services(struct build *build)
 	next->services = mem_zalloc((count + 1) * sizeof(struct service *));
 	if (!next->index || !next->services)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++) {
-		int error = build_service(build, &drafts[i], &next->services[i]);
-		next->service_count = i + 1;
-		if (error)
-			return error;
-		if (next->services[i])
-			claim_addresses(build, next->services[i], drafts[i].line);
-	}
-	return 0;
+	int error = 0;
+	for (uint32_t i = 0; !error && i < count; i++)
+		error = build_one_service(build, &drafts[i]);
+	return error;
 }
 
 static int build_pods(struct build *build)
@@ -375,6 +448,7 @@ int snapshot_build(const struct draft *draft, const struct build_options *option
 		return -ENOMEM;
 	build.next->generation = options->previous ? options->previous->generation + 1 : 1;
 	int error = build_all(&build);
+	mem_free(build.fixed);
 	ids_fini(&build.service_ids);
 	ids_fini(&build.endpoint_ids);
 	ids_fini(&build.pod_ids);

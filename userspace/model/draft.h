@@ -33,6 +33,9 @@ struct service_draft {
 	uint32_t line;
 	enum protocol protocol;
 	enum balancer balancer;
+	bool balances_endpoints; /* as in struct service */
+	bool may_be_left_out;    /* a fault in it costs only itself, not the build */
+	bool is_same; /* as in the snapshot before, if that has it: not looked at again */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */
 	struct draft_list ports;     /* of draft_value: number */

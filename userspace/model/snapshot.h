@@ -41,6 +41,7 @@ struct service {
 	uint32_t ready_count; /* endpoints with weight > 0 */
 	uint64_t weight_total;
 	bool has_equal_weights;         /* all endpoints' weights are the same, and > 0 */
+	bool balances_endpoints;        /* a dial to an endpoint's own address may go to another */
 	struct weft_address *addresses; /* sorted */
 	struct endpoint *endpoints;     /* sorted by id */
 };

@@ -440,6 +440,53 @@ static void a_service_is_checked_as_a_whole(void **state)
 		"23 services[].endpoints[].address: 224.0.0.1 is a multicast address\n");
 }
 
+/* A cluster's services come from many hands; a bad one must not hold up the others. */
+static void one_that_may_be_left_out_gives_way(void **state)
+{
+	(void)state;
+	plan_simple("late", "10.96.0.1", "10.0.0.1:80")->may_be_left_out = true;
+	plan_simple("early", "10.96.0.1", "10.0.0.1:80");
+	plan_simple("same", "10.96.0.3", NULL)->may_be_left_out = true;
+	plan_simple("same", "10.96.0.4", NULL);
+	plan_simple("bad", "224.0.0.1", NULL)->may_be_left_out = true;
+	plan_simple("good", "10.96.0.5", NULL)->may_be_left_out = true;
+	assert_null(build_with((struct build_options){0}, -EINVAL)); /* "early" must be right */
+	struct service_draft first = plan.services[0];
+	plan.services[0] = plan.services[1];
+	plan.services[1] = first;
+	struct snapshot *snapshot = build(NULL);
+	assert_int_equal(snapshot->service_count, 3);
+	assert_non_null(service_of(snapshot, "early"));
+	assert_non_null(service_of(snapshot, "good"));
+	struct weft_address address = address_of("10.96.0.4:80");
+	assert_ptr_equal(snapshot_service_at(snapshot, &address), service_of(snapshot, "same"));
+	assert_string_equal(
+		plan.faults,
+		"10 services[].addresses: 10.96.0.1:80 of service \"late\" belongs to service "
+		"\"early\" (line 20) already\n"
+		"30 services[].name: \"same\" is the name of a service of the config\n"
+		"51 services[].addresses[]: 224.0.0.1 is a multicast address\n");
+	snapshot_free(snapshot);
+}
+
+static void what_is_the_same_is_not_looked_at_again(void **state)
+{
+	(void)state;
+	struct service_draft *web = plan_simple("web", "10.96.0.1", "10.0.0.1:80");
+	web->is_same = true; /* and there is nothing before it */
+	struct snapshot *first = build(NULL);
+	assert_non_null(service_of(first, "web"));
+	web->protocol = PROTOCOL_OPAQUE; /* a lie, to see that nobody looks */
+	struct snapshot *second = build(first);
+	assert_ptr_equal(service_of(second, "web"), service_of(first, "web"));
+	web->is_same = false;
+	struct snapshot *third = build(second);
+	assert_int_equal(service_of(third, "web")->protocol, PROTOCOL_OPAQUE);
+	snapshot_free(third);
+	snapshot_free(second);
+	snapshot_free(first);
+}
+
 static void a_pod_is_in_exactly_one_place_and_alone_there(void **state)
 {
 	(void)state;
@@ -582,6 +629,8 @@ int main(void)
 		cmocka_unit_test_setup(two_services_cannot_have_one_address, fresh_plan),
 		cmocka_unit_test_setup(names_are_unique, fresh_plan),
 		cmocka_unit_test_setup(a_service_is_checked_as_a_whole, fresh_plan),
+		cmocka_unit_test_setup(one_that_may_be_left_out_gives_way, fresh_plan),
+		cmocka_unit_test_setup(what_is_the_same_is_not_looked_at_again, fresh_plan),
 		cmocka_unit_test_setup(a_pod_is_in_exactly_one_place_and_alone_there, fresh_plan),
 		cmocka_unit_test_setup(a_pod_has_one_address_per_family, fresh_plan),
 		cmocka_unit_test_setup(a_pods_exclusions_are_compared_too, fresh_plan),
