@@ -245,6 +245,7 @@ static int load_first(struct control *control, struct text *why)
 
 static void control_free(struct control *control)
 {
+	destinations_fini(control);
 	guests_fini(&control->guests);
 	config_free(control->config);
 	mem_free(control->config_path);

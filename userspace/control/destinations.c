@@ -1,4 +1,7 @@
-/* The kernel's map (address, port) -> service, in step with the published snapshot. */
+/*
+ * The kernel's map (address, port) -> service, in step with the published snapshot. A mirror of it
+ * is kept here, so that a change costs what it changes and only rows that differ are written.
+ */
 #include <errno.h>
 #include <stdio.h>
 
@@ -6,85 +9,186 @@
 #include "base/mem.h"
 #include "control/state.h"
 
-static void remove_row(struct control *control, const struct weft_address *address)
+struct destination {
+	struct table_item item;
+	struct weft_address address;
+	uint32_t service_id;
+	uint32_t flags;
+	bool is_gone;    /* until the next snapshot claims it */
+	bool is_written; /* the kernel's row is this */
+};
+
+static struct destination *find(const struct control *control, const struct weft_address *address)
+{
+	struct table_item *item = table_first(&control->destinations, address_hash(address));
+	for (; item; item = table_next(item)) {
+		struct destination *row = table_entry(item, struct destination, item);
+		if (address_equal(&row->address, address))
+			return row;
+	}
+	return NULL;
+}
+
+static struct destination *find_or_add(struct control *control, const struct weft_address *address)
+{
+	struct destination *row = find(control, address);
+	if (row)
+		return row;
+	row = mem_zalloc(sizeof(*row));
+	if (row && table_add(&control->destinations, &row->item, address_hash(address))) {
+		mem_free(row);
+		return NULL;
+	}
+	if (row)
+		row->address = *address;
+	return row;
+}
+
+static void forget(struct control *control, struct destination *row)
+{
+	table_remove(&control->destinations, &row->item);
+	mem_free(row);
+}
+
+/* ---- the kernel's side ---- */
+
+static bool remove_row(struct control *control, const struct weft_address *address)
 {
 	char text[ADDRESS_TEXT_MAX];
 	int error = kernel_destination_remove(control->options.kernel, address);
 	if (!error)
-		return;
+		return true;
 	control->destinations_owed = true;
 	log_error("destination_kept", "address=%s error=\"%s\"", address_print(address, text),
 		  strerror(-error));
+	return false;
 }
 
-static void put_rows(struct control *control, const struct service *service)
+static void write_row(struct control *control, struct destination *row, const char *name)
 {
-	struct weft_destination row = {.service_id = service->id};
-	snprintf(row.name, sizeof(row.name), "%s", service->name);
-	if (service->ready_count > 0)
-		row.flags |= WEFT_DESTINATION_READY;
-	if (service->protocol == PROTOCOL_HTTP)
-		row.flags |= WEFT_DESTINATION_HTTP;
-	for (uint32_t i = 0; i < service->address_count; i++) {
-		char text[ADDRESS_TEXT_MAX];
-		const struct weft_address *address = &service->addresses[i];
-		int error = kernel_destination_put(control->options.kernel, address, &row);
-		if (!error)
-			continue;
-		control->destinations_owed = true;
-		log_error("destination_missing", "service=%s address=%s error=\"%s\"",
-			  service->name, address_print(address, text), strerror(-error));
-	}
+	struct weft_destination value = {.service_id = row->service_id, .flags = row->flags};
+	char text[ADDRESS_TEXT_MAX];
+	snprintf(value.name, sizeof(value.name), "%s", name);
+	int error = kernel_destination_put(control->options.kernel, &row->address, &value);
+	row->is_written = !error;
+	if (!error)
+		return;
+	control->destinations_owed = true;
+	log_error("destination_missing", "service=%s address=%s error=\"%s\"", name,
+		  address_print(&row->address, text), strerror(-error));
 }
+
+/* ---- what a service has ---- */
+
+static uint32_t flags_of(const struct service *service)
+{
+	uint32_t flags = service->ready_count > 0 ? WEFT_DESTINATION_READY : 0;
+	return flags | (service->protocol == PROTOCOL_HTTP ? WEFT_DESTINATION_HTTP : 0);
+}
+
+/* Who dials one endpoint gets that one, whether it is ready for the service's requests or not. */
+static uint32_t endpoint_flags_of(const struct service *service)
+{
+	uint32_t flags = flags_of(service);
+	return service->balances_endpoints
+		       ? flags
+		       : flags | WEFT_DESTINATION_READY | WEFT_DESTINATION_ENDPOINT;
+}
+
+typedef void visit_address(struct control *control, const struct service *service,
+			   const struct weft_address *address, uint32_t flags);
+
+/* The service's own addresses last: they count more. */
+static void each_address(struct control *control, const struct service *service,
+			 visit_address *visit)
+{
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		const struct endpoint *endpoint = &service->endpoints[i];
+		if (endpoint->is_destination)
+			visit(control, service, &endpoint->address, endpoint_flags_of(service));
+	}
+	for (uint32_t i = 0; i < service->address_count; i++)
+		visit(control, service, &service->addresses[i], flags_of(service));
+}
+
+static void mark_gone(struct control *control, const struct service *service,
+		      const struct weft_address *address, uint32_t flags)
+{
+	struct destination *row = find(control, address);
+	(void)flags;
+	if (row && row->service_id == service->id)
+		row->is_gone = true;
+}
+
+static void claim(struct control *control, const struct service *service,
+		  const struct weft_address *address, uint32_t flags)
+{
+	struct destination *row = find_or_add(control, address);
+	if (!row) {
+		control->destinations_owed = true;
+		return;
+	}
+	row->is_written &= row->service_id == service->id && row->flags == flags;
+	row->service_id = service->id;
+	row->flags = flags;
+	row->is_gone = false;
+}
+
+static void remove_if_gone(struct control *control, const struct service *service,
+			   const struct weft_address *address, uint32_t flags)
+{
+	struct destination *row = find(control, address);
+	(void)service;
+	(void)flags;
+	if (row && row->is_gone && remove_row(control, address))
+		forget(control, row);
+}
+
+static void write_if_new(struct control *control, const struct service *service,
+			 const struct weft_address *address, uint32_t flags)
+{
+	struct destination *row = find(control, address);
+	(void)flags;
+	if (row && !row->is_written && row->service_id == service->id)
+		write_row(control, row, service->name);
+}
+
+/* ---- publishing ---- */
 
 static bool is_shared(const struct snapshot *snapshot, const struct service *service)
 {
 	return snapshot && snapshot_service(snapshot, service->id) == service;
 }
 
-static void remove_gone(struct control *control, const struct snapshot *old,
-			const struct snapshot *next)
+static void each_changed(struct control *control, const struct snapshot *of,
+			 const struct snapshot *other, visit_address *visit)
 {
-	for (uint32_t i = 0; i < old->service_count; i++) {
-		const struct service *service = old->services[i];
-		if (is_shared(next, service))
-			continue;
-		for (uint32_t j = 0; j < service->address_count; j++) {
-			if (!snapshot_service_at(next, &service->addresses[j]))
-				remove_row(control, &service->addresses[j]);
-		}
+	for (uint32_t i = 0; of && i < of->service_count; i++) {
+		if (!is_shared(other, of->services[i]))
+			each_address(control, of->services[i], visit);
 	}
-}
-
-/* The services that the old snapshot does not share; NULL = out of memory. */
-static const struct service **list_changed(const struct snapshot *old, const struct snapshot *next,
-					   uint32_t *ret_count)
-{
-	const struct service **changed =
-		mem_alloc((next->service_count + 1) * sizeof(struct service *));
-	if (!changed)
-		return NULL;
-	*ret_count = 0;
-	for (uint32_t i = 0; i < next->service_count; i++) {
-		if (!is_shared(old, next->services[i]))
-			changed[(*ret_count)++] = next->services[i];
-	}
-	return changed;
 }
 
 void destinations_publish(struct control *control, struct snapshot *next)
 {
 	const struct snapshot *old = control->current;
-	uint32_t changed_count = 0;
-	const struct service **changed = list_changed(old, next, &changed_count);
-	if (old)
-		remove_gone(control, old, next);
+	each_changed(control, old, next, mark_gone);
+	each_changed(control, next, old, claim);
+	each_changed(control, old, next, remove_if_gone);
+	/* Publishing frees the old one, and what is new in the next one must be known before. */
+	uint32_t count = 0;
+	const struct service **changed =
+		mem_alloc((next->service_count + 1) * sizeof(struct service *));
+	for (uint32_t i = 0; changed && i < next->service_count; i++) {
+		if (!is_shared(old, next->services[i]))
+			changed[count++] = next->services[i];
+	}
 	snapshot_publish(control->options.slot, next);
 	control->current = next;
-	for (uint32_t i = 0; i < changed_count; i++)
-		put_rows(control, changed[i]);
+	for (uint32_t i = 0; i < count; i++)
+		each_address(control, changed[i], write_if_new);
 	for (uint32_t i = 0; !changed && i < next->service_count; i++)
-		put_rows(control, next->services[i]);
+		each_address(control, next->services[i], write_if_new);
 	mem_free(changed);
 }
 
@@ -92,8 +196,9 @@ static void remove_if_stale(const struct weft_address *address,
 			    const struct weft_destination *destination, void *owner)
 {
 	struct control *control = owner;
+	const struct destination *row = find(control, address);
 	(void)destination;
-	if (!snapshot_service_at(control->current, address))
+	if (!row || row->is_gone)
 		remove_row(control, address);
 }
 
@@ -104,10 +209,33 @@ void destinations_remove_stale(struct control *control)
 		control->destinations_owed = true;
 }
 
+static void rewrite(struct control *control, const struct service *service,
+		    const struct weft_address *address, uint32_t flags)
+{
+	struct destination *row;
+	claim(control, service, address, flags);
+	row = find(control, address);
+	if (row)
+		write_row(control, row, service->name);
+}
+
 void destinations_reconcile(struct control *control)
 {
 	control->destinations_owed = false;
 	destinations_remove_stale(control);
+	table_each(&control->destinations, item)
+	{
+		struct destination *row = table_entry(item, struct destination, item);
+		if (row->is_gone)
+			forget(control, row);
+	}
 	for (uint32_t i = 0; i < control->current->service_count; i++)
-		put_rows(control, control->current->services[i]);
+		each_address(control, control->current->services[i], rewrite);
+}
+
+void destinations_fini(struct control *control)
+{
+	table_each(&control->destinations, item)
+		forget(control, table_entry(item, struct destination, item));
+	table_fini(&control->destinations);
 }

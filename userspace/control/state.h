@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/list.h"
+#include "base/table.h"
 #include "control/config.h"
 #include "control/control.h"
 #include "control/guests.h"
@@ -62,7 +63,8 @@ struct control {
 	bool file_changed;
 	bool sources_changed;
 	struct timer tick;
-	bool destinations_owed; /* the kernel's map is to be compared as a whole */
+	struct table destinations; /* mirror of the kernel's map */
+	bool destinations_owed;    /* the kernel's map is to be compared as a whole */
 	bool is_draining;
 	bool is_stopped; /* the workers are ending or gone */
 	void (*drained)(void *owner);
@@ -103,6 +105,7 @@ void destinations_publish(struct control *control, struct snapshot *next);
 void destinations_remove_stale(struct control *control);
 /* Makes the whole map equal to the current snapshot. */
 void destinations_reconcile(struct control *control);
+void destinations_fini(struct control *control);
 
 /* ---- pods.c ---- */
 /* Brings enrolments in line with the current snapshot. */
