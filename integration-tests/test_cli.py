@@ -52,12 +52,18 @@ class Web(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.url = f"http://127.0.0.1:{self.port}"
 
 
-@pytest.fixture(scope="module")
-def web():
+@contextlib.contextmanager
+def serving():
     with Web() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def web():
+    with serving() as server:
+        yield server
 
 
 def places(pid):
@@ -540,7 +546,7 @@ def test_misuse_is_told_from_failure(arguments):
 
 def test_every_command_has_help():
     commands = re.findall(r"^  (\w+) ", weft("help").stdout, re.M)
-    assert len(commands) == 10
+    assert len(commands) == 11
     for command in commands:
         done = weft(command, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: weft {command}"), done

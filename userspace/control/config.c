@@ -118,11 +118,10 @@ int config_parse(struct span bytes, const char *name, const struct build_options
 		 struct text *why, struct snapshot **ret_snapshot)
 {
 	struct list no_sources;
-	struct config *config;
+	struct config *config = NULL;
 	list_init(&no_sources);
 	int error = parse(bytes, name, &no_sources, options, why, &config, ret_snapshot);
-	if (!error)
-		config_free(config);
+	config_free(config);
 	return error;
 }
 
@@ -196,10 +195,9 @@ int config_read(const char *path, struct text *why, struct snapshot **ret_snapsh
 {
 	static const struct build_options alone;
 	struct list no_sources;
-	struct config *config;
+	struct config *config = NULL;
 	list_init(&no_sources);
 	int error = config_load(path, &no_sources, &alone, why, &config, ret_snapshot);
-	if (!error)
-		config_free(config);
+	config_free(config);
 	return error;
 }
