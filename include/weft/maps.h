@@ -179,7 +179,13 @@ struct weft_series {
 	__u64 requests_active; /* gauge */
 };
 
-enum weft_series_state { WEFT_SERIES_FREE = 0, WEFT_SERIES_CLAIMED = 1, WEFT_SERIES_READY = 2 };
+enum weft_series_state {
+	WEFT_SERIES_FREE = 0,    /* was never used, a search ends here */
+	WEFT_SERIES_CLAIMED = 1, /* the label is being written */
+	WEFT_SERIES_READY = 2,
+	WEFT_SERIES_RETIRED = 3, /* is about to be given back */
+	WEFT_SERIES_VACANT = 4,  /* was given back: no label, all zero, a search goes on */
+};
 
 /* service alone: totals of a service; service + endpoint: one endpoint of it. */
 struct weft_series_label {

@@ -28,6 +28,7 @@ int baseline_init(struct baseline *baseline, const struct series_store *store)
 	}
 	qsort(samples, kept, sizeof(*samples), slot_order);
 	struct series_sample *fitting = mem_realloc(samples, (kept + 1) * sizeof(*samples));
+	baseline->store = store;
 	baseline->samples = fitting ? fitting : samples;
 	baseline->count = kept;
 	return 0;
@@ -42,10 +43,10 @@ void baseline_fini(struct baseline *baseline)
 void baseline_subtract(const struct baseline *baseline, uint32_t slot, struct weft_series *sum)
 {
 	struct series_sample wanted = {.slot = slot};
+	if (baseline->count == 0 || baseline->store->was_given_back[slot])
+		return; /* what it counts it counted since */
 	const struct series_sample *start =
-		baseline->count ? bsearch(&wanted, baseline->samples, baseline->count,
-					  sizeof(wanted), slot_order)
-				: NULL;
+		bsearch(&wanted, baseline->samples, baseline->count, sizeof(wanted), slot_order);
 	if (!start)
 		return;
 	__u64 *now = (__u64 *)sum;

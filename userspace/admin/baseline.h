@@ -8,6 +8,7 @@
 #include "telemetry/series.h"
 
 struct baseline {
+	const struct series_store *store;
 	struct series_sample *samples; /* sorted by slot; only what is not all zero */
 	size_t count;
 };

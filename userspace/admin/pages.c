@@ -187,7 +187,7 @@ void page_stat(const struct page_view *view, struct text *page)
 	json_open(&json, "services", '[');
 	for (size_t from = 0, end; from < count; from = end) {
 		end = service_end(samples, count, from);
-		/* Labels are kept for good: those of services that are gone are left out. */
+		/* Labels outlive their services for a while: those are left out. */
 		if (is_configured(view->snapshot, samples[from].label->service) ||
 		    !all_zero(samples + from, end - from))
 			add_stat_service(&json, samples + from, end - from);

@@ -25,6 +25,8 @@
 #define RING_ENTRIES   256
 #define SHARED_BUFFERS 64
 #define DESCRIPTORS    1048576
+#define TICK_NS        1000000000ull
+#define SWEEP_TICKS    60 /* so that what is gone was read by a scraper once more */
 
 struct daemon {
 	const char *config_path;
@@ -40,6 +42,8 @@ struct daemon {
 	unsigned worker_count;
 	int signal_fd;
 	struct io_op signal_op;
+	struct timer tick;
+	unsigned ticks;
 	bool is_draining;
 	bool must_stop;
 };
@@ -144,6 +148,17 @@ static void drain(void *owner)
 	log_info("draining", "limit_seconds=%llu",
 		 (unsigned long long)(daemon->settings.drain_timeout_ns / 1000000000));
 	control_drain(daemon->control, on_drained, daemon);
+}
+
+/* ---- housekeeping ---- */
+
+static void on_tick(struct timer *timer)
+{
+	struct daemon *daemon = container_of(timer, struct daemon, tick);
+	if (++daemon->ticks % SWEEP_TICKS == 0 || series_is_crowded(&daemon->series))
+		workers_sweep_series(daemon->workers);
+	if (timer_set(io_timers(daemon->ring), timer, io_now_ns(daemon->ring) + TICK_NS))
+		log_error("tick_lost", "error=\"out of memory\"");
 }
 
 /* ---- signals ---- */
@@ -285,7 +300,12 @@ static int open_workers(struct daemon *daemon, struct text *why)
 		.pod_served = on_pod_served,
 		.pod_left = on_pod_left,
 	};
-	return workers_open(&options, why, &daemon->workers);
+	int error = workers_open(&options, why, &daemon->workers);
+	timer_init(&daemon->tick, on_tick);
+	if (!error)
+		error = timer_set(io_timers(daemon->ring), &daemon->tick,
+				  io_now_ns(daemon->ring) + TICK_NS);
+	return error;
 }
 
 static int open_control(struct daemon *daemon, struct text *why)
@@ -346,6 +366,8 @@ static int open_all(struct daemon *daemon, struct text *why)
 
 static void close_all(struct daemon *daemon)
 {
+	if (daemon->ring)
+		timer_clear(io_timers(daemon->ring), &daemon->tick);
 	admin_close(daemon->admin);
 	control_stop(daemon->control);
 	workers_close(daemon->workers);

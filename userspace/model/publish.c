@@ -36,13 +36,18 @@ void snapshot_slot_free(struct snapshot_slot *slot)
 	mem_free(slot);
 }
 
+void snapshot_wait_readers(void)
+{
+	urcu_qsbr_synchronize_rcu();
+	GRACE_PASSED();
+}
+
 void snapshot_publish(struct snapshot_slot *slot, struct snapshot *next)
 {
 	struct snapshot *old = atomic_exchange_explicit(&slot->current, next, memory_order_acq_rel);
 	if (!old)
 		return;
-	urcu_qsbr_synchronize_rcu();
-	GRACE_PASSED();
+	snapshot_wait_readers();
 	snapshot_free(old);
 }
 

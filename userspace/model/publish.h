@@ -17,6 +17,9 @@ void snapshot_slot_free(struct snapshot_slot *slot); /* frees the current snapsh
 /* Control thread: swaps, waits until every reader was offline once, frees the old one. */
 void snapshot_publish(struct snapshot_slot *slot, struct snapshot *next);
 
+/* Control thread: returns when every reader was offline once. */
+void snapshot_wait_readers(void);
+
 /* A registered reader is online at first. */
 void snapshot_reader_register(void);
 void snapshot_reader_unregister(void);

@@ -90,7 +90,7 @@ static struct upstream *new_attempt(struct dial *dial, const struct target *targ
 		return NULL;
 	upstream->service_id = dial->service_id;
 	upstream->endpoint_id = target->endpoint_id;
-	upstream->series = target->series;
+	upstream_set_series(upstream, target->series);
 	upstream->role = UPSTREAM_DIALLING;
 	upstream->user = dial;
 	return upstream;
@@ -188,7 +188,7 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 		dial->from_pool = dial->is_ready = true;
 		upstream->service_id = dial->service_id;
 		upstream->endpoint_id = target.endpoint_id;
-		upstream->series = target.series;
+		upstream_set_series(upstream, target.series);
 		dial_hold(dial, upstream);
 		return true;
 	}

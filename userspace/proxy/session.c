@@ -79,6 +79,7 @@ void session_accept(struct listener *listener, int fd)
 	session->series = destination_series(worker, &flow);
 	char text[ADDRESS_TEXT_MAX];
 	session->edge = edge_take(&session->pod->edges, session_destination(session, text));
+	worker_series_use(worker, session->series, 1);
 	timer_init(&session->timer, on_timer);
 	wire_init(&session->client, &worker->loop, &client_events);
 	wire_adopt(&session->client, fd);
@@ -151,6 +152,7 @@ static void on_closed(struct wire *wire)
 	h1_reader_fini(&session->reader);
 	edge_give(session->edge, wire->bytes_received, wire->bytes_sent);
 	list_remove(&session->link);
+	worker_series_use(session->worker, session->series, -1);
 	series_add(&session->worker->counts->sessions, (uint64_t)-1);
 	mem_free(session->hello);
 	mem_free(session->server_name);

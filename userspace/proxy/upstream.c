@@ -24,9 +24,23 @@ struct upstream *upstream_new(struct worker_pod *pod, const struct weft_address 
 	upstream->pod = pod;
 	upstream->address = *address;
 	upstream->endpoint_id = ENDPOINT_ID_NONE;
+	upstream->series = (struct series_pair){SERIES_NONE, SERIES_NONE};
 	pod->upstream_count++;
 	series_add(&pod->worker->counts->upstreams, 1);
 	return upstream;
+}
+
+static void pair_use(struct worker *worker, struct series_pair pair, int change)
+{
+	worker_series_use(worker, pair.service, change);
+	worker_series_use(worker, pair.endpoint, change);
+}
+
+void upstream_set_series(struct upstream *upstream, struct series_pair series)
+{
+	pair_use(upstream->worker, series, 1);
+	pair_use(upstream->worker, upstream->series, -1);
+	upstream->series = series;
 }
 
 /* An app that bound its socket to one address keeps that source address. */
@@ -253,6 +267,7 @@ static void on_connected(struct wire *wire)
 	timer_clear(io_timers(upstream->worker->ring), &upstream->connect_timer);
 	upstream->was_connected = true;
 	upstream->counted = upstream->series;
+	pair_use(upstream->worker, upstream->counted, 1);
 	series_add(&worker_row(upstream->worker, upstream->series.service)->connections_opened, 1);
 	series_add(&worker_row(upstream->worker, upstream->series.endpoint)->connections_opened, 1);
 	if (upstream->role == UPSTREAM_DIALLING)
@@ -298,7 +313,9 @@ static void on_closed(struct wire *wire)
 		struct worker *worker = upstream->worker;
 		series_add(&worker_row(worker, upstream->counted.service)->connections_closed, 1);
 		series_add(&worker_row(worker, upstream->counted.endpoint)->connections_closed, 1);
+		pair_use(worker, upstream->counted, -1);
 	}
+	pair_use(upstream->worker, upstream->series, -1);
 	h1_reader_fini(&upstream->reader);
 	series_add(&upstream->worker->counts->upstreams, (uint64_t)-1);
 	mem_free(upstream);

@@ -41,6 +41,8 @@ struct upstream {
 
 /* Not connected yet; NULL = out of memory. */
 struct upstream *upstream_new(struct worker_pod *pod, const struct weft_address *address);
+/* What it counts under from now on. */
+void upstream_set_series(struct upstream *upstream, struct series_pair series);
 /* Connects with this socket; role DIALLING. timeout_ns 0 = the kernel's own. */
 void upstream_dial(struct upstream *upstream, int fd, const struct weft_address *local,
 		   uint64_t timeout_ns);

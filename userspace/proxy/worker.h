@@ -78,6 +78,8 @@ struct worker {
 	struct balance_state *balances; /* by service id */
 	uint32_t balance_count;
 
+	uint32_t series_users[WEFT_SERIES_MAX]; /* by slot: what counts there; others only read */
+
 	struct list pods;
 	struct list sessions;
 	struct list idle_upstreams; /* longest idle first */
@@ -96,6 +98,14 @@ static inline uint64_t worker_now_ns(const struct worker *worker)
 
 /* Rows of the worker's own counters; the endpoint's is a waste row when there is none. */
 struct weft_series *worker_row(struct worker *worker, uint32_t slot);
+
+/* Whoever may still count under a slot says so, +1 and later -1; SERIES_NONE is fine. */
+static inline void worker_series_use(struct worker *worker, uint32_t slot, int change)
+{
+	if (slot != SERIES_NONE)
+		__atomic_store_n(&worker->series_users[slot],
+				 worker->series_users[slot] + (uint32_t)change, __ATOMIC_RELAXED);
+}
 
 /* Makes loads[] and balances[] long enough for this turn's snapshot. */
 void worker_grow_tables(struct worker *worker);

@@ -37,6 +37,9 @@ void workers_pod_added(struct workers *workers, const struct pod *pod, struct st
 /* Accept what is queued, close the listeners, end idle sessions, cut the rest after drain_ns; each
  * worker tells pod_left. */
 void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t drain_ns);
+/* Gives back the slots of the metric store that no service, endpoint or connection has any more.
+ * Waits until every worker was between two turns. */
+void workers_sweep_series(struct workers *workers);
 /* JSON array of every connection; `done` runs in the thread of `ring`, with NULL when a worker did
  * not answer within a second. */
 void workers_connections(struct workers *workers, struct io_ring *ring,

@@ -1,11 +1,12 @@
 /*
  * The metric store: counters and histograms in memory that is a BPF map's (include/weft/maps.h), so
  * that bpftool reads them even after weftd is gone. A worker writes only its own row with plain
- * stores; anybody sums over the rows. Labels are claimed without a lock and kept for as long as the
- * maps live.
+ * stores; anybody sums over the rows. A label has its slot until its owner gives it back.
  */
 #ifndef TELEMETRY_SERIES_H
 #define TELEMETRY_SERIES_H
+
+#include <pthread.h>
 
 #include "base/attr.h"
 #include "base/span.h"
@@ -19,12 +20,15 @@ struct series_store {
 	struct weft_series_label *labels;
 	struct weft_proxy_counts *proxy; /* [WEFT_WORKERS_MAX] */
 	unsigned workers;
-	unsigned claimed; /* slots that are not free; any thread */
+	pthread_mutex_t lock;           /* of whoever changes a slot's state: rare, and short */
+	unsigned claimed;               /* slots that have a label */
+	bool is_spare[WEFT_SERIES_MAX]; /* by series_slot_spare, or of an earlier weftd */
+	bool was_given_back[WEFT_SERIES_MAX]; /* since series_store_init */
 };
 
 /*
  * Claims SERIES_OVERFLOW. What a weftd that died left open is closed in the books: gauges become 0,
- * opened connections and tunnels count as closed; a slot that it was claiming becomes a gap.
+ * opened connections and tunnels count as closed; a slot that it was claiming is vacant.
  */
 void series_store_init(struct series_store *store, struct weft_series *rows,
 		       struct weft_series_label *labels, struct weft_proxy_counts *proxy,
@@ -35,6 +39,18 @@ uint32_t series_slot(struct series_store *store, struct span service, struct spa
 /* For names that an app may invent by dialling: they get no slot of the last quarter, which is kept
  * for services. */
 uint32_t series_slot_spare(struct series_store *store, struct span service);
+/* Three quarters of all slots have a label. */
+bool series_is_crowded(const struct series_store *store);
+
+/*
+ * Giving back, in two steps of one thread. Retire: who asks for the label of an unused slot from
+ * now on is seen, as the slot becomes ready again. Then the caller waits until every thread that
+ * might still hold a slot's number has marked it as used or let go of it, and looks again which are
+ * used. Settle: what is still retired and unused is zeroed and vacant, the rest is ready again.
+ * Slots of series_slot_spare stay while the store is not crowded. Retire returns how many.
+ */
+unsigned series_retire(struct series_store *store, const bool used[WEFT_SERIES_MAX]) MUST_CHECK;
+void series_settle(struct series_store *store, const bool used[WEFT_SERIES_MAX]);
 /* A worker's own counters of a slot. */
 static inline struct weft_series *series_row(const struct series_store *store, unsigned worker,
 					     uint32_t slot)

@@ -439,6 +439,7 @@ static inline void stage_assert_idle(struct stage *stage)
 		uint64_t responses = 0;
 		for (int i = 0; i < 6; i++)
 			responses += row->responses[i];
+		assert_int_equal(worker->series_users[slot], 0);
 		assert_int_equal(row->requests_active, 0);
 		assert_int_equal(row->requests, responses);
 		assert_int_equal(row->connections_opened, row->connections_closed);

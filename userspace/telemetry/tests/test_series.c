@@ -34,6 +34,13 @@ static uint32_t slot_of(const char *service, const char *endpoint)
 	return series_slot(&store, span_text(service), span_text(endpoint));
 }
 
+static uint64_t requests_of(uint32_t slot)
+{
+	struct weft_series sum;
+	series_sum(&store, slot, &sum);
+	return sum.requests;
+}
+
 static void a_label_keeps_its_slot(void **state)
 {
 	(void)state;
@@ -153,22 +160,153 @@ static void a_new_start_keeps_counters_and_closes_what_was_open(void **state)
 	assert_int_equal(proxy[1].loop_turns, 100);
 }
 
-static void a_slot_of_a_claimant_that_died_becomes_a_gap(void **state)
+static void what_a_dead_weftd_began_is_brought_to_an_end(void **state)
 {
+	bool nobody[WEFT_SERIES_MAX] = {0};
 	(void)state;
 	uint32_t slot = slot_of("web", "");
-	memset(&labels[slot], 0, sizeof(labels[slot]));
-	labels[slot].state = WEFT_SERIES_CLAIMED;
+	series_row(&store, 1, slot)->requests = 7;
+	labels[slot].state = WEFT_SERIES_CLAIMED; /* with half a label */
+	uint32_t retired = slot_of("api", "");
+	series_row(&store, 1, retired)->requests = 9;
+	assert_int_equal(series_retire(&store, nobody), 1);
 	series_store_init(&store, rows, labels, proxy, WORKERS);
-	uint32_t again = slot_of("web", ""); /* ends, and does not take the gap */
-	assert_int_not_equal(again, slot);
-	assert_int_not_equal(again, SERIES_OVERFLOW);
+	assert_int_equal(labels[slot].state, WEFT_SERIES_VACANT);
+	assert_int_equal(labels[slot].service[0], 0);
+	assert_int_equal(requests_of(slot_of("web", "")), 0);
+	assert_int_equal(requests_of(slot_of("api", "")), 9);
+}
 
-	struct series_sample *samples;
-	size_t count;
-	assert_int_equal(series_collect(&store, &samples, &count), 0);
-	assert_int_equal(count, 2); /* overflow and web */
-	mem_free(samples);
+/* ---- giving back ---- */
+
+static void give_back_unused(const bool used[WEFT_SERIES_MAX])
+{
+	if (series_retire(&store, used))
+		series_settle(&store, used);
+}
+
+static void a_slot_that_was_given_back_starts_at_zero_under_its_next_label(void **state)
+{
+	bool used[WEFT_SERIES_MAX] = {0};
+	(void)state;
+	uint32_t web = slot_of("web", "");
+	uint32_t gone = slot_of("web", "10.0.0.1:80");
+	used[web] = true;
+	series_row(&store, 0, web)->requests = 5;
+	series_row(&store, 0, gone)->requests = 2;
+	series_row(&store, 1, gone)->latency_buckets[3] = 3;
+	give_back_unused(used);
+	struct weft_series zero = {0};
+	struct weft_series sum;
+	series_sum(&store, gone, &sum);
+	assert_memory_equal(&sum, &zero, sizeof(sum));
+	assert_int_equal(labels[gone].endpoint[0], 0);
+	assert_true(store.was_given_back[gone]);
+	assert_int_equal(requests_of(web), 5);
+	assert_int_equal(slot_of("web", ""), web);
+	assert_int_equal(requests_of(slot_of("web", "10.0.0.1:80")), 0);
+}
+
+static void ten_thousand_replaced_pods_do_not_fill_the_table(void **state)
+{
+	(void)state;
+	uint32_t kept = slot_of("web", "");
+	series_row(&store, 0, kept)->requests = 1;
+	for (unsigned i = 0; i < 10000; i++) {
+		bool used[WEFT_SERIES_MAX] = {0};
+		char address[32];
+		snprintf(address, sizeof(address), "10.%u.%u.1:80", i / 250, i % 250);
+		uint32_t slot = slot_of("web", address);
+		assert_int_not_equal(slot, SERIES_OVERFLOW);
+		assert_int_equal(requests_of(slot), 0);
+		series_row(&store, 0, slot)->requests = i + 1;
+		used[kept] = used[slot] = true;
+		give_back_unused(used);
+		assert_int_equal(store.claimed, 3); /* overflow, the total, the endpoint */
+	}
+	assert_int_equal(slot_of("web", ""), kept);
+	assert_int_equal(requests_of(kept), 1);
+}
+
+/* Labels that were placed behind a slot stay reachable when that one is given back. */
+static void a_full_table_stays_reachable_while_others_come_and_go(void **state)
+{
+	static uint32_t slots[WEFT_SERIES_MAX];
+	bool used[WEFT_SERIES_MAX];
+	char name[32];
+	(void)state;
+	memset(used, true, sizeof(used));
+	for (unsigned i = 1; i < WEFT_SERIES_MAX; i++) {
+		snprintf(name, sizeof(name), "s%u", i);
+		slots[i] = slot_of(name, "");
+		assert_int_not_equal(slots[i], SERIES_OVERFLOW);
+		used[slots[i]] = i % 3 != 0;
+	}
+	assert_int_equal(slot_of("one more", ""), SERIES_OVERFLOW);
+	for (unsigned round = 0; round < 3; round++) {
+		give_back_unused(used);
+		for (unsigned i = 1; i < WEFT_SERIES_MAX; i++) {
+			snprintf(name, sizeof(name), "s%u", i);
+			if (i % 3)
+				assert_int_equal(slot_of(name, ""), slots[i]);
+		}
+		snprintf(name, sizeof(name), "round %u", round);
+		assert_int_not_equal(slot_of(name, ""), SERIES_OVERFLOW);
+	}
+}
+
+static void an_empty_table_is_free_again_in_the_end(void **state)
+{
+	bool nobody[WEFT_SERIES_MAX] = {0};
+	(void)state;
+	for (unsigned i = 0; i < 500; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "s%u", i);
+		slot_of(name, "");
+	}
+	give_back_unused(nobody);
+	for (unsigned round = 0; round < 3; round++) {
+		slot_of("x", ""); /* so that something retires */
+		give_back_unused(nobody);
+	}
+	unsigned vacant = 0;
+	for (unsigned i = 0; i < WEFT_SERIES_MAX; i++)
+		vacant += labels[i].state == WEFT_SERIES_VACANT;
+	assert_in_range(vacant, 0, 4); /* the last ones */
+}
+
+static void one_that_is_asked_for_while_it_retires_is_kept(void **state)
+{
+	bool nobody[WEFT_SERIES_MAX] = {0};
+	(void)state;
+	uint32_t slot = slot_of("web", "");
+	uint32_t held = slot_of("api", "");
+	series_row(&store, 0, slot)->requests = 4;
+	series_row(&store, 0, held)->requests = 6;
+	assert_int_equal(series_retire(&store, nobody), 2);
+	assert_int_equal(slot_of("web", ""), slot);
+	bool used[WEFT_SERIES_MAX] = {[0] = false};
+	used[held] = true; /* found in use at the second look */
+	series_settle(&store, used);
+	assert_int_equal(requests_of(slot), 4);
+	assert_int_equal(requests_of(held), 6);
+	assert_int_equal(slot_of("api", ""), held);
+}
+
+static void names_that_apps_invented_go_when_the_table_is_crowded(void **state)
+{
+	bool nobody[WEFT_SERIES_MAX] = {0};
+	char name[32];
+	(void)state;
+	series_slot_spare(&store, span_text("192.0.2.1:80"));
+	assert_int_equal(series_retire(&store, nobody), 0);
+	for (unsigned i = 0; !series_is_crowded(&store); i++) {
+		snprintf(name, sizeof(name), "192.0.2.1:%u", i + 100);
+		series_slot_spare(&store, span_text(name));
+	}
+	give_back_unused(nobody);
+	assert_int_equal(store.claimed, 1);
+	assert_int_not_equal(series_slot_spare(&store, span_text("192.0.2.2:80")), SERIES_OVERFLOW);
 }
 
 static void collected_series_are_sorted_with_totals_first(void **state)
@@ -288,7 +426,18 @@ int main(void)
 		cmocka_unit_test_setup(sums_go_over_all_workers, fresh_store),
 		cmocka_unit_test_setup(a_new_start_keeps_counters_and_closes_what_was_open,
 				       fresh_store),
-		cmocka_unit_test_setup(a_slot_of_a_claimant_that_died_becomes_a_gap, fresh_store),
+		cmocka_unit_test_setup(what_a_dead_weftd_began_is_brought_to_an_end, fresh_store),
+		cmocka_unit_test_setup(
+			a_slot_that_was_given_back_starts_at_zero_under_its_next_label,
+			fresh_store),
+		cmocka_unit_test_setup(ten_thousand_replaced_pods_do_not_fill_the_table,
+				       fresh_store),
+		cmocka_unit_test_setup(a_full_table_stays_reachable_while_others_come_and_go,
+				       fresh_store),
+		cmocka_unit_test_setup(an_empty_table_is_free_again_in_the_end, fresh_store),
+		cmocka_unit_test_setup(one_that_is_asked_for_while_it_retires_is_kept, fresh_store),
+		cmocka_unit_test_setup(names_that_apps_invented_go_when_the_table_is_crowded,
+				       fresh_store),
 		cmocka_unit_test_setup(collected_series_are_sorted_with_totals_first, fresh_store),
 		cmocka_unit_test_setup(collecting_without_memory_is_an_error, fresh_store),
 		cmocka_unit_test_setup(threads_that_claim_at_once_agree, fresh_store),

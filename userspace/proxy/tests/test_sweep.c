@@ -1,0 +1,112 @@
+/* Metric slots of services and endpoints that are gone: kept while anything may count there. */
+#include "script.h"
+
+#define GET   "GET /a HTTP/1.1\r\nHost: web\r\n\r\n"
+#define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+static void sweep(struct stage *stage)
+{
+	workers_sweep_series((struct workers *)(void *)stage);
+}
+
+static uint32_t slot_of(struct stage *stage, const char *service, const char *endpoint)
+{
+	return series_slot(&stage->series, span_text(service), span_text(endpoint));
+}
+
+static bool is_given_back(const struct stage *stage, uint32_t slot)
+{
+	const struct weft_series_label *label = &stage->series.labels[slot];
+	return label->state == WEFT_SERIES_VACANT && !label->service[0] &&
+	       series_row(&stage->series, 0, slot)->requests == 0;
+}
+
+static void moves_the_endpoint(struct stage_draft *all)
+{
+	all->endpoints[0].address = address_of("10.0.1.2:80");
+}
+
+static void answered_late(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	uint32_t slot = slot_of(stage, "web", WEB_ENDPOINT);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
+	stage_publish_later(stage);
+	sweep(stage);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, series_row(&stage->series, 0, slot)->requests == 1);
+	WANT(stage, !strcmp(stage->series.labels[slot].endpoint, WEB_ENDPOINT));
+	stage_run(stage, 250 * NS_PER_MS); /* its idle connection is closed */
+	sweep(stage);
+	WANT(stage, is_given_back(stage, slot));
+	WANT(stage, series_of(stage, "web", "")->requests == 1);
+}
+
+static void removes_the_service(struct stage_draft *all)
+{
+	all->services[2] = all->services[4];
+	all->draft.services.count--;
+}
+
+static void tunnel_goes_on(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, RAW);
+	uint32_t slot = slot_of(stage, "raw", "");
+	peer_sends(stage, client, "ping");
+	struct io_peer *server = reaches(stage, RAW_ENDPOINT);
+	stage_publish_later(stage);
+	sweep(stage);
+	peer_sends(stage, server, "pong");
+	WANT(stage, series_row(&stage->series, 0, slot)->bytes_received == 4);
+	WANT(stage, !strcmp(stage->series.labels[slot].service, "raw"));
+	io_peer_finish(client);
+	io_peer_finish(server);
+	stage_run(stage, 2 * NS_PER_S);
+	sweep(stage);
+	WANT(stage, is_given_back(stage, slot));
+}
+
+static void stranger_leaves(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, STRANGER);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, STRANGER);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	io_peer_finish(client);
+	stage_run(stage, 3 * NS_PER_S);
+	sweep(stage);
+	WANT(stage, series_of(stage, STRANGER, "")->requests == 1);
+}
+
+static void an_endpoint_that_left_keeps_its_slot_until_its_last_answer(void **state)
+{
+	(void)state;
+	play_all(&(struct play){.run = answered_late, .later = moves_the_endpoint});
+}
+
+static void a_service_that_left_keeps_its_slot_until_its_last_tunnel_ends(void **state)
+{
+	(void)state;
+	play_all(&(struct play){.run = tunnel_goes_on, .later = removes_the_service});
+}
+
+static void what_is_no_service_is_remembered_after_its_connections(void **state)
+{
+	(void)state;
+	play(stranger_leaves);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_endpoint_that_left_keeps_its_slot_until_its_last_answer),
+		cmocka_unit_test(a_service_that_left_keeps_its_slot_until_its_last_tunnel_ends),
+		cmocka_unit_test(what_is_no_service_is_remembered_after_its_connections),
+	};
+	cmocka_set_test_filter(getenv("ONLY")); /* a pattern, for one test alone */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
