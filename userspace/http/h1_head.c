@@ -235,9 +235,10 @@ static void keep_alive_read(struct span list, struct http_head *head)
 		    !span_is_nocase(span_of(part.data, sizeof(prefix) - 1), prefix))
 			continue;
 		part = span_of(part.data + sizeof(prefix) - 1, part.size - sizeof(prefix) + 1);
-		if (span_to_u64(part, &seconds) == 0)
-			head->keep_alive_timeout_s =
-				seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
+		if (span_to_u64(part, &seconds))
+			continue;
+		head->has_keep_alive_timeout = true;
+		head->keep_alive_timeout_s = seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
 	}
 }
 

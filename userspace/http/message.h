@@ -49,7 +49,8 @@ struct http_head {
 	bool binds_connection;         /* Negotiate or NTLM (RFC 4559 6); requests */
 	bool has_body_field;           /* Content-Length or Transfer-Encoding is present */
 	uint64_t body_length;          /* HTTP_LENGTH only */
-	uint32_t keep_alive_timeout_s; /* Keep-Alive: timeout=N; 0 = not given */
+	bool has_keep_alive_timeout;   /* Keep-Alive: timeout=N */
+	uint32_t keep_alive_timeout_s; /* 0: not to be used again */
 	struct span method_text;
 	struct span target; /* request-target as written: origin, absolute, authority or "*" form */
 	struct span host;   /* Host's value; size 0 = none */

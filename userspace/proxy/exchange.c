@@ -63,7 +63,6 @@ static void count_all(const struct exchange *exchange)
 static void release_upstream(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
-	const struct settings *settings = &exchange->session->worker->snapshot->settings;
 	if (!upstream || !exchange->dial.is_ready) {
 		dial_cancel(&exchange->dial);
 		return;
@@ -80,9 +79,7 @@ static void release_upstream(struct exchange *exchange)
 	} else if (exchange->pins || upstream->is_pinned) {
 		upstream_pin(upstream, exchange->session);
 	} else {
-		upstream_give(upstream, upstream->idle_limit_ns
-						? upstream->idle_limit_ns
-						: settings->upstream_idle_timeout_ns);
+		upstream_give(upstream, upstream->idle_limit_ns);
 	}
 }
 

@@ -86,7 +86,8 @@ static void remember_limits(struct upstream *upstream, const struct http_head *h
 	uint64_t own_ns = settings->upstream_idle_timeout_ns;
 	/* A tenth less than the server promised, so that ours ends first. */
 	uint64_t server_ns = (uint64_t)head->keep_alive_timeout_s * 900000000ull;
-	upstream->idle_limit_ns = server_ns && server_ns < own_ns ? server_ns : own_ns;
+	bool is_shorter = head->has_keep_alive_timeout && server_ns < own_ns;
+	upstream->idle_limit_ns = is_shorter ? server_ns : own_ns;
 }
 
 static void pause_if_full(struct exchange *exchange)

@@ -54,7 +54,7 @@ void upstream_abort_after_queue(struct upstream *upstream);
 struct session;
 /* Stays with that session until it ends (NTLM and Negotiate authenticate connections). */
 void upstream_pin(struct upstream *upstream, struct session *session);
-/* Into the pool; `limit_ns` is how long it may idle there. */
+/* Into the pool; `limit_ns` is how long it may idle there, 0 = not at all: it is closed. */
 void upstream_give(struct upstream *upstream, uint64_t limit_ns);
 /* Out of the pool: with this source, the one that was used last, idle for at most `idle_ns`; NULL =
  * none. */

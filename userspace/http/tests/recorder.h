@@ -73,7 +73,7 @@ static inline void recorder_claims(struct text *log, const struct http_head *hea
 		text_printf(log, " continue");
 	if (head->has_te_trailers)
 		text_printf(log, " te");
-	if (head->keep_alive_timeout_s)
+	if (head->has_keep_alive_timeout)
 		text_printf(log, " timeout=%u", head->keep_alive_timeout_s);
 	text_printf(log, "\n");
 }

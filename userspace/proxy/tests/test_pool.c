@@ -334,6 +334,20 @@ static void shared_by_clients(struct stage *stage)
 	WANT(stage, dials_to(WEB_ENDPOINT) == 1);
 }
 
+static void zero_keep_alive(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, server,
+		   "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 0\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	WANT(stage, io_peer_is_closed(server));
+	WANT(stage, stage->worker.counts->upstreams_idle == 0);
+	peer_sends(stage, client, GET);
+	sees(stage, reaches(stage, WEB_ENDPOINT), GET);
+}
+
 static void moves_the_endpoint(struct stage_draft *all)
 {
 	all->endpoints[0].address = address_of("10.0.1.2:80");
@@ -490,6 +504,7 @@ TEST(a_post_takes_no_connection_idle_for_more_than_a_second, post_takes_a_fresh_
 TEST(a_get_takes_one_that_is_older, get_takes_an_older_one)
 TEST(a_pooled_connection_is_closed_after_two_seconds, idle_is_closed)
 TEST(keep_alive_timeout_is_honoured, shorter_by_keep_alive)
+TEST(a_keep_alive_timeout_of_zero_ends_the_connection, zero_keep_alive)
 TEST(bytes_while_idle_close_the_connection, bytes_while_idle)
 TEST(bytes_behind_an_answer_go_nowhere, bytes_behind_the_answer)
 TEST(clients_share_the_pool, shared_by_clients)
@@ -566,6 +581,7 @@ int main(void)
 		cmocka_unit_test(a_get_takes_one_that_is_older),
 		cmocka_unit_test(a_pooled_connection_is_closed_after_two_seconds),
 		cmocka_unit_test(keep_alive_timeout_is_honoured),
+		cmocka_unit_test(a_keep_alive_timeout_of_zero_ends_the_connection),
 		cmocka_unit_test(bytes_while_idle_close_the_connection),
 		cmocka_unit_test(bytes_behind_an_answer_go_nowhere),
 		cmocka_unit_test(clients_share_the_pool),
