@@ -10,7 +10,7 @@
 #include "control/state.h"
 
 struct destination {
-	struct table_item item;
+	struct hash_item item;
 	struct weft_address address;
 	uint32_t service_id;
 	uint32_t flags;
@@ -20,9 +20,9 @@ struct destination {
 
 static struct destination *find(const struct control *control, const struct weft_address *address)
 {
-	struct table_item *item = table_first(&control->destinations, address_hash(address));
-	for (; item; item = table_next(item)) {
-		struct destination *row = table_entry(item, struct destination, item);
+	struct hash_item *item = hash_first(&control->destinations, address_hash(address));
+	for (; item; item = hash_next(item)) {
+		struct destination *row = hash_entry(item, struct destination, item);
 		if (address_equal(&row->address, address))
 			return row;
 	}
@@ -35,7 +35,7 @@ static struct destination *find_or_add(struct control *control, const struct wef
 	if (row)
 		return row;
 	row = mem_zalloc(sizeof(*row));
-	if (row && table_add(&control->destinations, &row->item, address_hash(address))) {
+	if (row && hash_add(&control->destinations, &row->item, address_hash(address))) {
 		mem_free(row);
 		return NULL;
 	}
@@ -46,7 +46,7 @@ static struct destination *find_or_add(struct control *control, const struct wef
 
 static void forget(struct control *control, struct destination *row)
 {
-	table_remove(&control->destinations, &row->item);
+	hash_remove(&control->destinations, &row->item);
 	mem_free(row);
 }
 
@@ -223,9 +223,9 @@ void destinations_reconcile(struct control *control)
 {
 	control->destinations_owed = false;
 	destinations_remove_stale(control);
-	table_each(&control->destinations, item)
+	hash_each(&control->destinations, item)
 	{
-		struct destination *row = table_entry(item, struct destination, item);
+		struct destination *row = hash_entry(item, struct destination, item);
 		if (row->is_gone)
 			forget(control, row);
 	}
@@ -235,7 +235,7 @@ void destinations_reconcile(struct control *control)
 
 void destinations_fini(struct control *control)
 {
-	table_each(&control->destinations, item)
-		forget(control, table_entry(item, struct destination, item));
-	table_fini(&control->destinations);
+	hash_each(&control->destinations, item)
+		forget(control, hash_entry(item, struct destination, item));
+	hash_fini(&control->destinations);
 }

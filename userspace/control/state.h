@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/list.h"
-#include "base/table.h"
+#include "base/hash.h"
 #include "control/config.h"
 #include "control/control.h"
 #include "control/guests.h"
@@ -63,7 +63,7 @@ struct control {
 	bool file_changed;
 	bool sources_changed;
 	struct timer tick;
-	struct table destinations; /* mirror of the kernel's map */
+	struct hash destinations; /* mirror of the kernel's map */
 	bool destinations_owed;    /* the kernel's map is to be compared as a whole */
 	bool is_draining;
 	bool is_stopped; /* the workers are ending or gone */

@@ -5,17 +5,17 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "base/table.h"
+#include "base/hash.h"
 
 struct number {
-	struct table_item item;
+	struct hash_item item;
 	uint32_t value;
 };
 
-static struct number *find(const struct table *table, uint32_t hash, uint32_t value)
+static struct number *find(const struct hash *table, uint32_t hash, uint32_t value)
 {
-	for (struct table_item *i = table_first(table, hash); i; i = table_next(i)) {
-		struct number *number = table_entry(i, struct number, item);
+	for (struct hash_item *i = hash_first(table, hash); i; i = hash_next(i)) {
+		struct number *number = hash_entry(i, struct number, item);
 		if (number->value == value)
 			return number;
 	}
@@ -25,54 +25,54 @@ static struct number *find(const struct table *table, uint32_t hash, uint32_t va
 static void what_was_added_is_found_until_it_is_removed(void **state)
 {
 	static struct number numbers[1000];
-	struct table table = {0};
+	struct hash table = {0};
 	(void)state;
 	assert_null(find(&table, 1, 1));
 	for (uint32_t i = 0; i < 1000; i++) {
 		numbers[i].value = i;
-		assert_int_equal(table_add(&table, &numbers[i].item, i / 2), 0); /* two per hash */
+		assert_int_equal(hash_add(&table, &numbers[i].item, i / 2), 0); /* two per hash */
 	}
 	assert_int_equal(table.count, 1000);
 	for (uint32_t i = 0; i < 1000; i += 3)
-		table_remove(&table, &numbers[i].item);
+		hash_remove(&table, &numbers[i].item);
 	for (uint32_t i = 0; i < 1000; i++)
 		assert_ptr_equal(find(&table, i / 2, i), i % 3 ? &numbers[i] : NULL);
 	uint32_t seen = 0;
-	table_each(&table, item)
+	hash_each(&table, item)
 	{
 		seen++;
-		table_remove(&table, item);
+		hash_remove(&table, item);
 	}
 	assert_int_equal(seen, 666);
 	assert_int_equal(table.count, 0);
-	table_fini(&table);
+	hash_fini(&table);
 }
 
 static void a_table_that_cannot_grow_still_takes_items(void **state)
 {
 	static struct number numbers[100];
-	struct table table = {0};
+	struct hash table = {0};
 	(void)state;
 	mem_fail_nth(1);
-	assert_int_not_equal(table_add(&table, &numbers[0].item, 7), 0);
+	assert_int_not_equal(hash_add(&table, &numbers[0].item, 7), 0);
 	for (uint32_t i = 0; i < 100; i++) {
 		mem_fail_nth(i > 0 ? 1 : 0);
 		numbers[i].value = i;
-		assert_int_equal(table_add(&table, &numbers[i].item, i), 0);
+		assert_int_equal(hash_add(&table, &numbers[i].item, i), 0);
 	}
 	mem_fail_nth(0);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_ptr_equal(find(&table, i, i), &numbers[i]);
-	table_fini(&table);
+	hash_fini(&table);
 }
 
 static void texts_hash_by_their_parts(void **state)
 {
 	(void)state;
-	uint32_t ab_c = table_hash(span_text("c"), table_hash(span_text("ab"), 0));
-	uint32_t a_bc = table_hash(span_text("bc"), table_hash(span_text("a"), 0));
+	uint32_t ab_c = hash_text(span_text("c"), hash_text(span_text("ab"), 0));
+	uint32_t a_bc = hash_text(span_text("bc"), hash_text(span_text("a"), 0));
 	assert_int_not_equal(ab_c, a_bc);
-	assert_int_equal(table_hash(span_text("x"), 0), table_hash(span_text("x"), 0));
+	assert_int_equal(hash_text(span_text("x"), 0), hash_text(span_text("x"), 0));
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "base/table.h"
+#include "base/hash.h"
 
 #include <errno.h>
 
@@ -6,42 +6,42 @@
 
 #define SLOTS_LEAST 16u
 
-void table_fini(struct table *table)
+void hash_fini(struct hash *table)
 {
 	mem_free(table->slots);
-	*table = (struct table){0};
+	*table = (struct hash){0};
 }
 
-static struct table_item **slot_of(const struct table *table, uint32_t hash)
+static struct hash_item **slot_of(const struct hash *table, uint32_t hash)
 {
 	return &table->slots[hash & table->mask];
 }
 
-static void grow(struct table *table)
+static void grow(struct hash *table)
 {
 	uint32_t count = table->slots ? 2 * (table->mask + 1) : SLOTS_LEAST;
-	struct table old = *table;
-	struct table_item **slots = mem_zalloc(count * sizeof(struct table_item *));
+	struct hash old = *table;
+	struct hash_item **slots = mem_zalloc(count * sizeof(struct hash_item *));
 	if (!slots)
 		return;
 	table->slots = slots;
 	table->mask = count - 1;
-	table_each(&old, item)
+	hash_each(&old, item)
 	{
-		struct table_item **slot = slot_of(table, item->hash);
+		struct hash_item **slot = slot_of(table, item->hash);
 		item->next = *slot;
 		*slot = item;
 	}
 	mem_free(old.slots);
 }
 
-int table_add(struct table *table, struct table_item *item, uint32_t hash)
+int hash_add(struct hash *table, struct hash_item *item, uint32_t hash)
 {
 	if (!table->slots || table->count > table->mask)
 		grow(table);
 	if (!table->slots)
 		return -ENOMEM;
-	struct table_item **slot = slot_of(table, hash);
+	struct hash_item **slot = slot_of(table, hash);
 	item->hash = hash;
 	item->next = *slot;
 	*slot = item;
@@ -49,33 +49,33 @@ int table_add(struct table *table, struct table_item *item, uint32_t hash)
 	return 0;
 }
 
-void table_remove(struct table *table, struct table_item *item)
+void hash_remove(struct hash *table, struct hash_item *item)
 {
-	struct table_item **link = slot_of(table, item->hash);
+	struct hash_item **link = slot_of(table, item->hash);
 	while (*link != item)
 		link = &(*link)->next;
 	*link = item->next;
 	table->count--;
 }
 
-static struct table_item *with_hash(struct table_item *item, uint32_t hash)
+static struct hash_item *with_hash(struct hash_item *item, uint32_t hash)
 {
 	while (item && item->hash != hash)
 		item = item->next;
 	return item;
 }
 
-struct table_item *table_first(const struct table *table, uint32_t hash)
+struct hash_item *hash_first(const struct hash *table, uint32_t hash)
 {
 	return table->slots ? with_hash(*slot_of(table, hash), hash) : NULL;
 }
 
-struct table_item *table_next(const struct table_item *item)
+struct hash_item *hash_next(const struct hash_item *item)
 {
 	return with_hash(item->next, item->hash);
 }
 
-uint32_t table_hash(struct span text, uint32_t seed)
+uint32_t hash_text(struct span text, uint32_t seed)
 {
 	uint32_t hash = seed ? seed : 2166136261u;
 	for (size_t i = 0; i < text.size; i++)
