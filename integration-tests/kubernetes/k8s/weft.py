@@ -1,0 +1,163 @@
+"""weft on a cluster: installed by helm from the chart and the image of this checkout."""
+
+import http.client
+import json
+import os
+import socket
+import tarfile
+
+from harness.metrics import Metrics
+from harness.pod import in_netns
+from harness.poll import wait_for
+
+from .cluster import is_ready
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+CHART = f"{ROOT}/helm/weft"
+NAMESPACE = "weft-system"
+ADMIN_PORT = 9990
+MESHED = {"weft.io/mesh": "enabled"}
+# On the node, when weft has left: no pin, no program below the node's cgroups, no CNI plugin, no socket.
+TRACES = """
+ls -A /sys/fs/bpf | grep -v '[.]debug$'
+ls -A /run/weft 2>/dev/null
+ls -A /opt/cni/bin | grep weft
+grep -l weft /etc/cni/net.d/* 2>/dev/null
+bpftool cgroup tree "$0" | grep -w weft
+true
+"""
+
+
+def image_path():
+    """The image under test: $WEFT_IMAGE, or what `make image` wrote."""
+    path = os.environ.get("WEFT_IMAGE") or f"{ROOT}/build/image.tar"
+    assert os.path.exists(path), f"no {path}: make image"
+    return path
+
+
+def image_name(path):
+    with tarfile.open(path) as tar:
+        (described,) = json.load(tar.extractfile("index.json"))["manifests"]
+    return described["annotations"]["io.containerd.image.name"]
+
+
+class Weft:
+    """A release named weft; options are helm's."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        path = image_path()
+        self.repository, _, self.tag = image_name(path).rpartition(":")
+        cluster.load_image(path)
+
+    # ---- helm ----
+
+    def _helm(self, verb, *options, tag=None, seconds=120):
+        chosen = f"image.repository={self.repository},image.tag={tag or self.tag},image.pullPolicy=Never"
+        self.cluster.helm(verb, "weft", CHART, "-n", NAMESPACE, "--set", chosen, "--timeout", f"{seconds}s",
+                          *options, seconds=seconds + 10)  # fmt: skip
+
+    def install(self, *options):
+        self._helm("install", "--create-namespace", "--wait", *options)
+        self.wait_ready()
+
+    def upgrade(self, *options, tag=None):
+        self._helm("upgrade", "--reuse-values", "--wait", *options, tag=tag)
+        self.wait_ready()
+
+    def rollback(self):
+        self.cluster.helm("rollback", "weft", "-n", NAMESPACE, "--wait", "--timeout", "120s", seconds=130)
+        self.wait_ready()
+
+    def uninstall(self):
+        self.cluster.helm("uninstall", "weft", "-n", NAMESPACE, "--wait", "--timeout", "120s", seconds=130)
+
+    def close(self):
+        """Uninstalled, even where that fails: the next test installs anew."""
+        if "weft" not in self.cluster.helm("list", "-aq", "-n", NAMESPACE):
+            return
+        try:
+            self.uninstall()
+        except AssertionError:
+            self.cluster.helm("uninstall", "weft", "-n", NAMESPACE, "--no-hooks")
+            self.cluster.kubectl("delete", "daemonset,job,service", "--all", "-n", NAMESPACE)
+            raise
+
+    def add_tag(self, tag):
+        """The same image by another tag, as a later version has it."""
+        for node in self.cluster.nodes:
+            name = f"{self.repository}:{self.tag}"
+            node.run(["ctr", "-n", "k8s.io", "images", "tag", "--force", name, f"{self.repository}:{tag}"])
+
+    # ---- its pods ----
+
+    def pods(self):
+        return self.cluster.pods(NAMESPACE, "app.kubernetes.io/component=daemon")
+
+    def wait_ready(self, seconds=60):
+        """Until the DaemonSet's newest version runs on every node."""
+
+        def ready():
+            daemons = self.cluster.api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/weft")
+            status, wanted = daemons["status"], len(self.cluster.nodes)
+            return (status.get("observedGeneration") == daemons["metadata"]["generation"]
+                    and status.get("updatedNumberScheduled") == status.get("numberReady") == wanted
+                    and len(self.pods()) == wanted and all(map(is_ready, self.pods())))  # fmt: skip
+
+        try:
+            wait_for(ready, "weft's DaemonSet", seconds, 0.1)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.logs()}") from late
+
+    def pod(self, node):
+        """Name of the daemon's pod on the node of that name."""
+        return next(pod["metadata"]["name"] for pod in self.pods() if pod["spec"]["nodeName"] == node)
+
+    def pid(self, node):
+        """weftd's process id, as the node of that name counts."""
+        return int(self.cluster.node(node).run(["pgrep", "-x", "weftd"]).stdout)
+
+    def logs(self):
+        return self.cluster.kubectl("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=daemon", "--tail=40",
+                                    "--prefix", check=False)  # fmt: skip
+
+    # ---- what it says ----
+
+    def tool(self, node, *arguments):
+        """`weft …` in the daemon's pod of that node."""
+        return self.cluster.kubectl("exec", "-n", NAMESPACE, self.pod(node), "--", "weft", *arguments)
+
+    def ask(self, node, *arguments):
+        return json.loads(self.tool(node, *arguments, "-o", "json"))
+
+    def admin(self, node, path):
+        """(status, text) of the admin interface, past the API server."""
+        address = self.cluster.node(node).address
+        connection = http.client.HTTPConnection(address, ADMIN_PORT, timeout=5)
+        connection.sock = in_netns(self.cluster.netns, socket.socket)
+        connection.sock.settimeout(5)
+        connection.sock.connect((address, ADMIN_PORT))
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def metrics(self, node):
+        status, text = self.admin(node, "/metrics")
+        assert status == 200, text
+        return Metrics(text)
+
+    def enrolled(self, node):
+        """Names of the pods that weftd of that node has in the mesh: namespace/pod."""
+        return {pod["name"] for pod in json.loads(self.admin(node, "/pods.json")[1])}
+
+    # ---- what it leaves ----
+
+    def traces(self, node):
+        """What of weft is on the node; nothing when it has left."""
+        box = self.cluster.node(node)
+        v2 = "/sys/fs/cgroup/unified" if self.cluster.cgroups == "hybrid" else "/sys/fs/cgroup"
+        return box.run(["sh", "-c", TRACES, v2]).stdout.split()
+
