@@ -24,6 +24,7 @@ struct stage {
 	struct blocks blocks;
 	struct wire_loop loop;
 	long live_before;
+	uint64_t seed; /* of this round */
 };
 
 struct owner {
@@ -234,6 +235,40 @@ static inline void owner_abort(struct owner *owner, struct stage *stage)
 	io_double_settle(stage->ring);
 	owner_fini(owner);
 }
+
+/* A test of one wire and its peer; whatever it leaves open is aborted and must then be gone. */
+struct played {
+	void (*test)(struct stage *stage, struct owner *owner, struct io_peer *peer);
+	uint64_t rounds; /* each in another order of completions */
+};
+
+static inline void play_rounds(void **state)
+{
+	const struct played *played = *state;
+	for (uint64_t seed = 0; seed < played->rounds; seed++) {
+		struct stage stage;
+		struct owner owner;
+		stage_open(&stage);
+		stage.seed = seed;
+		io_double_seed(seed);
+		struct io_peer *peer = owner_adopt(&owner, &stage);
+		played->test(&stage, &owner, peer);
+		if (owner.closed)
+			owner_fini(&owner);
+		else
+			owner_abort(&owner, &stage);
+		stage_close(&stage);
+	}
+}
+
+/* As cmocka_unit_test, of such a test. */
+#define play(test, rounds)                                                                         \
+	{                                                                                          \
+#test, play_rounds, NULL, NULL, &(struct played)                                   \
+		{                                                                                  \
+			test, rounds                                                               \
+		}                                                                                  \
+	}
 
 static inline void write_text(struct owner *owner, const char *text)
 {
