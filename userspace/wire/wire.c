@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "base/mem.h"
+#include "wire/encrypt.h"
 
 #define HAND_OVER_BYTES 8192 /* blocks with less are copied */
 #define GATHER_MAX      16
@@ -43,7 +44,7 @@ void wire_init(struct wire *wire, struct wire_loop *loop, const struct wire_even
 	wire->send_op.done = on_sent;
 }
 
-static void mark_dirty(struct wire *wire)
+void wire_mark_dirty(struct wire *wire)
 {
 	if (!list_is_linked(&wire->dirty))
 		list_add_last(&wire->loop->dirty, &wire->dirty);
@@ -51,7 +52,7 @@ static void mark_dirty(struct wire *wire)
 
 void wire_adopt(struct wire *wire, int fd)
 {
-	assert(wire->state == WIRE_NEW);
+	assert(wire->state == WIRE_NEW && !wire->tls);
 	wire->fd = fd;
 	wire->state = WIRE_OPEN;
 }
@@ -66,33 +67,35 @@ void wire_dial(struct wire *wire, int fd, const struct sockaddr_storage *address
 
 /* ---- queues of blocks ---- */
 
-static void queue_drop(struct wire *wire, struct block **first, struct block **last)
+/* What the next send takes from. */
+static struct wire_queue *sending(struct wire *wire)
 {
-	while (*first) {
-		struct block *next = (*first)->next;
-		blocks_give(wire->loop->blocks, *first);
-		*first = next;
-	}
-	*last = NULL;
+	return wire->tls ? &wire->tls->records : &wire->out;
 }
 
-static void queue_add(struct block **first, struct block **last, struct block *block)
+static uint32_t *sending_bytes(struct wire *wire)
 {
-	block->next = NULL;
-	if (*last)
-		(*last)->next = block;
-	else
-		*first = block;
-	*last = block;
+	return wire->tls ? &wire->tls->record_bytes : &wire->out_bytes;
+}
+
+static bool has_unsent(struct wire *wire)
+{
+	return wire->out_bytes || *sending_bytes(wire);
 }
 
 static void out_drop_unsent(struct wire *wire)
 {
 	if (wire->send_op.in_flight)
 		return; /* the kernel owns them until on_sent */
-	wire->lost_writes |= wire->out_bytes > 0;
-	queue_drop(wire, &wire->out_first, &wire->out_last);
-	wire->out_bytes = 0;
+	wire->lost_writes |= has_unsent(wire);
+	wire_queue_drop(&wire->out, wire->loop->blocks);
+	wire_queue_drop(sending(wire), wire->loop->blocks);
+	wire->out_bytes = *sending_bytes(wire) = 0;
+}
+
+static bool is_ending(const struct wire *wire)
+{
+	return wire->ending != WIRE_STAYS;
 }
 
 /* ---- writing ---- */
@@ -107,26 +110,26 @@ static void wrote(struct wire *wire, size_t size)
 {
 	wire->out_bytes += (uint32_t)size;
 	wire->tells_drained = true;
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 }
 
 char *wire_write_room(struct wire *wire, size_t size)
 {
 	assert(size <= BLOCK_LARGE_BYTES);
-	struct block *last = wire->out_last;
+	struct block *last = wire->out.last;
 	if (last && block_room(last) >= size)
 		return last->data + last->end;
 	struct block *block = size <= BLOCK_SMALL_BYTES ? blocks_take_small(wire->loop->blocks)
 							: blocks_take_large(wire->loop->blocks);
 	if (!block)
 		return NULL;
-	queue_add(&wire->out_first, &wire->out_last, block);
+	wire_queue_link(&wire->out, block);
 	return block->data;
 }
 
 void wire_write_commit(struct wire *wire, size_t used)
 {
-	wire->out_last->end += (uint32_t)used;
+	wire->out.last->end += (uint32_t)used;
 	wrote(wire, used);
 }
 
@@ -136,39 +139,32 @@ int wire_write(struct wire *wire, struct span bytes)
 		wire->lost_writes |= bytes.size > 0;
 		return 0;
 	}
-	struct block *last = wire->out_last;
+	struct block *last = wire->out.last;
 	size_t in_last = last ? block_room(last) : 0;
 	if (in_last > bytes.size)
 		in_last = bytes.size;
 	size_t beyond = bytes.size - in_last;
-	struct block *first_new = NULL;
-	struct block *last_new = NULL;
+	struct wire_queue added = {0};
 	for (size_t taken = 0; taken < beyond;) {
 		size_t left = beyond - taken;
 		struct block *block = left <= BLOCK_SMALL_BYTES
 					      ? blocks_take_small(wire->loop->blocks)
 					      : blocks_take_large(wire->loop->blocks);
 		if (!block) {
-			queue_drop(wire, &first_new, &last_new);
+			wire_queue_drop(&added, wire->loop->blocks);
 			return -ENOMEM;
 		}
 		size_t size = left < block->capacity ? left : block->capacity;
 		memcpy(block->data, bytes.data + in_last + taken, size);
 		block->end = (uint32_t)size;
-		queue_add(&first_new, &last_new, block);
+		wire_queue_link(&added, block);
 		taken += size;
 	}
 	if (in_last) {
 		memcpy(last->data + last->end, bytes.data, in_last);
 		last->end += (uint32_t)in_last;
 	}
-	if (first_new) {
-		if (last)
-			last->next = first_new;
-		else
-			wire->out_first = first_new;
-		wire->out_last = last_new;
-	}
+	wire_queue_join(&wire->out, &added);
 	if (bytes.size)
 		wrote(wire, bytes.size);
 	return 0;
@@ -187,39 +183,26 @@ void wire_write_block(struct wire *wire, struct block *block)
 		blocks_give(wire->loop->blocks, block);
 		return;
 	}
-	queue_add(&wire->out_first, &wire->out_last, block);
+	wire_queue_link(&wire->out, block);
 	wrote(wire, size);
 }
 
 void wire_move_queue(struct wire *from, struct wire *to)
 {
-	assert(from->flight_bytes == 0 && !from->lost_writes && !to->out_first);
-	to->out_first = from->out_first;
-	to->out_last = from->out_last;
-	from->out_first = from->out_last = NULL;
+	assert((from->tls || from->flight_bytes == 0) && !from->lost_writes && !to->out.first);
 	uint32_t bytes = from->out_bytes;
 	from->out_bytes = 0;
+	wire_queue_join(&to->out, &from->out);
 	if (bytes)
 		wrote(to, bytes);
-}
-
-/* Room was asked for and not used. */
-static void drop_empty_first(struct wire *wire)
-{
-	while (wire->out_first && block_span(wire->out_first).size == 0) {
-		struct block *next = wire->out_first->next;
-		blocks_give(wire->loop->blocks, wire->out_first);
-		wire->out_first = next;
-	}
-	if (!wire->out_first)
-		wire->out_last = NULL;
 }
 
 static void send_some(struct wire *wire)
 {
 	struct io_ring *ring = wire->loop->ring;
-	drop_empty_first(wire);
-	struct block *first = wire->out_first;
+	struct wire_queue *queue = sending(wire);
+	wire_queue_consume(queue, wire->loop->blocks, 0);
+	struct block *first = queue->first;
 	if (!first)
 		return;
 	if (first->next && !wire->gather)
@@ -247,22 +230,10 @@ static void send_some(struct wire *wire)
 
 static void consume_sent(struct wire *wire, size_t sent)
 {
-	wire->out_bytes -= (uint32_t)sent;
-	wire->bytes_sent += sent;
-	while (sent) {
-		struct block *first = wire->out_first;
-		assert(first); /* no more is sent than was queued */
-		size_t size = block_span(first).size;
-		size_t used = sent < size ? sent : size;
-		first->begin += (uint32_t)used;
-		sent -= used;
-		if (first->begin == first->end) {
-			wire->out_first = first->next;
-			if (!wire->out_first)
-				wire->out_last = NULL;
-			blocks_give(wire->loop->blocks, first);
-		}
-	}
+	*sending_bytes(wire) -= (uint32_t)sent;
+	wire_queue_consume(sending(wire), wire->loop->blocks, sent);
+	if (!wire->tls)
+		wire->bytes_sent += sent;
 }
 
 /* ---- ends ---- */
@@ -279,19 +250,34 @@ static void tell_over(struct wire *wire)
 	}
 }
 
+/* The queue stays: nothing of it was sent, another endpoint may take it. */
+void wire_dial_failed(struct wire *wire, int error)
+{
+	wire->error = error;
+	wire->is_greeting = false;
+	wire->state = WIRE_FAILED;
+	wire->read_over = true;
+	wire->failure_told = true;
+	wire->events->failed(wire, error);
+}
+
 /*
  * The owner is told when it has read the rest; one that does not want to read for so long is told
  * then, so that it does not go on for ever with a peer that is gone.
  */
-static void fail(struct wire *wire, int error)
+void wire_fail(struct wire *wire, int error)
 {
 	struct io_ring *ring = wire->loop->ring;
+	if (wire->is_greeting && !is_ending(wire)) {
+		wire_dial_failed(wire, error);
+		return;
+	}
 	if (!wire->error)
 		wire->error = error;
 	if (timer_set(io_timers(ring), &wire->send_timer, io_now_ns(ring) + LAST_SEND_NS))
 		wire->fails_fast = true;
 	out_drop_unsent(wire);
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 }
 
 static void on_connected(struct wire *wire, int result)
@@ -299,29 +285,29 @@ static void on_connected(struct wire *wire, int result)
 	if (wire->ending != WIRE_STAYS)
 		return;
 	if (result < 0) {
-		/* The queue stays: nothing of it was sent, another endpoint may take it. */
-		wire->error = result;
-		wire->state = WIRE_FAILED;
-		wire->read_over = true;
-		wire->failure_told = true;
-		wire->events->failed(wire, result);
+		wire_dial_failed(wire, result);
 		return;
 	}
 	wire->state = WIRE_OPEN;
-	wire->events->connected(wire);
+	if (wire->tls)
+		wire_tls_greet(wire);
+	else
+		wire->events->connected(wire);
 }
 
 static void on_sent(struct io_op *op, int result, bool more)
 {
 	struct wire *wire = container_of(op, struct wire, send_op);
 	(void)more;
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 	if (wire->state == WIRE_DIALLING) {
 		on_connected(wire, result);
 		return;
 	}
 	uint32_t flight = wire->flight_bytes;
 	wire->flight_bytes = 0;
+	if (wire->state == WIRE_FAILED)
+		return; /* of a handshake */
 	if (result == -EAGAIN || (result >= 0 && (uint32_t)result < flight))
 		wire->sends_by_hand = true;
 	if (result >= 0)
@@ -329,7 +315,7 @@ static void on_sent(struct io_op *op, int result, bool more)
 	else if (result == -EAGAIN)
 		return;
 	else if (result != -ECANCELED || wire->ending == WIRE_STAYS)
-		fail(wire, result);
+		wire_fail(wire, result);
 	if (wire->error || wire->ending == WIRE_RESETS)
 		out_drop_unsent(wire);
 }
@@ -339,12 +325,12 @@ static void on_sent(struct io_op *op, int result, bool more)
 static int keep_bytes(struct wire *wire, struct span bytes)
 {
 	while (bytes.size) {
-		struct block *last = wire->kept_last;
+		struct block *last = wire->kept.last;
 		if (!last || block_room(last) == 0) {
 			last = blocks_take_small(wire->loop->blocks);
 			if (!last)
 				return -ENOMEM;
-			queue_add(&wire->kept_first, &wire->kept_last, last);
+			wire_queue_link(&wire->kept, last);
 		}
 		size_t size = block_room(last) < bytes.size ? block_room(last) : bytes.size;
 		memcpy(last->data + last->end, bytes.data, size);
@@ -357,43 +343,26 @@ static int keep_bytes(struct wire *wire, struct span bytes)
 /* In front of whatever is kept already. */
 int wire_keep(struct wire *wire, struct span rest)
 {
-	struct block *first = wire->kept_first;
-	struct block *last = wire->kept_last;
+	struct wire_queue behind = wire->kept;
 	wire->is_reading = false;
-	wire->kept_first = wire->kept_last = NULL;
+	wire->kept = (struct wire_queue){0};
 	int error = keep_bytes(wire, rest);
-	if (!wire->kept_last) {
-		wire->kept_first = first;
-		wire->kept_last = last;
-	} else if (first) {
-		wire->kept_last->next = first;
-		wire->kept_last = last;
-	}
+	wire_queue_join(&wire->kept, &behind);
 	return error;
 }
 
-static bool is_ending(const struct wire *wire)
+/* Plain bytes for the owner; a block may be kept. */
+void wire_deliver(struct wire *wire, struct span bytes, struct block **block)
 {
-	return wire->ending != WIRE_STAYS;
-}
-
-static void received(struct wire *wire, struct span bytes)
-{
-	struct block **block = io_lent_block(wire->loop->ring);
-	wire->bytes_received += bytes.size;
-	if (is_ending(wire) || wire->state != WIRE_OPEN)
-		return; /* lingering: read and forget */
-	if (wire->read_over)
-		return; /* earlier bytes found no memory: nothing may come after the gap */
-	if (wire->is_reading && !wire->kept_first) {
+	if (wire->is_reading && !wire->kept.first) {
 		wire->events->data(wire, bytes, block);
 		return;
 	}
 	if (*block) {
-		queue_add(&wire->kept_first, &wire->kept_last, *block);
+		wire_queue_link(&wire->kept, *block);
 		*block = NULL;
 	} else if (keep_bytes(wire, bytes)) {
-		fail(wire, -ENOMEM);
+		wire_fail(wire, -ENOMEM);
 		wire->read_over = true;
 	}
 	if (wire->recv_op.in_flight && !wire->recv_cancelled) {
@@ -402,12 +371,31 @@ static void received(struct wire *wire, struct span bytes)
 	}
 }
 
+static void received(struct wire *wire, struct span bytes)
+{
+	bool discards = is_ending(wire) || wire->state != WIRE_OPEN; /* lingering */
+	bool is_plain = !wire->tls;
+	if (is_plain)
+		wire->bytes_received += bytes.size;
+	/* After read_over: earlier bytes found no memory, nothing may come after the gap. */
+	if (discards || wire->read_over)
+		return;
+	if (is_plain)
+		wire_deliver(wire, bytes, io_lent_block(wire->loop->ring));
+	else
+		wire_tls_received(wire, bytes);
+}
+
 static void on_recv_end(struct wire *wire, int result)
 {
 	if (result == 0) {
+		if (wire->tls && !wire->read_over && !is_ending(wire))
+			wire_fail(wire, -ECONNRESET); /* without close_notify */
 		wire->read_over = true;
 	} else if (result < 0 && result != -ENOBUFS && result != -ECANCELED) {
 		wire->read_over = true;
+		if (wire->is_greeting)
+			wire_fail(wire, result);
 		if (!wire->error)
 			wire->error = result;
 	}
@@ -418,7 +406,7 @@ static void on_recv_end(struct wire *wire, int result)
 static void on_recv(struct io_op *op, int result, bool more)
 {
 	struct wire *wire = container_of(op, struct wire, recv_op);
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 	if (!more)
 		wire->recv_cancelled = false;
 	if (result > 0) {
@@ -441,7 +429,7 @@ static void on_recv(struct io_op *op, int result, bool more)
 void wire_read_start(struct wire *wire)
 {
 	wire->is_reading = true;
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 }
 
 void wire_pause(struct wire *wire)
@@ -456,12 +444,8 @@ static bool failed_fast(const struct wire *wire)
 
 static void deliver_kept(struct wire *wire)
 {
-	while (wire->kept_first && wire->is_reading && !is_ending(wire) && !failed_fast(wire)) {
-		struct block *block = wire->kept_first;
-		wire->kept_first = block->next;
-		if (!wire->kept_first)
-			wire->kept_last = NULL;
-		block->next = NULL;
+	while (wire->kept.first && wire->is_reading && !is_ending(wire) && !failed_fast(wire)) {
+		struct block *block = wire_queue_take(&wire->kept);
 		struct block *lent = block->capacity == BLOCK_LARGE_BYTES ? block : NULL;
 		struct block *small = lent ? NULL : block;
 		wire->events->data(wire, block_span(block), &lent);
@@ -475,7 +459,8 @@ static void arm_recv(struct wire *wire)
 	if (wire->recv_op.in_flight || wire->read_over || wire->state != WIRE_OPEN)
 		return;
 	bool discards = wire->ending == WIRE_LINGERS && wire->fin_sent;
-	if (!discards && (is_ending(wire) || !wire->is_reading || wire->kept_first))
+	bool wants = !is_ending(wire) && (wire->is_reading || wire->is_greeting);
+	if (!discards && (!wants || wire->kept.first))
 		return;
 	if (wire->is_bulk)
 		io_recv_large(wire->loop->ring, &wire->recv_op, wire->fd);
@@ -488,7 +473,7 @@ static void arm_recv(struct wire *wire)
 void wire_finish(struct wire *wire)
 {
 	wire->wants_fin = true;
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 }
 
 static void end(struct wire *wire, enum wire_ending ending)
@@ -496,7 +481,7 @@ static void end(struct wire *wire, enum wire_ending ending)
 	if (wire->ending < ending)
 		wire->ending = (uint8_t)ending;
 	wire->is_reading = false;
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 }
 
 static void limit_ending(struct wire *wire, uint64_t limit_ns)
@@ -509,14 +494,14 @@ static void limit_ending(struct wire *wire, uint64_t limit_ns)
 void wire_close(struct wire *wire)
 {
 	end(wire, WIRE_CLOSES);
-	if (wire->out_bytes)
+	if (wire->tls || has_unsent(wire))
 		limit_ending(wire, LAST_SEND_NS);
 }
 
 void wire_close_lingering(struct wire *wire)
 {
 	end(wire, WIRE_LINGERS);
-	if (wire->out_bytes)
+	if (wire->tls || has_unsent(wire))
 		limit_ending(wire, LAST_SEND_NS);
 }
 
@@ -532,7 +517,7 @@ void wire_abort(struct wire *wire)
 void wire_abort_after_queue(struct wire *wire)
 {
 	end(wire, WIRE_RESETS_LATER);
-	if (wire->out_bytes)
+	if (has_unsent(wire))
 		limit_ending(wire, LINGER_NS);
 }
 
@@ -543,7 +528,7 @@ static void on_linger_end(struct timer *timer)
 		wire->read_over = true;
 	else
 		wire_abort(wire);
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 }
 
 static void close_now(struct wire *wire)
@@ -552,11 +537,12 @@ static void close_now(struct wire *wire)
 	bool resets = wire->ending >= WIRE_RESETS_LATER;
 	timer_clear(io_timers(ring), &wire->timer);
 	timer_clear(io_timers(ring), &wire->send_timer);
-	queue_drop(wire, &wire->out_first, &wire->out_last);
-	queue_drop(wire, &wire->kept_first, &wire->kept_last);
+	wire_queue_drop(&wire->out, wire->loop->blocks);
+	wire_queue_drop(&wire->kept, wire->loop->blocks);
 	mem_free(wire->gather);
 	wire->gather = NULL;
 	wire->out_bytes = 0;
+	wire_tls_end(wire);
 	if (wire->fd >= 0 && resets)
 		io_close_reset(ring, wire->fd);
 	else if (wire->fd >= 0)
@@ -571,7 +557,7 @@ static void close_now(struct wire *wire)
 /* True when the wire is closed and, by its owner, perhaps freed. */
 static bool settle_ending(struct wire *wire)
 {
-	bool has_queue = wire->out_bytes && wire->state == WIRE_OPEN && !wire->error;
+	bool has_queue = wire_is_open(wire) && has_unsent(wire) && !wire->error;
 	if (has_queue && wire->ending < WIRE_RESETS)
 		return false;
 	if (wire->send_op.in_flight) {
@@ -605,7 +591,7 @@ static void on_send_timer(struct timer *timer)
 {
 	struct wire *wire = container_of(timer, struct wire, send_timer);
 	wire->fails_fast |= wire->error != 0;
-	mark_dirty(wire);
+	wire_mark_dirty(wire);
 }
 
 static void try_later(struct wire *wire)
@@ -617,7 +603,7 @@ static void try_later(struct wire *wire)
 	else
 		wire->send_tries++;
 	if (timer_set(io_timers(ring), &wire->send_timer, io_now_ns(ring) + wait_ns))
-		fail(wire, -ENOMEM);
+		wire_fail(wire, -ENOMEM);
 }
 
 /*
@@ -628,22 +614,21 @@ static void send_by_hand(struct wire *wire)
 {
 	if (timer_is_set(&wire->send_timer))
 		return;
-	while (wire->out_bytes) {
-		struct span bytes = block_span(wire->out_first);
-		int sent = bytes.size
-				   ? io_send_now(wire->loop->ring, wire->fd, bytes.data, bytes.size)
-				   : 0;
+	struct wire_queue *queue = sending(wire);
+	wire_queue_consume(queue, wire->loop->blocks, 0);
+	while (*sending_bytes(wire)) {
+		struct span bytes = block_span(queue->first);
+		int sent = io_send_now(wire->loop->ring, wire->fd, bytes.data, bytes.size);
 		if (sent == -EAGAIN) {
 			try_later(wire);
 			return;
 		}
 		if (sent < 0) {
-			fail(wire, sent);
+			wire_fail(wire, sent);
 			return;
 		}
 		wire->send_tries = 0;
 		consume_sent(wire, (size_t)sent);
-		drop_empty_first(wire);
 	}
 	wire->sends_by_hand = false;
 }
@@ -664,11 +649,14 @@ static void settle_sending(struct wire *wire)
 {
 	if (wire->state != WIRE_OPEN || wire->send_op.in_flight)
 		return;
-	if (wire->out_bytes && !wire->error && wire->sends_by_hand)
+	if (wire->tls)
+		wire_tls_seal(wire);
+	bool has_some = *sending_bytes(wire) && !wire->error;
+	if (has_some && wire->sends_by_hand)
 		send_by_hand(wire);
-	else if (wire->out_bytes && !wire->error)
+	else if (has_some)
 		send_some(wire);
-	if (wire->out_bytes && !wire->error)
+	if (wire->is_greeting || (has_unsent(wire) && !wire->error))
 		return;
 	if (wire->wants_fin && !wire->fin_sent && !wire->error) {
 		wire->fin_sent = true;
@@ -682,7 +670,7 @@ static void settle_reading(struct wire *wire)
 	deliver_kept(wire);
 	if (is_ending(wire))
 		return;
-	bool all_delivered = !wire->kept_first && wire->is_reading && wire->read_over;
+	bool all_delivered = !wire->kept.first && wire->is_reading && wire->read_over;
 	bool failed_later = wire->eof_told && wire->error;
 	if (all_delivered || failed_fast(wire) || failed_later)
 		tell_over(wire);

@@ -21,8 +21,11 @@
 #include "base/blocks.h"
 #include "base/list.h"
 #include "io/ring.h"
+#include "tls/session.h"
+#include "wire/queue.h"
 
 struct wire;
+struct wire_tls;
 
 struct wire_events {
 	/*
@@ -32,7 +35,7 @@ struct wire_events {
 	void (*data)(struct wire *wire, struct span bytes, struct block **block);
 	void (*eof)(struct wire *wire);               /* the peer sends nothing more */
 	void (*drained)(struct wire *wire);           /* all that was queued is sent, or lost */
-	void (*connected)(struct wire *wire);         /* wire_dial succeeded */
+	void (*connected)(struct wire *wire);         /* wire_dial succeeded, and the handshake */
 	void (*failed)(struct wire *wire, int error); /* -errno; reads and writes are over */
 	void (*closed)(struct wire *wire);
 };
@@ -52,21 +55,20 @@ struct wire {
 	const struct wire_events *events;
 	struct list dirty;
 	struct io_op recv_op;
-	struct io_op send_op;    /* also the connect */
-	struct timer timer;      /* end of lingering */
-	struct timer send_timer; /* until the next try by hand; after a failure: see fail() */
-	struct block *out_first; /* queued bytes; flight_bytes of them belong to the kernel */
-	struct block *out_last;
-	struct block *kept_first; /* received while paused */
-	struct block *kept_last;
+	struct io_op send_op;       /* also the connect */
+	struct timer timer;         /* end of lingering */
+	struct timer send_timer;    /* until the next try by hand; after a failure: see fail() */
+	struct wire_queue out;      /* written by the owner */
+	struct wire_queue kept;     /* received while paused */
 	struct wire_gather *gather; /* iovecs of a send in flight */
+	struct wire_tls *tls;       /* NULL = plain bytes */
 	uint32_t out_bytes;
-	uint32_t flight_bytes;
-	int fd;             /* -1 when none */
-	int error;          /* -errno that ended it, 0 = none */
-	uint8_t state;      /* enum wire_state */
-	uint8_t ending;     /* enum wire_ending */
-	uint8_t send_tries; /* in a row that found no room */
+	uint32_t flight_bytes; /* of what is sent: they belong to the kernel */
+	int fd;                /* -1 when none */
+	int error;             /* -errno that ended it, 0 = none */
+	uint8_t state;         /* enum wire_state */
+	uint8_t ending;        /* enum wire_ending */
+	uint8_t send_tries;    /* in a row that found no room */
 	bool sends_by_hand : 1;
 	bool is_reading : 1; /* the owner wants bytes */
 	bool is_bulk : 1;    /* receives by large blocks */
@@ -77,6 +79,7 @@ struct wire {
 	bool wants_fin : 1;
 	bool fin_sent : 1;
 	bool tells_drained : 1; /* bytes were queued since the last `drained` */
+	bool is_greeting : 1;   /* connected, and the TLS handshake is not done */
 	bool lost_writes : 1;   /* after a failure: the queue is not all that was written */
 	bool fails_fast : 1; /* set by the owner: a failure is told at once, unread bytes are lost;
 				otherwise after every received byte was delivered */
@@ -90,6 +93,16 @@ void wire_loop_flush(struct wire_loop *loop);
 
 /* Cannot fail; no descriptor yet. */
 void wire_init(struct wire *wire, struct wire_loop *loop, const struct wire_events *events);
+/*
+ * Before wire_dial: what the wire carries is encrypted by the session, which it takes in any
+ * case. The owner reads and writes plain bytes, and hears of two more errors: -EPROTO, and
+ * -EKEYREJECTED for a certificate that is refused. Bytes may be written before the handshake is
+ * done; a handshake that fails is a dial that failed. A peer that leaves without TLS's own goodbye
+ * (close_notify) is -ECONNRESET, because something may be missing. 0 or -ENOMEM.
+ */
+int wire_encrypt(struct wire *wire, struct tls_session *session) MUST_CHECK;
+/* After -EPROTO and -EKEYREJECTED: a sentence, until `closed`. Else NULL. */
+const char *wire_tls_why(const struct wire *wire);
 /* Takes a connected socket. */
 void wire_adopt(struct wire *wire, int fd);
 /* Takes an unconnected socket and connects it: `connected` or `failed` follows. `address` must
@@ -104,7 +117,7 @@ int wire_keep(struct wire *wire, struct span rest) MUST_CHECK;
 /* Bytes that were received and not yet delivered. */
 static inline bool wire_has_kept(const struct wire *wire)
 {
-	return wire->kept_first != NULL;
+	return wire->kept.first != NULL;
 }
 
 /* 0 or -ENOMEM (nothing was queued). Ignored with 0 after failure or close: `failed` tells. */
@@ -124,7 +137,7 @@ static inline size_t wire_queued(const struct wire *wire)
 void wire_move_queue(struct wire *from, struct wire *to);
 static inline bool wire_is_open(const struct wire *wire)
 {
-	return wire->state == WIRE_OPEN;
+	return wire->state == WIRE_OPEN && !wire->is_greeting;
 }
 
 /* FIN after what is queued; reading goes on (half-close). */

@@ -125,7 +125,7 @@ static void a_full_block_handed_over_is_not_copied(void **state)
 	block->begin = 2;
 	block->end = block->capacity;
 	wire_write_block(&owner.wire, block);
-	assert_ptr_equal(owner.wire.out_first, block);
+	assert_ptr_equal(owner.wire.out.first, block);
 	assert_int_equal(stage.blocks.in_use, 1);
 	io_double_settle(stage.ring);
 	assert_int_equal(io_peer_received(peer).size, BLOCK_LARGE_BYTES - 2);
