@@ -1,0 +1,296 @@
+#include "kube/call.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+
+/* A server that vanished is noticed by the kernel after so long. */
+#define SILENCE_S 30
+/* Until the connection stands and an answer begins. A busy server queues requests. */
+#define ANSWER_NS 20000000000ull
+
+/* Lives until its wire is closed, which may be after its call has forgotten it. */
+struct connection {
+	struct wire wire;
+	struct h1_reader reader;
+	struct callers *callers;
+	struct call *call; /* NULL = dropped */
+	bool is_answering; /* the head of the answer, no interim one, is there */
+	bool is_kept;      /* by what that head said */
+};
+
+static const struct h1_limits limits = {
+	.head_bytes = 65536, .line_bytes = 16384, .field_count = 128};
+
+static struct connection *of_wire(struct wire *wire)
+{
+	return container_of(wire, struct connection, wire);
+}
+
+static struct connection *of_reader(struct h1_reader *reader)
+{
+	return container_of(reader, struct connection, reader);
+}
+
+static uint64_t now_ns(const struct call *call)
+{
+	return io_now_ns(call->callers->loop->ring);
+}
+
+static struct timers *timers_of(struct call *call)
+{
+	return io_timers(call->callers->loop->ring);
+}
+
+void call_drop(struct call *call)
+{
+	struct connection *connection = call->connection;
+	timer_clear(timers_of(call), &call->timer);
+	call->is_waiting = false;
+	call->connection = NULL;
+	if (!connection)
+		return;
+	connection->call = NULL;
+	h1_stop(&connection->reader);
+	wire_abort(&connection->wire);
+}
+
+static void fail(struct call *call, enum kube_fault fault, const char *why)
+{
+	bool is_awaited = call->is_waiting;
+	call_drop(call);
+	if (is_awaited)
+		call->events->failed(call, fault, why);
+}
+
+/* From now on the server may be silent for so long. */
+static void await(struct call *call, uint64_t most_ns)
+{
+	call->silence_ns = most_ns;
+	if (timer_set(timers_of(call), &call->timer, now_ns(call) + most_ns))
+		fail(call, KUBE_FAULT_MEMORY, "no memory for a timer");
+}
+
+static void on_silence(struct timer *timer)
+{
+	struct call *call = container_of(timer, struct call, timer);
+	char why[96];
+	snprintf(why, sizeof(why), "the server was silent for %.0f s",
+		 (double)call->silence_ns / 1e9);
+	fail(call, KUBE_FAULT_STALLED, why);
+}
+
+/* ---- the answer ---- */
+
+static void on_head(struct h1_reader *reader, const struct http_head *head)
+{
+	struct connection *connection = of_reader(reader);
+	if (!connection->call || head->status < 200)
+		return;
+	connection->is_answering = true;
+	connection->is_kept = head->keep_alive && head->framing != HTTP_UNTIL_CLOSE;
+	connection->call->events->head(connection->call, head);
+}
+
+static void on_body(struct h1_reader *reader, struct span bytes)
+{
+	struct connection *connection = of_reader(reader);
+	if (connection->call)
+		connection->call->events->body(connection->call, bytes);
+}
+
+static void on_trailers(struct h1_reader *reader, const struct http_field *fields, size_t count)
+{
+	(void)reader;
+	(void)fields;
+	(void)count;
+}
+
+static void on_complete(struct h1_reader *reader)
+{
+	struct connection *connection = of_reader(reader);
+	struct call *call = connection->call;
+	if (!call || !connection->is_answering)
+		return;
+	connection->is_answering = false;
+	h1_stop(reader); /* nothing was asked for that could come next */
+	timer_clear(timers_of(call), &call->timer);
+	call->is_waiting = false;
+	if (!connection->is_kept) {
+		connection->call = NULL;
+		call->connection = NULL;
+		wire_close(&connection->wire);
+	}
+	call->events->complete(call);
+}
+
+static const struct h1_events reader_events = {
+	.head = on_head, .body = on_body, .trailers = on_trailers, .complete = on_complete};
+
+/* ---- the connection ---- */
+
+static void on_data(struct wire *wire, struct span bytes, struct block **block)
+{
+	struct connection *connection = of_wire(wire);
+	struct call *call = connection->call;
+	(void)block;
+	if (!call)
+		return;
+	if (!call->is_waiting) {
+		call_drop(call); /* bytes that nobody asked for */
+		return;
+	}
+	call->heard_ns = now_ns(call);
+	await(call, call->quiet_ns);
+	if (!connection->call)
+		return;
+	size_t used = h1_feed(&connection->reader, bytes);
+	call = connection->call;
+	if (!call)
+		return;
+	if (connection->reader.error)
+		fail(call, KUBE_FAULT_GARBAGE, connection->reader.error_text);
+	else if (used < bytes.size)
+		call_drop(call);
+}
+
+static void on_eof(struct wire *wire)
+{
+	struct connection *connection = of_wire(wire);
+	struct call *call = connection->call;
+	if (!call)
+		return;
+	if (call->is_waiting && h1_end(&connection->reader)) {
+		fail(call, KUBE_FAULT_GARBAGE, "the answer was cut off");
+		return;
+	}
+	/* The end of a body until close has told `complete`, which gave the connection up. */
+	if (connection->call)
+		fail(connection->call, KUBE_FAULT_CONNECT, "the server closed the connection");
+}
+
+static void on_drained(struct wire *wire)
+{
+	(void)wire;
+}
+
+static void on_connected(struct wire *wire)
+{
+	(void)wire;
+}
+
+static void on_failed(struct wire *wire, int error)
+{
+	struct call *call = of_wire(wire)->call;
+	const char *tls_why = wire_tls_why(wire);
+	if (call && tls_why)
+		fail(call, KUBE_FAULT_TLS, tls_why);
+	else if (call)
+		fail(call, KUBE_FAULT_CONNECT, strerror(-error));
+	else
+		wire_abort(wire);
+}
+
+static void on_closed(struct wire *wire)
+{
+	struct connection *connection = of_wire(wire);
+	connection->callers->connections--;
+	h1_reader_fini(&connection->reader);
+	mem_free(connection);
+}
+
+static const struct wire_events wire_events = {
+	.data = on_data,
+	.eof = on_eof,
+	.drained = on_drained,
+	.connected = on_connected,
+	.failed = on_failed,
+	.closed = on_closed,
+};
+
+static int encrypt(struct connection *connection)
+{
+	const struct server *server = connection->callers->server;
+	struct tls_session *session;
+	if (!server->is_tls)
+		return 0;
+	int error = tls_session_open(server->tls, server->name, &session);
+	return error ? error : wire_encrypt(&connection->wire, session);
+}
+
+static int dial(struct call *call)
+{
+	struct callers *callers = call->callers;
+	const struct server *server = callers->server;
+	struct connection *connection = mem_zalloc(sizeof(*connection));
+	if (!connection)
+		return -ENOMEM;
+	connection->callers = callers;
+	wire_init(&connection->wire, callers->loop, &wire_events);
+	int fd = io_socket(callers->loop->ring, server->sockaddr.ss_family, SILENCE_S);
+	int error = fd < 0 ? fd : encrypt(connection);
+	if (error) {
+		if (fd >= 0)
+			io_close(callers->loop->ring, fd);
+		mem_free(connection);
+		return error;
+	}
+	h1_reader_init(&connection->reader, false, &reader_events, &limits);
+	connection->call = call;
+	call->connection = connection;
+	callers->connections++;
+	wire_dial(&connection->wire, fd, &server->sockaddr, server->sockaddr_size);
+	wire_read_start(&connection->wire);
+	return 0;
+}
+
+/* ---- the request ---- */
+
+static void write_request(struct text *text, const struct server *server,
+			  const struct call_request *request)
+{
+	text_printf(text, "%s %.*s HTTP/1.1\r\nHost: %s\r\nUser-Agent: weft\r\n", request->method,
+		    SPAN_PRINT(request->target), server->host);
+	text_printf(text, "Accept: application/json\r\n");
+	if (server->token.size)
+		text_printf(text, "Authorization: Bearer %.*s\r\n",
+			    SPAN_PRINT(text_span(&server->token)));
+	if (request->body.size)
+		text_printf(text, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+			    request->body.size);
+	text_add(text, span_text("\r\n"));
+	text_add(text, request->body);
+}
+
+int call_send(struct call *call, const struct call_request *request)
+{
+	struct text text = {0};
+	assert(!call->is_waiting);
+	server_refresh(call->callers->server, now_ns(call), false);
+	write_request(&text, call->callers->server, request);
+	int error = text.failed ? -ENOMEM : 0;
+	if (!error && !call->connection)
+		error = dial(call);
+	if (!error)
+		error = wire_write(&call->connection->wire, text_span(&text));
+	if (!error)
+		error = timer_set(timers_of(call), &call->timer, now_ns(call) + ANSWER_NS);
+	call->silence_ns = ANSWER_NS;
+	text_fini(&text);
+	if (error) {
+		call_drop(call);
+		return error;
+	}
+	h1_go_on(&call->connection->reader);
+	call->quiet_ns = request->quiet_ns;
+	call->is_waiting = true;
+	return 0;
+}
+
+void call_init(struct call *call, struct callers *callers, const struct call_events *events)
+{
+	*call = (struct call){.callers = callers, .events = events};
+	timer_init(&call->timer, on_silence);
+}
