@@ -69,13 +69,35 @@ static void note_failure(struct control *control, struct text *why)
 	control->failed_at = time(NULL);
 }
 
-static struct build_options build_options(const struct control *control)
+static void on_left_out(void *owner, const char *service, const char *sentence)
+{
+	text_printf(owner, "%s: %s\n", service, sentence);
+}
+
+static struct build_options build_options(const struct control *control, struct text *left_out)
 {
 	return (struct build_options){
 		.previous = control->current,
 		.series = claim_series,
 		.series_owner = control->options.series,
+		.left_out = on_left_out,
+		.left_out_owner = left_out,
 	};
+}
+
+/* Services of sources that had to give way; said once. */
+static void note_left_out(struct control *control, struct text *left_out)
+{
+	struct span rest = text_span(left_out);
+	struct span line;
+	if (!span_equal(rest, text_span(&control->left_out))) {
+		while (span_split(&rest, '\n', &line)) {
+			if (line.size > 0)
+				log_warn("service_left_out", "%.*s", SPAN_PRINT(line));
+		}
+	}
+	text_fini(&control->left_out);
+	control->left_out = *left_out;
 }
 
 static void publish_config(struct control *control, struct config *config, struct snapshot *next)
@@ -86,6 +108,7 @@ static void publish_config(struct control *control, struct config *config, struc
 	config_free(control->config);
 	control->config = config;
 	destinations_publish(control, next);
+	sources_built(&control->sources);
 	text_clear(&control->last_error);
 	control->loaded_at = time(NULL);
 	log_info("config_loaded", "path=%s generation=%llu services=%u pods=%u",
@@ -97,9 +120,10 @@ static void publish_config(struct control *control, struct config *config, struc
 static bool take_file(struct control *control)
 {
 	struct text why = {0};
+	struct text left_out = {0};
 	struct config *config;
 	struct snapshot *next;
-	const struct build_options options = build_options(control);
+	const struct build_options options = build_options(control, &left_out);
 	if (control->watch)
 		watch_follow(control->watch);
 	int error = config_load(control->config_path, &control->sources, &options, &why, &config,
@@ -108,6 +132,7 @@ static bool take_file(struct control *control)
 		note_failure(control, &why);
 	else
 		publish_config(control, config, next);
+	note_left_out(control, &left_out);
 	text_fini(&why);
 	return error == 0;
 }
@@ -116,15 +141,18 @@ static bool take_file(struct control *control)
 static bool take_sources(struct control *control)
 {
 	struct text why = {0};
+	struct text left_out = {0};
 	struct snapshot *next;
-	const struct build_options options = build_options(control);
+	const struct build_options options = build_options(control, &left_out);
 	int error = config_build(control->config, &control->sources, &options, &why, &next);
 	if (error) {
 		log_error("sources_refused", "%.*s", SPAN_PRINT(text_span(&why)));
 		guests_tell(&control->guests, NULL, why.data ? why.data : strerror(-error));
 	} else {
 		destinations_publish(control, next);
+		sources_built(&control->sources);
 	}
+	note_left_out(control, &left_out);
 	text_fini(&why);
 	return error != -ENOMEM;
 }
@@ -251,6 +279,7 @@ static void control_free(struct control *control)
 	mem_free(control->config_path);
 	mem_free(control->adopted);
 	text_fini(&control->last_error);
+	text_fini(&control->left_out);
 	mem_free(control);
 }
 

@@ -47,6 +47,24 @@ static void joined_fini(struct draft_list *joined, const struct draft_list *conf
 		mem_free(joined->items);
 }
 
+void sources_refresh(const struct list *sources)
+{
+	list_each (sources, item) {
+		struct source *source = list_entry(item, struct source, item);
+		if (source->refresh)
+			source->refresh(source);
+	}
+}
+
+void sources_built(const struct list *sources)
+{
+	list_each (sources, item) {
+		struct source *source = list_entry(item, struct source, item);
+		if (source->built)
+			source->built(source);
+	}
+}
+
 int sources_join(const struct list *sources, const struct draft *config, struct draft *ret_joined)
 {
 	struct draft joined = *config;

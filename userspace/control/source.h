@@ -16,6 +16,10 @@ struct source {
 	struct list item;
 	struct draft_list services; /* of service_draft */
 	struct draft_list pods;     /* of pod_draft */
+	/* Either may be NULL. Before the lists are read: the last moment to fill them. */
+	void (*refresh)(struct source *source);
+	/* What was read is in the snapshot that is current now. */
+	void (*built)(struct source *source);
 };
 
 void control_source_add(struct control *control, struct source *source);
@@ -26,6 +30,9 @@ void control_sources_changed(struct control *control);
 
 /* ---- for config.c ---- */
 
+/* Calls `refresh` of all, or `built`. */
+void sources_refresh(const struct list *sources);
+void sources_built(const struct list *sources);
 /* The config's draft and what the sources have as one, which borrows from all of them. */
 int sources_join(const struct list *sources, const struct draft *config,
 		 struct draft *ret_joined) MUST_CHECK;

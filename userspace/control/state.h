@@ -75,6 +75,7 @@ struct control {
 	time_t loaded_at;
 	struct text last_error; /* of the last read; empty = it was good */
 	time_t failed_at;
+	struct text left_out; /* services of sources that had to give way, a line for each */
 };
 
 /* ---- adopt.c: what a weftd before this one left in the maps ---- */

@@ -18,13 +18,15 @@ void build_fault(struct build *build, uint32_t line, const char *key, const char
 {
 	char sentence[512];
 	va_list args;
+	const struct build_options *options = build->options;
 	build->faults++;
-	if (!build->options->fault)
-		return;
 	va_start(args, format);
 	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
-	build->options->fault(build->options->fault_owner, line, key, sentence);
+	if (!build->optional && options->fault)
+		options->fault(options->fault_owner, line, key, sentence);
+	else if (build->optional && options->left_out)
+		options->left_out(options->left_out_owner, build->optional, sentence);
 }
 
 static int compare_known(const void *name, const void *known)
@@ -295,17 +297,17 @@ static int build_one_service(struct build *build, const struct service_draft *dr
 	struct snapshot *next = build->next;
 	struct service *service;
 	uint32_t faults = build->faults;
+	build->optional = draft->may_be_left_out ? draft->name : NULL;
 	int error = take_service(build, draft, &service);
-	if (error)
-		return error;
-	if (service && !addresses_are_free(build, service, draft->line)) {
+	if (!error && service && !addresses_are_free(build, service, draft->line)) {
 		service_drop(service);
 		service = NULL;
 	}
-	if (draft->may_be_left_out)
+	if (build->optional)
 		build->faults = faults;
-	if (!service)
-		return 0;
+	build->optional = NULL;
+	if (error || !service)
+		return error;
 	for (uint32_t i = 0; i < service->address_count; i++)
 		index_claim(next->index, &service->addresses[i], service);
 	next->services[next->service_count++] = service;
