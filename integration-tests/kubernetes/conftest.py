@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from k8s import echo  # noqa: E402
-from k8s.cluster import Cluster, leftovers, wait_for  # noqa: E402
+from k8s.cluster import Cluster, guarded_run  # noqa: E402
 
 SECONDS_PER_TEST = 120
 SECONDS_TO_BUILD = 1500
@@ -48,25 +48,25 @@ def pytest_sessionstart():
 
 
 @pytest.fixture(scope="session")
-def new_cluster():
-    """new_cluster(…) starts a cluster; it ends with the run. Nothing may be left then."""
-    leftovers.sweep()
-    clusters = []
+def run():
+    with guarded_run():
+        yield
 
-    def start(**options):
-        clusters.append(Cluster(**options).open())
-        return clusters[-1]
 
-    yield start
-    for cluster in reversed(clusters):
-        cluster.close()
-    wait_for(lambda: not leftovers.find(os.getpid()), "everything of this run to be gone")
+@contextlib.contextmanager
+def open_cluster(**options):
+    made = Cluster(**options).open()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture(scope="session")
-def cluster(new_cluster):
+def cluster(run):
     """Two nodes as this machine can show them, with kube-proxy by iptables."""
-    return new_cluster()
+    with open_cluster() as made:
+        yield made
 
 
 class Namespace:

@@ -3,6 +3,7 @@
 takes the cluster with it. Writes a folder of commands (kubectl, helm, and n1, n2, … to enter a node)."""
 
 import argparse
+import contextlib
 import os
 import shlex
 import signal
@@ -11,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from k8s.cluster import Cluster, leftovers  # noqa: E402
+from k8s.cluster import Cluster, guarded_run  # noqa: E402
 
 
 def write_command(path, command, environment):
@@ -33,24 +34,29 @@ def write_commands(cluster):
     return folder
 
 
+def show(chosen):
+    """Until interrupted."""
+    began = time.monotonic()
+    mode = None if chosen.kube_proxy == "none" else chosen.kube_proxy
+    cluster = Cluster(chosen.nodes, chosen.cgroups, mode).open()
+    try:
+        print(f"up after {time.monotonic() - began:.1f} s; commands: export PATH={write_commands(cluster)}:$PATH")
+        print(f"logs: {cluster.directory}/*/*.log; Ctrl-C ends it", flush=True)
+        signal.pause()
+    finally:
+        cluster.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--cgroups", choices=("hybrid", "v2"))
     parser.add_argument("--kube-proxy", choices=("iptables", "nftables", "none"), default="iptables")
     chosen = parser.parse_args()
-    leftovers.sweep()
-    began = time.monotonic()
-    mode = None if chosen.kube_proxy == "none" else chosen.kube_proxy
-    cluster = Cluster(chosen.nodes, chosen.cgroups, mode).open()
-    print(f"up after {time.monotonic() - began:.1f} s; commands: export PATH={write_commands(cluster)}:$PATH")
-    print(f"logs: {cluster.directory}/*/*.log; Ctrl-C ends it", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        cluster.close()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    with guarded_run(), contextlib.suppress(KeyboardInterrupt):
+        show(chosen)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """One cluster: its network, control plane and nodes, and what a test does with them."""
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -37,6 +38,19 @@ endpoints: [{{addresses: [{layout.CONTROL_ADDRESS}], conditions: {{ready: true}}
 _numbers = itertools.count(1)
 
 
+@contextlib.contextmanager
+def guarded_run():
+    """Nothing of dead runs before; nothing of this run after, however it ends."""
+    leftovers.sweep()
+    guard = leftovers.guard(os.getpid())
+    try:
+        yield
+        wait_for(lambda: not leftovers.find(os.getpid()), "everything of this run to be gone")
+    finally:
+        guard.stdin.close()
+        guard.wait()
+
+
 class Cluster:
     """cgroups: what the nodes see, "hybrid" or "v2" (None: what the machine has). proxy_mode: of kube-proxy, "iptables"
     or "nftables" (None: no kube-proxy)."""
@@ -54,7 +68,6 @@ class Cluster:
         self.netns = f"{leftovers.NETNS_ROOT}/{self.control.netns}"
         self.kubeconfig = self.authority.kubeconfig("admin", layout.API_URL)
         self.api = Api(self.netns, self.authority)
-        self.guard = None
 
     def _sign(self, nodes):
         signed = Authority(f"{self.directory}/pki")
@@ -77,7 +90,6 @@ class Cluster:
 
     def open(self):
         """Until every node is Ready and names resolve."""
-        self.guard = leftovers.guard(os.getpid())
         try:
             self._open()
         except BaseException:
@@ -110,8 +122,6 @@ class Cluster:
             node.stop()
         self.control.close()
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.guard.stdin.close()
-        self.guard.wait()
 
     def wait_api(self, seconds=60):
         def ready():
