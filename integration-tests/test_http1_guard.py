@@ -455,6 +455,12 @@ def test_an_early_answer_to_a_large_upload_arrives(upstream, dial):
 # ---- back-pressure ----
 
 
+def wait_stopped(server, sent):
+    """The script on the first connection has run into its time limit."""
+    wait_for(lambda: server.connections and getattr(server.connections[0], "ended", False), "the server to be stopped")
+    assert 0 < sent[0] < 64 << 20
+
+
 def test_a_client_that_never_reads_stops_its_server(mesh, upstream, dial, service):
     sent = [0]
 
@@ -465,29 +471,24 @@ def test_a_client_that_never_reads_stops_its_server(mesh, upstream, dial, servic
         while True:
             sent[0] += connection.socket.send(bytes(1 << 16))
 
-    before = mesh.weftd.rss_kib()
-    server = upstream(script)
-    client = dial(service)
-    client.send(GET)
-    wait_for(lambda: server.connections and getattr(server.connections[0], "ended", False), "the server to be stopped")
-    assert 0 < sent[0] < 64 << 20
-    if not is_sanitized():
-        assert mesh.weftd.rss_kib() - before < 4096
+    with mesh.weftd.flat_memory(4096):
+        server = upstream(script)
+        client = dial(service)
+        client.send(GET)
+        wait_stopped(server, sent)
 
 
 def test_a_server_that_never_reads_stops_its_client(mesh, upstream, dial, service):
     upstream(lambda connection, number: (connection.read_head(), time.sleep(1.5)))
-    before = mesh.weftd.rss_kib()
-    client = dial(service)
-    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
-    client.socket.settimeout(0.3)
-    sent = 0
-    with pytest.raises(TimeoutError):
-        while True:
-            sent += client.socket.send(bytes(1 << 16))
-    assert 0 < sent < 64 << 20
-    if not is_sanitized():
-        assert mesh.weftd.rss_kib() - before < 4096
+    with mesh.weftd.flat_memory(4096):
+        client = dial(service)
+        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
+        client.socket.settimeout(0.3)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while True:
+                sent += client.socket.send(bytes(1 << 16))
+        assert 0 < sent < 64 << 20
 
 
 def test_interim_answers_without_end_are_held_back(mesh, upstream, dial, service):
@@ -499,14 +500,11 @@ def test_interim_answers_without_end_are_held_back(mesh, upstream, dial, service
         while sent[0] < 64 << 20:
             sent[0] += connection.socket.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" * 500)
 
-    before = mesh.weftd.rss_kib()
-    server = upstream(script)
-    client = dial(service)
-    client.send(GET)
-    wait_for(lambda: server.connections and getattr(server.connections[0], "ended", False), "the server to be stopped")
-    assert 0 < sent[0] < 64 << 20
-    if not is_sanitized():
-        assert mesh.weftd.rss_kib() - before < 4096
+    with mesh.weftd.flat_memory(4096):
+        server = upstream(script)
+        client = dial(service)
+        client.send(GET)
+        wait_stopped(server, sent)
 
 
 def test_a_client_that_pipelines_without_reading_is_stopped(mesh, upstream, dial, service):
@@ -517,17 +515,15 @@ def test_a_client_that_pipelines_without_reading_is_stopped(mesh, upstream, dial
         return answer("200 OK", bytes(10_000))
 
     upstream(serve(respond))
-    before = mesh.weftd.rss_kib()
-    client = dial(service)
-    client.socket.settimeout(0.5)
-    sent = 0
-    with pytest.raises(TimeoutError):
-        while sent < 100 << 20:
-            sent += client.socket.send(GET.encode() * 1000)
-    assert sent < 64 << 20
-    assert answered[0] < 10_000
-    if not is_sanitized():
-        assert mesh.weftd.rss_kib() - before < 4096
+    with mesh.weftd.flat_memory(4096):
+        client = dial(service)
+        client.socket.settimeout(0.5)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 100 << 20:
+                sent += client.socket.send(GET.encode() * 1000)
+        assert sent < 64 << 20
+        assert answered[0] < 10_000
 
 
 # ---- answers that nobody asked for ----

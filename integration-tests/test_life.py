@@ -13,7 +13,7 @@ import pytest
 
 from harness.mesh import Service
 from harness.poll import wait_for
-from harness.raw import Closed, Connection, Upstream, answer, serve
+from harness.raw import Closed, Connection, Upstream, answer, echo, serve
 from harness.weftd import bpftool, is_sanitized
 
 GET = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -344,10 +344,6 @@ def test_a_bad_file_changes_nothing_and_is_shown(daemon, ends, text, complaint):
 
 
 def test_un_enrolment_while_connections_live(daemon, cluster):
-    def echo(connection, _number):
-        while piece := connection.socket.recv(4096):
-            connection.send(piece)
-
     service = Service("echo", ["server2:9303"], at="server:9302", protocol="opaque")
     with Upstream(cluster.pod("server2"), 9303, echo), Upstream(cluster.pod("server"), 9302, echo):
         mesh = daemon([service])
@@ -383,10 +379,6 @@ def test_changing_endpoints_and_enrolment_under_load_loses_nothing(daemon, ends,
 
 
 def test_older_connections_keep_working_and_are_listed(cluster, daemon):
-    def echo(connection, _number):
-        while piece := connection.socket.recv(4096):
-            connection.send(piece)
-
     service = Service("echo", ["server2:9303"], at="server:9302", protocol="opaque")
     with Upstream(cluster.pod("server2"), 9303, echo), Upstream(cluster.pod("server"), 9302, echo):
         cluster.pod("client")
@@ -408,10 +400,6 @@ def test_older_connections_keep_working_and_are_listed(cluster, daemon):
 
 def test_two_pods_with_equal_ports_never_mix_bytes(cluster, daemon):
     """Both clients dial from the same source port, so that every address and port is the same in both namespaces."""
-
-    def echo(connection, _number):
-        while piece := connection.socket.recv(1 << 16):
-            connection.send(piece)
 
     with Upstream(cluster.pod("server"), 9302, echo):
         mesh = daemon([Service("echo", ["server:9302"], protocol="opaque")], clients=("client", "client2"))

@@ -46,10 +46,8 @@ def test_a_gibibyte_arrives_unchanged(truth, bulk, service, up, down):
         assert told == {"right": True, "sent": up, "received": down}
         return told
 
-    before = truth.mesh.weftd.rss_kib()
-    truth.same(service, program, tunnels=1)
-    if not is_sanitized():
-        assert truth.mesh.weftd.rss_kib() - before < 16 * 1024
+    with truth.mesh.weftd.flat_memory(16 * 1024):
+        truth.same(service, program, tunnels=1)
 
 
 @pytest.mark.parametrize("service", TUNNELS)

@@ -205,6 +205,12 @@ def answer(status="200 OK", body=b"", *fields):
     return "\r\n".join(lines).encode("latin-1") + body
 
 
+def echo(connection, _number):
+    """A script that sends back whatever comes."""
+    while piece := connection.socket.recv(1 << 16):
+        connection.send(piece)
+
+
 def serve(respond):
     """A script that answers every request by respond(request) -> bytes."""
 

@@ -1,5 +1,6 @@
 """A weftd of one's own: private config, pins and socket; checked when it ends."""
 
+import contextlib
 import copy
 import http.client
 import json
@@ -202,6 +203,14 @@ class Weftd:
     def rss_kib(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+    @contextlib.contextmanager
+    def flat_memory(self, kib):
+        """What happens inside must not make weftd grow by more, to the end."""
+        before = self.rss_kib()
+        yield
+        if not is_sanitized():
+            assert self.rss_kib() - before < kib
 
     def pins(self):
         """Paths of everything pinned."""
