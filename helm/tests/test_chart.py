@@ -18,6 +18,7 @@ REFUSED = {
     "a key that another value sets": "config.timeouts.drain=5s",
     "a duration without a unit": "config.timeouts.connect=5",
     "none that may be updated": "maxUnavailable=0",
+    "the plugin without the API server": "cni.enabled=true",
     "an unknown value": "replicas=2",
 }
 
@@ -133,7 +134,7 @@ def test_uninstall_waits_for_the_nodes_of_the_daemon(template):
 
 
 def test_what_cleans_a_node_sees_the_same_folders_as_the_daemon(template):
-    text = template("--set", "cni.enabled=true,cni.binDir=/x/bin,cni.confDir=/x/conf")
+    text = template("--set", "kubernetes.enabled=true,cni.enabled=true,cni.binDir=/x/bin,cni.confDir=/x/conf")
     leaving = named(text, "DaemonSet", "weft-leave")["spec"]["template"]["spec"]
 
     def mounts(pod):
@@ -143,3 +144,12 @@ def test_what_cleans_a_node_sees_the_same_folders_as_the_daemon(template):
     assert mounts(leaving).items() <= mounts(pod_spec(text)).items()
     assert mounts(leaving)["/x/bin"] == "/host/cni/bin" and mounts(leaving)["/x/conf"] == "/host/cni/conf"
     assert "--cni-conf-dir=/host/cni/conf" in leaving["containers"][0]["command"]
+
+
+@pytest.mark.parametrize("policy, closed", [("open", False), ("closed", True)])
+def test_the_plugin_is_looked_after_by_a_container_without_rights(template, policy, closed):
+    text = template("--set", f"kubernetes.enabled=true,cni.enabled=true,kubernetes.onProxyDeath={policy}")
+    [cni] = [one for one in pod_spec(text)["containers"] if one["name"] == "cni"]
+    assert cni["command"][:3] == ["weft", "cni", "watch"] and ("--closed" in cni["command"]) == closed
+    assert cni["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert [one["name"] for one in pod_spec(template())["containers"]] == ["weftd"]

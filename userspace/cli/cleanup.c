@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/cleanup.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/place.h"
@@ -190,6 +191,14 @@ static void remove_socket(struct cleanup *cleanup)
 		say_failed(cleanup, cleanup->socket, strerror(errno));
 	else
 		say_removed(cleanup, "socket", cleanup->socket);
+}
+
+bool cleanup_ended(const char *pin_dir, const char *socket)
+{
+	struct cleanup cleanup = {.pin_dir = pin_dir, .socket = socket};
+	remove_pins(&cleanup);
+	remove_socket(&cleanup);
+	return !cleanup.failed;
 }
 
 /* A second SIGTERM means at once. True when nobody serves the socket any more. */

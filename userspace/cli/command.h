@@ -28,9 +28,11 @@ struct command {
 
 extern const struct command command_check;
 extern const struct command command_cleanup;
+extern const struct command command_cni;
 extern const struct command command_config;
 extern const struct command command_edges;
 extern const struct command command_endpoints;
+extern const struct command command_leave;
 extern const struct command command_pods;
 extern const struct command command_routes;
 extern const struct command command_run;

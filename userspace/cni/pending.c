@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/json_scan.h"
-#include "cni/files.h"
+#include "cni/node_file.h"
 
 #define SUFFIX ".json"
 
@@ -30,16 +30,16 @@ static int folder_make(struct span dir)
 int pending_write(struct span dir, struct span container_id, struct span body)
 {
 	char path[PATH_MAX];
-	int error = path_join(path, dir, container_id, SUFFIX);
+	int error = node_file_path(path, dir, container_id, SUFFIX);
 	if (!error)
 		error = folder_make(dir);
-	return error ? error : file_replace(path, body, 0600);
+	return error ? error : node_file_replace(path, body, 0600);
 }
 
 void pending_remove(struct span dir, struct span container_id)
 {
 	char path[PATH_MAX];
-	if (path_join(path, dir, container_id, SUFFIX) == 0)
+	if (node_file_path(path, dir, container_id, SUFFIX) == 0)
 		unlink(path);
 }
 
@@ -58,7 +58,7 @@ static bool is_attached(struct span attachments, struct span container_id)
 void pending_sweep(struct span dir, struct span attachments)
 {
 	char path[PATH_MAX];
-	if (path_join(path, dir, span_text(""), ""))
+	if (node_file_path(path, dir, span_text(""), ""))
 		return;
 	DIR *folder = opendir(path);
 	if (!folder)
@@ -73,4 +73,10 @@ void pending_sweep(struct span dir, struct span attachments)
 			pending_remove(dir, id);
 	}
 	closedir(folder);
+}
+
+void pending_clear(const char *dir)
+{
+	pending_sweep(span_text(dir), span_text("[]"));
+	rmdir(dir);
 }

@@ -9,11 +9,15 @@
 #include "base/attr.h"
 #include "base/span.h"
 
+#define CNI_PENDING_DIR "/run/weft/pending"
+
 /* Whole or not at all: a reader never sees half a file. 0 or -errno. */
 int pending_write(struct span dir, struct span container_id, struct span body) MUST_CHECK;
 /* A file that is not there is fine. */
 void pending_remove(struct span dir, struct span container_id);
 /* Removes the files of all sandboxes that `attachments` (JSON: [{"containerID": …}]) lacks. */
 void pending_sweep(struct span dir, struct span attachments);
+/* Removes all files, and the folder when nothing else is in it. */
+void pending_clear(const char *dir);
 
 #endif

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cni/conflist.h"
-#include "cni/files.h"
+#include "cni/node_file.h"
 #include "cni/request.h"
 
 #define LIST_SUFFIX ".conflist"
@@ -78,10 +78,10 @@ static int next_file(const char *dir, struct config_file *file)
 	file_fini(file);
 	while ((error = next_name(dir, file->name)) == 0) {
 		struct span name = span_text(file->name);
-		error = path_join(file->path, span_text(dir), name, "");
+		error = node_file_path(file->path, span_text(dir), name, "");
 		if (error)
 			return error;
-		error = file_read(file->path, &file->content, &file->mode);
+		error = node_file_read(file->path, &file->content, &file->mode);
 		if (error == -ENOENT || error == -EFBIG || error == -EISDIR)
 			continue;
 		if (error)
@@ -109,15 +109,15 @@ static int program_copy(const struct cni_place *place, struct cni_change *change
 	struct text ours = {0};
 	struct text theirs = {0};
 	mode_t mode;
-	int error = path_join(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
+	int error = node_file_path(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
 	if (error)
 		return say(why, "cannot name", place->bin_dir, error);
-	error = file_read(place->program, &ours, &mode);
+	error = node_file_read(place->program, &ours, &mode);
 	if (error)
 		return say(why, "cannot read", place->program, error);
-	error = file_read(path, &theirs, &mode);
+	error = node_file_read(path, &theirs, &mode);
 	if (error || !(mode & 0100) || !span_equal(text_span(&ours), text_span(&theirs))) {
-		error = file_replace(path, text_span(&ours), 0755);
+		error = node_file_replace(path, text_span(&ours), 0755);
 		change->program_copied = !error;
 		if (error)
 			say(why, "cannot write", path, error);
@@ -141,11 +141,11 @@ static int list_write(const struct cni_place *place, const struct config_file *f
 	char path[PATH_MAX];
 	char kept[PATH_MAX];
 	struct span dir = span_text(place->conf_dir);
-	int error = path_join(path, dir, stem(file), LIST_SUFFIX);
+	int error = node_file_path(path, dir, stem(file), LIST_SUFFIX);
 	if (!error)
-		error = path_join(kept, dir, span_text(file->name), KEPT_SUFFIX);
+		error = node_file_path(kept, dir, span_text(file->name), KEPT_SUFFIX);
 	if (!error)
-		error = file_replace(path, content, file->mode);
+		error = node_file_replace(path, content, file->mode);
 	if (error)
 		return say(why, "cannot write", path, error);
 	if (file->kind == CONFLIST_SINGLE && rename(file->path, kept))
@@ -202,7 +202,7 @@ static bool kept_restore(const struct cni_place *place, const struct config_file
 		char path[PATH_MAX];
 		char kept[PATH_MAX];
 		struct span dir = span_text(place->conf_dir);
-		if (path_join(path, dir, stem(file), single_suffixes[i]) ||
+		if (node_file_path(path, dir, stem(file), single_suffixes[i]) ||
 		    snprintf(kept, sizeof(kept), "%s" KEPT_SUFFIX, path) >= PATH_MAX)
 			continue;
 		/* One that was written meanwhile is newer. */
@@ -220,7 +220,7 @@ static int list_remove(const struct cni_place *place, const struct config_file *
 	if (!kept_restore(place, file)) {
 		error = conflist_remove(text_span(&file->content), &after);
 		if (!error)
-			error = file_replace(file->path, text_span(&after), file->mode);
+			error = node_file_replace(file->path, text_span(&after), file->mode);
 		text_fini(&after);
 	}
 	if (error)
@@ -254,7 +254,7 @@ int cni_remove(const struct cni_place *place, struct text *removed, struct text 
 	char path[PATH_MAX];
 	int error = lists_visit(place, list_remove, removed, why);
 	if (!error)
-		error = path_join(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
+		error = node_file_path(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
 	if (error)
 		return error;
 	if (unlink(path) == 0)
@@ -278,7 +278,7 @@ int cni_traces(const struct cni_place *place, struct text *traces, struct text *
 	char path[PATH_MAX];
 	int error = lists_visit(place, list_tell, traces, why);
 	if (!error)
-		error = path_join(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
+		error = node_file_path(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
 	if (!error && access(path, F_OK) == 0)
 		text_printf(traces, "%s\n", path);
 	return error;

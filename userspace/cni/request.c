@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/json_scan.h"
+#include "cni/pending.h"
 
 #define ADDRESSES_MAX 16
 

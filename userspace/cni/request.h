@@ -18,9 +18,8 @@ enum cni_code {
 	CNI_TRY_AGAIN = 11,
 };
 
-#define CNI_TYPE        "weft-cni"
-#define CNI_SOCKET      "/run/weft/weftd.sock"
-#define CNI_PENDING_DIR "/run/weft/pending"
+#define CNI_TYPE   "weft-cni"
+#define CNI_SOCKET "/run/weft/weftd.sock"
 
 /* The environment variables; "" where one is missing. */
 struct cni_environment {

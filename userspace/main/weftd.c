@@ -16,6 +16,7 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
+#include "cni/node_lock.h"
 #include "control/control.h"
 #include "kernel/metrics.h"
 #include "proxy/workers.h"
@@ -25,6 +26,7 @@
 #define RING_ENTRIES   256
 #define SHARED_BUFFERS 64
 #define DESCRIPTORS    1048576
+#define LEAVING_MS     500
 #define TICK_NS        1000000000ull
 #define SWEEP_TICKS    60 /* so that what is gone was read by a scraper once more */
 
@@ -442,16 +444,39 @@ static int open_or_leave_nothing(struct daemon *daemon, struct text *why)
 	return error;
 }
 
+/* Shares the node's lock, which `weft leave` holds alone: nothing is put on a node that leaves the
+ * mesh. -ECANCELED: a signal came first. Without a lock (no such folder) weftd starts all the same.
+ */
+static int join_node(struct daemon *daemon, int *ret_lock)
+{
+	struct pollfd signals = {.fd = daemon->signal_fd, .events = POLLIN};
+	bool is_told = false;
+	while ((*ret_lock = node_lock_share(daemon->settings.control_socket)) == -EWOULDBLOCK) {
+		if (!is_told)
+			log_info("waiting", "why=\"this node is leaving the mesh\"");
+		is_told = true;
+		if (poll(&signals, 1, LEAVING_MS) > 0)
+			return -ECANCELED;
+	}
+	return 0;
+}
+
 static int serve(struct daemon *daemon)
 {
 	struct text why = {0};
+	int lock = -1;
 	int error = open_signals(daemon);
 	raise_descriptor_limit();
 	if (!error)
 		error = open_config(daemon, &why);
 	if (!error)
+		error = join_node(daemon, &lock);
+	if (!error)
 		error = open_or_leave_nothing(daemon, &why);
-	if (error) {
+	node_lock_end(lock);
+	if (error == -ECANCELED) {
+		error = 0;
+	} else if (error) {
 		complain("weftd: ", &why, error);
 	} else {
 		log_info("serving", "version=%s pid=%d workers=%u config=%s socket=%s admin=%s",

@@ -94,7 +94,7 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* Of `weft cleanup`: further elements of its list of arguments. */}}
+{{/* Of `weft leave`: further elements of its list of arguments. */}}
 {{- define "weft.cniOptions" -}}
 {{- if .Values.cni.enabled }}, --cni-bin-dir=/host/cni/bin, --cni-conf-dir=/host/cni/conf{{ end }}
 {{- end }}

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "cni/conflist.h"
-#include "cni/files.h"
+#include "cni/node_file.h"
 #include "cni/place.h"
 
 #define LIST   "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"bridge\"}]}\n"
@@ -39,14 +39,14 @@ static const char *at(const char *folder, const char *name)
 
 static void put(struct node *node, const char *name, const char *content)
 {
-	assert_int_equal(file_replace(at(node->conf, name), span_text(content), 0600), 0);
+	assert_int_equal(node_file_replace(at(node->conf, name), span_text(content), 0600), 0);
 }
 
 static void assert_file(struct node *node, const char *name, const char *content)
 {
 	struct text found = {0};
 	mode_t mode;
-	assert_int_equal(file_read(at(node->conf, name), &found, &mode), 0);
+	assert_int_equal(node_file_read(at(node->conf, name), &found, &mode), 0);
 	assert_string_equal(found.data, content);
 	assert_int_equal(mode, 0600);
 	text_fini(&found);
@@ -56,7 +56,7 @@ static bool has_ours(struct node *node, const char *name)
 {
 	struct text found = {0};
 	mode_t mode;
-	assert_int_equal(file_read(at(node->conf, name), &found, &mode), 0);
+	assert_int_equal(node_file_read(at(node->conf, name), &found, &mode), 0);
 	bool has = conflist_has_ours(text_span(&found));
 	text_fini(&found);
 	return has;
@@ -100,10 +100,10 @@ static int open_node(void **state)
 	snprintf(node->program, sizeof(node->program), "%s/program", node->root);
 	assert_int_equal(mkdir(node->bin, 0755), 0);
 	assert_int_equal(mkdir(node->conf, 0755), 0);
-	assert_int_equal(file_replace(node->program,
-				      span_text("\x7f"
-						"ELF one"),
-				      0755),
+	assert_int_equal(node_file_replace(node->program,
+					   span_text("\x7f"
+						     "ELF one"),
+					   0755),
 			 0);
 	node->place = (struct cni_place){.bin_dir = node->bin,
 					 .conf_dir = node->conf,
@@ -184,15 +184,15 @@ static void another_program_and_other_options_replace_the_old(void **state)
 	mode_t mode;
 	put(node, "10-a.conflist", LIST);
 	install(node);
-	assert_int_equal(file_replace(node->program, span_text("two"), 0755), 0);
+	assert_int_equal(node_file_replace(node->program, span_text("two"), 0755), 0);
 	node->place.is_closed = true;
 	struct cni_change change = install(node);
 	assert_true(change.list_changed && change.program_copied);
-	assert_int_equal(file_read(at(node->bin, "weft-cni"), &found, &mode), 0);
+	assert_int_equal(node_file_read(at(node->bin, "weft-cni"), &found, &mode), 0);
 	assert_string_equal(found.data, "two");
 	text_fini(&found);
 	found = (struct text){0};
-	assert_int_equal(file_read(at(node->conf, "10-a.conflist"), &found, &mode), 0);
+	assert_int_equal(node_file_read(at(node->conf, "10-a.conflist"), &found, &mode), 0);
 	assert_non_null(strstr(found.data, "\"onProxyDeath\":\"closed\""));
 	assert_null(strstr(found.data, "open"));
 	text_fini(&found);

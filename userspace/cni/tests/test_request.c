@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "cni/ask.h"
+#include "cni/pending.h"
 #include "cni/request.h"
 
 #define ARGUMENTS "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1;K8S_POD_UID=4f-2a"

@@ -1,4 +1,4 @@
-#include "cni/files.h"
+#include "cni/node_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int path_join(char *path, struct span dir, struct span name, const char *suffix)
+int node_file_path(char *path, struct span dir, struct span name, const char *suffix)
 {
 	int size =
 		snprintf(path, PATH_MAX, "%.*s/%.*s%s", SPAN_PRINT(dir), SPAN_PRINT(name), suffix);
@@ -20,7 +20,7 @@ static int read_all(int fd, struct text *content)
 	ssize_t got;
 	while ((got = read(fd, piece, sizeof(piece))) > 0) {
 		text_add(content, span_of(piece, (size_t)got));
-		if (content->size > FILE_MAX_BYTES)
+		if (content->size > NODE_FILE_MAX)
 			return -EFBIG;
 	}
 	if (got < 0)
@@ -28,7 +28,7 @@ static int read_all(int fd, struct text *content)
 	return content->failed ? -ENOMEM : 0;
 }
 
-int file_read(const char *path, struct text *ret_content, mode_t *ret_mode)
+int node_file_read(const char *path, struct text *ret_content, mode_t *ret_mode)
 {
 	struct text content = {0};
 	struct stat found;
@@ -57,7 +57,7 @@ static int write_all(int fd, struct span content)
 	return 0;
 }
 
-int file_replace(const char *path, struct span content, mode_t mode)
+int node_file_replace(const char *path, struct span content, mode_t mode)
 {
 	char fresh[PATH_MAX];
 	int size = snprintf(fresh, sizeof(fresh), "%s.weft-new", path);

@@ -1,0 +1,195 @@
+"""`weft leave` and `weft cni watch` on this machine as a node, with folders and pins of the test's own."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import ROOT
+
+BUILD = os.environ.get("WEFT_BUILD", os.path.join(ROOT, "build"))
+LIST = json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "bridge"}]}, indent=2) + "\n"
+DEADLINE_S = 30
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="weftd takes root")
+
+
+def wait_for(condition, what):
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"not in time: {what}"
+        time.sleep(0.02)
+
+
+class Node:
+    """Folders like a node's, and the programs that run on it."""
+
+    def __init__(self, root):
+        self.root, self.pins = root, f"/sys/fs/bpf/weft-leave-{os.getpid()}"
+        self.socket, self.pending = root / "run/weftd.sock", root / "run/pending"
+        self.bin, self.conf, self.list = root / "bin", root / "conf", root / "conf/10-net.conflist"
+        self.running = []
+        for folder in (self.bin, self.conf):
+            folder.mkdir()
+        self.list.write_text(LIST)
+        (root / "weft.yaml").write_text(json.dumps({
+            "admin": {"address": "", "socket": str(self.socket)}, "bpf": {"pin_dir": self.pins}}))  # fmt: skip
+        self.leave_options = ["--pin-dir", self.pins, "--pending-dir", str(self.pending), "--cni-bin-dir",
+                              str(self.bin), "--cni-conf-dir", str(self.conf), "--socket", str(self.socket)]  # fmt: skip
+        self.cni_options = ["--bin-dir", str(self.bin), "--conf-dir", str(self.conf), "--socket", str(self.socket),
+                            "--program", os.path.join(BUILD, "weft-cni")]  # fmt: skip
+
+    def start(self, program, *arguments):
+        """The process; its output goes to .log."""
+        path = self.root / f"{len(self.running)}.log"
+        with open(path, "w", encoding="utf-8") as file:
+            process = subprocess.Popen([os.path.join(BUILD, program), *arguments], stdin=subprocess.DEVNULL,
+                                       stdout=file, stderr=file)  # fmt: skip
+        process.log = path
+        self.running.append(process)
+        return process
+
+    def weft(self, *arguments):
+        return subprocess.run([os.path.join(BUILD, "weft"), *arguments], capture_output=True, text=True, check=False,
+                              timeout=DEADLINE_S)  # fmt: skip
+
+    def start_weftd(self):
+        return self.start("weftd", "--config", str(self.root / "weft.yaml"))
+
+    def is_served(self):
+        return self.weft("pods", "--socket", str(self.socket)).returncode == 0
+
+    def serve(self):
+        weftd = self.start_weftd()
+        wait_for(self.is_served, "weftd serves")
+        return weftd
+
+    def install_cni(self):
+        done = self.weft("cni", "install", *self.cni_options)
+        assert done.returncode == 0, done.stderr
+
+    def check(self):
+        return self.weft("leave", "--check", *self.leave_options)
+
+    def hold(self):
+        """A `weft leave --hold` that has cleaned the node."""
+        holder = self.start("weft", "leave", "--hold", *self.leave_options)
+        wait_for(lambda: "held" in holder.log.read_text(), "the node is held")
+        return holder
+
+    def has_plugin(self):
+        return [one["type"] for one in json.loads(self.list.read_text())["plugins"]] == ["bridge", "weft-cni"]
+
+    def close(self):
+        for process in self.running:
+            process.kill()
+            process.wait(DEADLINE_S)
+        self.weft("leave", *self.leave_options)
+        assert self.check().stdout == ""
+
+
+@pytest.fixture
+def node(tmp_path):
+    made = Node(tmp_path)
+    yield made
+    made.close()
+
+
+def test_leaving_drains_weftd_and_leaves_no_trace(node):
+    weftd = node.serve()
+    node.install_cni()
+    node.pending.mkdir()
+    (node.pending / "a.json").write_text("{}")
+    found = node.check()
+    assert found.returncode == 1
+    assert [line.split(" in ")[0].split(" that ")[0] for line in found.stdout.splitlines()] == [
+        "a weftd", "pins", "pods", "weft-cni", str(node.bin / "weft-cni")]  # fmt: skip
+    done = node.weft("leave", *node.leave_options)
+    assert done.returncode == 0, done.stderr
+    assert weftd.wait(DEADLINE_S) == 0 and "drained" in weftd.log.read_text()
+    assert (node.check().returncode, node.check().stdout) == (0, "")
+    assert node.list.read_text() == LIST and list(node.bin.iterdir()) == []
+
+
+def test_a_restart_leaves_pins_and_plugin_in_place(node):
+    weftd = node.serve()
+    node.install_cni()
+    weftd.send_signal(signal.SIGTERM)
+    assert weftd.wait(DEADLINE_S) == 0
+    assert os.path.exists(node.pins) and node.has_plugin()
+    node.serve()
+
+
+def test_a_dead_weftd_is_cleaned_up_after(node):
+    node.serve().kill()
+    node.running[-1].wait(DEADLINE_S)
+    wait_for(lambda: node.weft("leave", *node.leave_options).returncode == 0, "the node is clean")
+    assert not os.path.exists(node.pins)
+
+
+def test_a_weftd_that_starts_on_a_held_node_waits_until_the_holder_is_gone(node):
+    node.serve()
+    holder = node.hold()
+    weftd = node.start_weftd()
+    wait_for(lambda: "waiting" in weftd.log.read_text(), "weftd waits")
+    holder.send_signal(signal.SIGTERM)  # only the kubelet's SIGKILL ends it
+    assert node.check().returncode == 0 and holder.poll() is None
+    holder.kill()
+    wait_for(node.is_served, "weftd serves")
+
+
+def test_a_weftd_that_waits_ends_at_once_when_it_is_told_to(node):
+    node.hold()
+    weftd = node.start_weftd()
+    wait_for(lambda: "waiting" in weftd.log.read_text(), "weftd waits")
+    weftd.send_signal(signal.SIGTERM)
+    assert weftd.wait(DEADLINE_S) == 0
+    assert node.check().returncode == 0
+
+
+def test_the_plugin_is_put_in_again_when_another_program_undoes_it(node):
+    watch = node.start("weft", "cni", "watch", *node.cni_options)
+    wait_for(node.has_plugin, "the plugin is in the list")
+    assert (node.bin / "weft-cni").stat().st_mode & 0o111
+    node.list.write_text(LIST)
+    wait_for(node.has_plugin, "the plugin is in the list again")
+    wait_for(lambda: "cni_put_in_again list=10-net.conflist" in watch.log.read_text(), "it says so")
+    (node.bin / "weft-cni").unlink()
+    wait_for((node.bin / "weft-cni").exists, "the program is back")
+    watch.send_signal(signal.SIGTERM)
+    watch.wait(DEADLINE_S)
+    assert node.has_plugin()
+
+
+def test_a_configuration_that_comes_late_gets_the_plugin(node):
+    node.list.unlink()
+    watch = node.start("weft", "cni", "watch", *node.cni_options)
+    wait_for(lambda: "cni_waits" in watch.log.read_text(), "it waits")
+    node.list.write_text(LIST)
+    wait_for(node.has_plugin, "the plugin is in the list")
+
+
+def test_the_plugin_is_not_put_back_into_a_node_that_leaves(node):
+    watch = node.start("weft", "cni", "watch", *node.cni_options)
+    wait_for(node.has_plugin, "the plugin is in the list")
+    holder = node.hold()
+    wait_for(lambda: "the node is leaving the mesh" in watch.log.read_text(), "the watch sees it")
+    assert node.list.read_text() == LIST and node.check().returncode == 0
+    holder.kill()
+    wait_for(node.has_plugin, "the plugin is in the list again")
+
+
+def test_awaiting_nodes_ends_when_all_are_there(node):
+    assert node.weft("leave", "--await", "localhost", "--nodes", "localhost").returncode == 0
+    late = node.weft("leave", "--await", "127.0.0.1", "--nodes", "127.0.0.2", "--timeout", "0")
+    assert late.returncode == 1 and "127.0.0.2" in late.stderr
+    nobody = node.weft("leave", "--await", "127.0.0.1", "--nodes", "nobody.invalid", "--timeout", "0")
+    assert nobody.returncode == 1 and "nobody.invalid" in nobody.stderr
+
+
+@pytest.mark.parametrize("options", [["--await", "x"], ["--nodes", "x"], ["--timeout", "soon"], ["--cni-bin-dir", "/x"],
+                                     ["now"]])  # fmt: skip
+def test_misuse_is_refused(node, options):
+    assert node.weft("leave", *options).returncode == 2
