@@ -160,7 +160,7 @@ static inline uint64_t fault_count(const struct stage *stage, enum kube_fault fa
 	return status_of(stage).faults[fault];
 }
 
-/* ---- the server ---- */
+/* ---- the server: its texts do not come from base/mem ---- */
 
 /* Waits, at most as long as the client may back off, until the server got a request that begins
  * with these words; takes it. */
@@ -192,22 +192,22 @@ static inline void says(struct stage *stage, const char *text)
 static inline void answers(struct stage *stage, const char *status, const char *fields,
 			   const char *body)
 {
-	struct text text = {0};
-	text_printf(&text, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n\r\n%s", status, fields,
-		    strlen(body), body);
-	says(stage, text.data);
-	text_fini(&text);
+	char *text;
+	assert_true(asprintf(&text, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n\r\n%s", status,
+			     fields, strlen(body), body) > 0);
+	says(stage, text);
+	free(text);
 }
 
 static inline void lists(struct stage *stage, const char *meta, const char *items)
 {
-	struct text body = {0};
-	text_printf(&body,
-		    "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":{%s},"
-		    "\"items\":[%s]}\n",
-		    meta, items);
-	answers(stage, "200 OK", "Content-Type: application/json\r\n", body.data);
-	text_fini(&body);
+	char *body;
+	assert_true(asprintf(&body,
+			     "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":{%s},"
+			     "\"items\":[%s]}\n",
+			     meta, items) > 0);
+	answers(stage, "200 OK", "Content-Type: application/json\r\n", body);
+	free(body);
 }
 
 static inline void stream_begins(struct stage *stage)
@@ -217,10 +217,10 @@ static inline void stream_begins(struct stage *stage)
 
 static inline void streams(struct stage *stage, const char *text)
 {
-	struct text chunk = {0};
-	text_printf(&chunk, "%zx\r\n%s\r\n", strlen(text), text);
-	says(stage, chunk.data);
-	text_fini(&chunk);
+	char *chunk;
+	assert_true(asprintf(&chunk, "%zx\r\n%s\r\n", strlen(text), text) > 0);
+	says(stage, chunk);
+	free(chunk);
 }
 
 #define META(name, uid, version)                                                                   \
