@@ -93,7 +93,7 @@ static void note_left_out(struct control *control, struct text *left_out)
 	if (!span_equal(rest, text_span(&control->left_out))) {
 		while (span_split(&rest, '\n', &line)) {
 			if (line.size > 0)
-				log_warn("service_left_out", "%.*s", SPAN_PRINT(line));
+				log_warn("discovered_left_out", "%.*s", SPAN_PRINT(line));
 		}
 	}
 	text_fini(&control->left_out);
@@ -350,9 +350,9 @@ void control_close(struct control *control)
 	control_free(control);
 }
 
-static bool is_on_its_way(const struct enrolment *enrolment)
+static bool is_on_its_way_in(const struct enrolment *enrolment)
 {
-	return enrolment->state != ENROLMENT_CAPTURED && enrolment->state != ENROLMENT_FAILED;
+	return enrolment->state == ENROLMENT_WAITING || enrolment->state == ENROLMENT_SERVING;
 }
 
 bool control_is_ready(const struct control *control)
@@ -360,7 +360,7 @@ bool control_is_ready(const struct control *control)
 	if (!control->is_started || control->is_draining)
 		return false;
 	list_each (&control->enrolments, item) {
-		if (is_on_its_way(list_entry(item, struct enrolment, item)))
+		if (is_on_its_way_in(list_entry(item, struct enrolment, item)))
 			return false;
 	}
 	return true;

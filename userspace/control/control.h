@@ -90,8 +90,8 @@ void control_drain(struct control *control, void (*done)(void *owner), void *own
 void control_pod_served(struct control *control, uint32_t pod_id, unsigned worker);
 void control_pod_left(struct control *control, uint32_t pod_id, unsigned worker);
 
-/* A config is published, no pod is on its way into or out of the kernel's map (pods that failed and
- * are tried again do not count), and nothing drains. */
+/* A config is published, no pod is on its way into the kernel's map (pods that failed and are tried
+ * again do not count, nor do those that leave), and weftd does not drain. */
 bool control_is_ready(const struct control *control);
 
 /* JSON for the admin room: what is enrolled, how, since when, connections older than enrolment,

@@ -24,8 +24,8 @@ struct source {
 
 void control_source_add(struct control *control, struct source *source);
 void control_source_remove(struct control *control, struct source *source);
-/* One build for all changes within 50 ms. If it is refused, the snapshot in force stays and the
- * cause is logged. */
+/* One build for all changes within 50 ms. What may be left out gives way where it clashes, which is
+ * logged; a fault in anything else refuses the build, and the snapshot in force stays. */
 void control_sources_changed(struct control *control);
 
 /* ---- for config.c ---- */

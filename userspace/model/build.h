@@ -24,7 +24,7 @@ struct build {
 	struct named *fixed; /* names of services that must be right, sorted */
 	uint32_t fixed_count;
 	uint32_t faults;
-	const char *optional; /* name of the service being built that may be left out */
+	const char *optional; /* name of the service or pod being built that may be left out */
 };
 
 void build_fault(struct build *build, uint32_t line, const char *key, const char *format, ...)

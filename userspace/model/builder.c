@@ -92,21 +92,44 @@ static uint32_t list_services(struct build *build, struct named *list)
 	return count;
 }
 
+static const char *name_of(const struct pod_draft *pod)
+{
+	return pod->name;
+}
+
+static const char *netns_of(const struct pod_draft *pod)
+{
+	return pod->netns_path;
+}
+
+static const char *cgroup_of(const struct pod_draft *pod)
+{
+	return pod->cgroup_path;
+}
+
+/* Of pods that must be right, too. */
+static void check_pods_by(struct build *build, struct named *list,
+			  const char *(*text_of)(const struct pod_draft *pod), const char *key)
+{
+	const struct pod_draft *pods = build->draft->pods.items;
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < build->draft->pods.count; i++) {
+		if (!pods[i].may_be_left_out)
+			list[count++] = (struct named){text_of(&pods[i]), pods[i].line};
+	}
+	check_unique(build, list, count, key);
+}
+
 static void check_pods(struct build *build, struct named *list)
 {
 	const struct pod_draft *pods = build->draft->pods.items;
-	uint32_t count = build->draft->pods.count;
-	for (uint32_t i = 0; i < count; i++) {
-		check_name(build, pods[i].line, "pods[].name", pods[i].name);
-		list[i] = (struct named){pods[i].name, pods[i].line};
+	for (uint32_t i = 0; i < build->draft->pods.count; i++) {
+		if (!pods[i].may_be_left_out)
+			check_name(build, pods[i].line, "pods[].name", pods[i].name);
 	}
-	check_unique(build, list, count, "pods[].name");
-	for (uint32_t i = 0; i < count; i++)
-		list[i] = (struct named){pods[i].netns_path, pods[i].line};
-	check_unique(build, list, count, "pods[].netns");
-	for (uint32_t i = 0; i < count; i++)
-		list[i] = (struct named){pods[i].cgroup_path, pods[i].line};
-	check_unique(build, list, count, "pods[].cgroup");
+	check_pods_by(build, list, name_of, "pods[].name");
+	check_pods_by(build, list, netns_of, "pods[].netns");
+	check_pods_by(build, list, cgroup_of, "pods[].cgroup");
 }
 
 static int check_names(struct build *build)
@@ -338,21 +361,72 @@ static int build_services(struct build *build)
 	return error;
 }
 
-static int build_pods(struct build *build)
+static bool is_same_path(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* One with its name or place that was built already. */
+static const struct pod *pod_in_the_way(const struct build *build, const struct pod *pod)
+{
+	for (uint32_t i = 0; i < build->next->pod_count; i++) {
+		const struct pod *other = build->next->pods[i];
+		if (strcmp(other->name, pod->name) == 0 ||
+		    is_same_path(other->netns_path, pod->netns_path) ||
+		    is_same_path(other->cgroup_path, pod->cgroup_path))
+			return other;
+	}
+	return NULL;
+}
+
+static int build_optional_pod(struct build *build, const struct pod_draft *draft,
+			      struct pod **ret_pod)
+{
+	uint32_t faults = build->faults;
+	struct pod *pod = NULL;
+	build->optional = draft->name;
+	check_name(build, draft->line, "pods[].name", draft->name);
+	int error = build->faults == faults ? build_pod(build, draft, &pod) : 0;
+	const struct pod *other = pod ? pod_in_the_way(build, pod) : NULL;
+	if (other) {
+		build_fault(build, draft->line, "pods[]",
+			    "pod \"%s\" has the name or the place of pod \"%s\"", draft->name,
+			    other->name);
+		pod_drop(pod);
+		pod = NULL;
+	}
+	build->optional = NULL;
+	build->faults = faults;
+	*ret_pod = pod;
+	return error;
+}
+
+static int build_pods_that(struct build *build, bool may_be_left_out)
 {
 	const struct pod_draft *drafts = build->draft->pods.items;
 	struct snapshot *next = build->next;
-	uint32_t count = build->draft->pods.count;
-	next->pods = mem_zalloc((count + 1) * sizeof(struct pod *));
-	if (!next->pods)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++) {
-		int error = build_pod(build, &drafts[i], &next->pods[i]);
-		next->pod_count = i + 1;
+	for (uint32_t i = 0; i < build->draft->pods.count; i++) {
+		struct pod *pod = NULL;
+		if (drafts[i].may_be_left_out != may_be_left_out)
+			continue;
+		int error = may_be_left_out ? build_optional_pod(build, &drafts[i], &pod)
+					    : build_pod(build, &drafts[i], &pod);
 		if (error)
 			return error;
+		if (pod)
+			next->pods[next->pod_count++] = pod;
 	}
 	return 0;
+}
+
+/* Those that give way come last. */
+static int build_pods(struct build *build)
+{
+	build->next->pods = mem_zalloc((build->draft->pods.count + 1) * sizeof(struct pod *));
+	if (!build->next->pods)
+		return -ENOMEM;
+	int error = build_pods_that(build, false);
+	return error ? error : build_pods_that(build, true);
 }
 
 static int compare_services(const void *a, const void *b)

@@ -30,8 +30,8 @@ struct build_options {
 	/* Told for each fault: line of the draft, config key, sentence. NULL: nobody listens. */
 	void (*fault)(void *owner, uint32_t line, const char *key, const char *sentence);
 	void *fault_owner;
-	/* Told for each fault of a service that may be left out. NULL: nobody listens. */
-	void (*left_out)(void *owner, const char *service, const char *sentence);
+	/* Told for each fault of a service or pod that may be left out. NULL: nobody listens. */
+	void (*left_out)(void *owner, const char *name, const char *sentence);
 	void *left_out_owner;
 };
 

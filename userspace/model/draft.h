@@ -46,6 +46,7 @@ struct pod_draft {
 	uint32_t line;
 	enum on_proxy_death on_proxy_death;
 	bool captures_all;
+	bool may_be_left_out; /* as in service_draft */
 	const char *name;
 	const char *netns_path;         /* "" = none */
 	const char *cgroup_path;        /* "" = none */

@@ -279,6 +279,58 @@ static void a_source_brings_services_and_pods(void **state)
 	assert_non_null(destination_of("10.96.0.1:80"));
 }
 
+static void what_may_be_left_out_gives_way(void **state)
+{
+	struct draft_value ips[] = {one_ip("10.96.0.1:0"), one_ip("10.96.0.2:0")};
+	struct draft_value port = {.number = 80};
+	struct service_draft services[] = {
+		{.name = "clash", .addresses = {1, &ips[0]}, .ports = {1, &port}},
+		{.name = "api", .addresses = {1, &ips[1]}, .ports = {1, &port}},
+	};
+	struct pod_draft pods[] = {
+		{.name = "client", .netns_path = "/x", .cgroup_path = ""},
+		{.name = "same-place", .cgroup_path = ""},
+		{.name = "same-guest", .netns_path = ""},
+		{.name = "shop", .cgroup_path = ""},
+		{.name = "nowhere", .netns_path = "", .cgroup_path = ""},
+	};
+	struct source source = {.services = {array_count(services), services},
+				.pods = {array_count(pods), pods}};
+	struct told told;
+	struct guest *guest;
+	(void)state;
+	for (unsigned i = 0; i < array_count(services); i++)
+		services[i].may_be_left_out = true;
+	for (unsigned i = 0; i < array_count(pods); i++)
+		pods[i].may_be_left_out = true;
+	stage_write("client", "");
+	stage_write("shop", "");
+	stage_write("box", "");
+	stage_open("services:\n" WEB CLIENT);
+	pods[1].netns_path = strdup(stage_path("client"));
+	pods[2].cgroup_path = strdup(stage_path("box"));
+	pods[3].netns_path = strdup(stage_path("shop"));
+	assert_int_equal(add("run", "box", &told, &guest), 0);
+	stage_until(told.times == 1);
+	control_source_add(stage.control, &source);
+	control_sources_changed(stage.control);
+	stage_until(stage_is_captured("shop"));
+	assert_true(stage_is_captured("client"));
+	assert_true(stage_is_captured("run"));
+	const struct snapshot *snapshot = snapshot_current(stage.slot);
+	assert_int_equal(snapshot->pod_count, 3);
+	assert_int_equal(snapshot->service_count, 2);
+	assert_non_null(snapshot_service_named(snapshot, span_text("api")));
+
+	/* The config's clash is gone: what was left out is taken in. */
+	stage_write("weft.yaml", NOTHING);
+	stage_until(stage_has_row("same-place"));
+	assert_non_null(snapshot_service_named(snapshot_current(stage.slot), span_text("clash")));
+	free((char *)pods[1].netns_path);
+	free((char *)pods[2].cgroup_path);
+	free((char *)pods[3].netns_path);
+}
+
 static void any_allocation_may_fail_while_guests_come_and_go(void **state)
 {
 	(void)state;
@@ -313,6 +365,7 @@ int main(void)
 		stage_test(one_that_is_replaced_within_one_build_is_told_too),
 		stage_test(draining_takes_guests_out_and_lets_none_in),
 		stage_test(a_source_brings_services_and_pods),
+		stage_test(what_may_be_left_out_gives_way),
 		stage_test(any_allocation_may_fail_while_guests_come_and_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,7 +101,7 @@ static void a_pod_leaves_with_capture_off_first(void **state)
 	assert_int_equal(stage.last_pod_id, id);
 	assert_int_equal(stage.last_drain_ns, 5000000000);
 	assert_true(stage_state_is("client", "draining"));
-	assert_false(control_is_ready(stage.control));
+	assert_true(control_is_ready(stage.control)); /* one that leaves holds up nobody */
 	control_pod_left(stage.control, id, 1);
 	stage_turn_for(50000000);
 	assert_true(stage_has_row("client"));
