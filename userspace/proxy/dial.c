@@ -175,7 +175,7 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 	struct target target;
 	list_init(&dial->waiting);
 	dial->is_ready = false;
-	dial->from_pool = false;
+	dial->was_open = false;
 	dial->upstream = NULL;
 	if (!pick_target(dial, &target, ret_reason))
 		return false;
@@ -185,7 +185,7 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 		upstream =
 			upstream_take(dial->pod, &target.address, &dial->local, dial->pool_idle_ns);
 	if (upstream) {
-		dial->from_pool = dial->is_ready = true;
+		dial->was_open = dial->is_ready = true;
 		upstream->service_id = dial->service_id;
 		upstream->endpoint_id = target.endpoint_id;
 		upstream_set_series(upstream, target.series);

@@ -38,7 +38,7 @@ struct dial {
 	uint32_t attempts; /* that failed */
 	int error;         /* -errno of the last attempt */
 	struct weft_address last_address;
-	bool from_pool;
+	bool was_open; /* connected before it was asked for: may turn out dead */
 	bool is_ready;
 };
 

@@ -227,12 +227,13 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 	struct tunnel *probe = session->tunnel;
 	if (session->pinned) {
 		dial_hold(&exchange->dial, session->pinned);
-		exchange->dial.is_ready = exchange->dial.from_pool = true;
+		exchange->dial.is_ready = exchange->dial.was_open = true;
 		session->pinned = NULL;
 		return true;
 	}
 	if (probe && probe->dial.upstream) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
+		exchange->dial.was_open = exchange->dial.is_ready;
 		return true;
 	}
 	if (probe)
@@ -269,7 +270,7 @@ static int write_request_head(struct exchange *exchange, const struct http_head 
 	int error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
 	if (error)
 		return error;
-	if (exchange->dial.from_pool && exchange->is_idempotent && !exchange->has_body)
+	if (exchange->dial.was_open && exchange->is_idempotent && !exchange->has_body)
 		keep_for_replay(exchange, written);
 	return 0;
 }
@@ -374,7 +375,7 @@ void exchange_upstream_drained(struct exchange *exchange)
 bool exchange_is_unsent(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
-	return exchange->dial.from_pool && wire_queued(wire) && !wire->flight_bytes &&
+	return exchange->dial.was_open && wire_queued(wire) && !wire->flight_bytes &&
 	       !wire->lost_writes && wire->bytes_sent == exchange->sent_before;
 }
 
@@ -382,11 +383,12 @@ static bool may_try_again(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
 	bool is_unanswered = wire->bytes_received == exchange->received_before;
-	return exchange->dial.from_pool && !exchange->retried &&
+	return exchange->dial.was_open && !exchange->retried &&
 	       (exchange_is_unsent(exchange) || (exchange->replay && is_unanswered));
 }
 
-/* A pooled connection turned out dead before a byte was answered (RFC 9110 9.2.2). */
+/* A connection from before the request turned out dead before a byte was answered (RFC 9110 9.2.2).
+ */
 static void try_again(struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;

@@ -71,7 +71,7 @@ void exchange_detach(struct exchange *exchange);
 /* No answer from upstream: tries once more if that is safe, else answers 502, else cuts. */
 void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason reason,
 			    const char *text);
-/* On a pooled connection, and nothing of the request has left: all of it is in the queue. */
+/* On a connection from before the request, and nothing of it has left: all is in the queue. */
 bool exchange_is_unsent(const struct exchange *exchange);
 /* Answers in the upstream's place. */
 void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,

@@ -348,6 +348,33 @@ static void zero_keep_alive(struct stage *stage)
 	sees(stage, reaches(stage, WEB_ENDPOINT), GET);
 }
 
+/* Dialled ahead, and closed when the request arrives, as by a server that has just given up. */
+static void dialled_ahead_get(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, ANY);
+	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, client, GET);
+	sees(stage, server, GET);
+	io_peer_finish(server);
+	struct io_peer *next = reaches(stage, ANY_ENDPOINT);
+	sees(stage, next, GET);
+	peer_sends(stage, next, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, series_of(stage, "any", "")->retries == 1);
+	WANT(stage, series_of(stage, "any", "")->responses[2] == 1);
+}
+
+static void dialled_ahead_post(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, ANY);
+	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, client, POST);
+	sees(stage, server, POST);
+	io_peer_finish(server);
+	sees_own_answer(stage, client, "502", "any", "closed the connection");
+	WANT(stage, dials_to(ANY_ENDPOINT) == 1);
+}
+
 static void moves_the_endpoint(struct stage_draft *all)
 {
 	all->endpoints[0].address = address_of("10.0.1.2:80");
@@ -504,6 +531,8 @@ TEST(a_post_takes_no_connection_idle_for_more_than_a_second, post_takes_a_fresh_
 TEST(a_get_takes_one_that_is_older, get_takes_an_older_one)
 TEST(a_pooled_connection_is_closed_after_two_seconds, idle_is_closed)
 TEST(keep_alive_timeout_is_honoured, shorter_by_keep_alive)
+TEST(a_get_on_a_connection_dialled_ahead_is_tried_again, dialled_ahead_get)
+TEST(a_post_on_a_connection_dialled_ahead_is_not_tried_again, dialled_ahead_post)
 TEST(a_keep_alive_timeout_of_zero_ends_the_connection, zero_keep_alive)
 TEST(bytes_while_idle_close_the_connection, bytes_while_idle)
 TEST(bytes_behind_an_answer_go_nowhere, bytes_behind_the_answer)
@@ -581,6 +610,8 @@ int main(void)
 		cmocka_unit_test(a_get_takes_one_that_is_older),
 		cmocka_unit_test(a_pooled_connection_is_closed_after_two_seconds),
 		cmocka_unit_test(keep_alive_timeout_is_honoured),
+		cmocka_unit_test(a_get_on_a_connection_dialled_ahead_is_tried_again),
+		cmocka_unit_test(a_post_on_a_connection_dialled_ahead_is_not_tried_again),
 		cmocka_unit_test(a_keep_alive_timeout_of_zero_ends_the_connection),
 		cmocka_unit_test(bytes_while_idle_close_the_connection),
 		cmocka_unit_test(bytes_behind_an_answer_go_nowhere),
