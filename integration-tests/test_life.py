@@ -443,7 +443,7 @@ def test_a_flood_of_dials_that_say_nothing_leaves_nothing(cluster, daemon):
 
 
 def test_running_out_of_descriptors_costs_newcomers_only(cluster, daemon):
-    """And weftd waits for better times instead of trying for ever."""
+    """And weftd waits for better times instead of trying for ever; its admin answers meanwhile."""
     with Upstream(cluster.pod("server"), 9302, serve(lambda request: answer("200 OK", b"ok"))):
         mesh = daemon([Service("web", ["server:9302"], protocol="http")], options={"workers": 1})
         weftd = mesh.weftd
@@ -458,6 +458,10 @@ def test_running_out_of_descriptors_costs_newcomers_only(cluster, daemon):
         began = cpu_seconds(weftd.process.pid)
         time.sleep(1)
         assert cpu_seconds(weftd.process.pid) - began < 0.3
+        for _ in range(5):
+            assert weftd.admin("/live")[0] == 200
+            assert weftd.metrics().sum("weft_worker_sessions") > 0
+            assert "web" in weftd.cli("stat").stdout
         for client in clients:
             client.socket.close()
         wait_for(lambda: fetch(mesh) == "ok", "weftd to serve again")

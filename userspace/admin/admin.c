@@ -14,11 +14,20 @@
 
 static void on_accept(struct io_op *op, int result, bool more);
 
+static void retry_later(struct admin_listener *listener)
+{
+	struct io_ring *ring = listener->admin->ring;
+	if (timer_set(io_timers(ring), &listener->retry, io_now_ns(ring) + ACCEPT_RETRY_NS))
+		log_error("admin_deaf", "reason=\"out of memory\"");
+}
+
 static void on_retry(struct timer *timer)
 {
 	struct admin_listener *listener = container_of(timer, struct admin_listener, retry);
 	if (!listener->accept_op.in_flight)
 		io_accept(listener->admin->ring, &listener->accept_op, listener->fd);
+	if (!spare_fill(&listener->spare))
+		retry_later(listener);
 }
 
 /* The session that has been in this phase for longest. */
@@ -34,16 +43,29 @@ static struct session *oldest_in(struct admin_listener *listener, enum session_p
 
 /* Who waits longest for a next request, or else for the rest of one, leaves for who comes: clients
  * that only connect cannot keep others out. */
-static bool make_room(struct admin_listener *listener)
+static bool someone_leaves(struct admin_listener *listener)
 {
-	if (listener->session_count < SESSIONS_MAX)
-		return true;
 	struct session *leaves = oldest_in(listener, SESSION_IDLE);
 	if (!leaves)
 		leaves = oldest_in(listener, SESSION_READING);
 	if (leaves)
 		admin_session_abort(leaves);
 	return leaves != NULL;
+}
+
+static bool make_room(struct admin_listener *listener)
+{
+	return listener->session_count < SESSIONS_MAX || someone_leaves(listener);
+}
+
+/* True: there is a descriptor now. Otherwise there may be one when it is tried again. */
+static bool find_descriptor(struct admin_listener *listener)
+{
+	bool has_one = spare_spend(&listener->spare);
+	if (!has_one)
+		someone_leaves(listener);
+	retry_later(listener);
+	return has_one;
 }
 
 static void on_accept(struct io_op *op, int result, bool more)
@@ -60,11 +82,8 @@ static void on_accept(struct io_op *op, int result, bool more)
 	}
 	if (more || admin->is_closing)
 		return;
-	if (result >= 0)
+	if (result >= 0 || find_descriptor(listener))
 		io_accept(admin->ring, op, listener->fd);
-	else if (timer_set(io_timers(admin->ring), &listener->retry,
-			   io_now_ns(admin->ring) + ACCEPT_RETRY_NS))
-		log_error("admin_deaf", "reason=\"out of memory\"");
 }
 
 static void listener_init(struct admin_listener *listener, struct admin *admin, bool may_change)
@@ -75,11 +94,21 @@ static void listener_init(struct admin_listener *listener, struct admin *admin, 
 	list_init(&listener->sessions);
 }
 
+static void listener_start(struct admin_listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	io_accept(listener->admin->ring, &listener->accept_op, listener->fd);
+	if (!spare_fill(&listener->spare))
+		retry_later(listener);
+}
+
 static void listener_close(struct admin_listener *listener)
 {
 	if (listener->fd >= 0)
 		close(listener->fd);
 	listener->fd = -1;
+	spare_close(&listener->spare);
 }
 
 static void flush_wires(void *owner)
@@ -146,10 +175,8 @@ int admin_open(struct io_ring *ring, const struct admin_sources *sources, const 
 		return error;
 	}
 	io_set_hooks(ring, flush_wires, NULL, admin);
-	if (admin->tcp.fd >= 0)
-		io_accept(ring, &admin->tcp.accept_op, admin->tcp.fd);
-	if (admin->unix_socket.fd >= 0)
-		io_accept(ring, &admin->unix_socket.accept_op, admin->unix_socket.fd);
+	listener_start(&admin->tcp);
+	listener_start(&admin->unix_socket);
 	*ret_admin = admin;
 	return 0;
 }

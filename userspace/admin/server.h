@@ -6,6 +6,7 @@
 #include "admin/baseline.h"
 #include "admin/listen.h"
 #include "admin/route.h"
+#include "admin/spare.h"
 #include "base/blocks.h"
 #include "base/list.h"
 #include "http/h1.h"
@@ -20,7 +21,8 @@ struct admin_listener {
 	int fd; /* -1 = off */
 	bool may_change;
 	struct io_op accept_op;
-	struct timer retry;     /* accept failed for want of descriptors */
+	struct timer retry; /* accept failed for want of descriptors, or some were spent */
+	struct spare spare;
 	struct list sessions;   /* least recently used first */
 	unsigned session_count; /* without holders */
 	unsigned holder_count;

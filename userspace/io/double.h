@@ -24,6 +24,8 @@ size_t io_double_open_count(void);
  * that the seed gives, cancelled operations may still succeed, and multishots end early.
  */
 void io_double_seed(uint64_t seed);
+/* The next `count` accepts that find a connection end with -EMFILE. */
+void io_double_no_descriptors(unsigned count);
 /* The next `count` receives that find bytes end with -ENOBUFS. */
 void io_double_no_buffers(unsigned count);
 

@@ -339,6 +339,34 @@ static void a_large_body_is_refused_and_a_small_one_forgotten(void **state)
 	assert_received(client, "HTTP/1.1 413 ");
 }
 
+/* ---- descriptors ---- */
+
+static void without_a_descriptor_the_reserve_is_spent_and_filled_again(void **state)
+{
+	(void)state;
+	struct spare *spare = &fixture.admin->unix_socket.spare;
+	assert_int_equal(spare->count, SPARE_DESCRIPTORS);
+	io_double_no_descriptors(1);
+	struct io_peer *client = arrives(true);
+	send_text(client, GET);
+	assert_received(client, "HTTP/1.1 200 ");
+	assert_int_equal(spare->count, SPARE_DESCRIPTORS - 1);
+	io_double_run(fixture.ring, SECOND);
+	assert_int_equal(spare->count, SPARE_DESCRIPTORS);
+}
+
+static void without_a_reserve_the_idle_leave_for_who_comes(void **state)
+{
+	(void)state;
+	struct io_peer *idle = asks(GET);
+	io_double_no_descriptors(SPARE_DESCRIPTORS + 1);
+	struct io_peer *client = arrives(true);
+	assert_true(io_peer_is_closed(idle));
+	io_double_run(fixture.ring, SECOND);
+	send_text(client, GET);
+	assert_received(client, "HTTP/1.1 200 ");
+}
+
 /* ---- time ---- */
 
 static void a_request_has_five_seconds_to_arrive(void **state)
@@ -710,6 +738,8 @@ int main(void)
 		SERVER_TEST(a_client_that_half_closes_still_gets_its_answer),
 		SERVER_TEST(what_is_no_request_is_refused_and_closed),
 		SERVER_TEST(a_large_body_is_refused_and_a_small_one_forgotten),
+		SERVER_TEST(without_a_descriptor_the_reserve_is_spent_and_filled_again),
+		SERVER_TEST(without_a_reserve_the_idle_leave_for_who_comes),
 		SERVER_TEST(a_request_has_five_seconds_to_arrive),
 		SERVER_TEST(an_idle_connection_is_closed_after_a_minute),
 		SERVER_TEST(a_slow_reader_holds_one_piece_and_gets_everything),

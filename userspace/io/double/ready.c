@@ -35,9 +35,11 @@ static void collect_accept(struct io_ring *ring, struct operation *operation)
 	struct world_fd *listener = world_fd(operation->fd);
 	while (!cancel_wins(operation)) {
 		int fd = world_accept(listener);
-		if (fd < 0)
+		if (fd == -EAGAIN)
 			break;
-		add(ring, operation, fd, true);
+		add(ring, operation, fd, fd >= 0);
+		if (fd < 0)
+			return;
 	}
 	if (operation->is_cancelled)
 		add(ring, operation, -ECANCELED, false);

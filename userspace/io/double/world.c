@@ -18,6 +18,7 @@ static struct {
 	bool is_random;
 	struct rng rng;
 	unsigned missing_buffers;
+	unsigned missing_descriptors;
 } world = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void world_lock(void)
@@ -58,7 +59,7 @@ void io_double_reset(void)
 	world.fd_count = 0;
 	memset(world.foreign, 0, sizeof(world.foreign));
 	world.is_random = false;
-	world.missing_buffers = 0;
+	world.missing_buffers = world.missing_descriptors = 0;
 }
 
 size_t io_double_open_count(void)
@@ -85,6 +86,11 @@ uint64_t world_random(void)
 void io_double_no_buffers(unsigned count)
 {
 	world.missing_buffers = count;
+}
+
+void io_double_no_descriptors(unsigned count)
+{
+	world.missing_descriptors = count;
 }
 
 bool world_lacks_buffers(void)
@@ -219,6 +225,10 @@ struct io_peer *io_double_arrives(int listener, const struct weft_address *from)
 
 int world_accept(struct world_fd *listener)
 {
+	if (listener->waiting && world.missing_descriptors) {
+		world.missing_descriptors--;
+		return -EMFILE;
+	}
 	struct io_peer *peer = queue_take(&listener->waiting);
 	if (!peer)
 		return -EAGAIN;
