@@ -134,7 +134,7 @@ def test_a_weftd_that_starts_on_a_held_node_waits_until_the_holder_is_gone(node)
     holder = node.hold()
     weftd = node.start_weftd()
     wait_for(lambda: "waiting" in weftd.log.read_text(), "weftd waits")
-    holder.send_signal(signal.SIGTERM)  # only the kubelet's SIGKILL ends it
+    holder.send_signal(signal.SIGTERM)  # ends it when no weftd runs any more
     assert node.check().returncode == 0 and holder.poll() is None
     holder.kill()
     wait_for(node.is_served, "weftd serves")

@@ -2,7 +2,9 @@
  * weft leave: takes a node out of the mesh for good, as a restart of weftd does not. What the chart
  * runs on every node before it is uninstalled; helm/README.md has the whole protocol.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -19,6 +21,7 @@
 
 #define ASK_WAIT_NS   100000000
 #define ROUND_WAIT_NS 1000000000
+#define ROUNDS_ALONE  3
 
 struct leave {
 	const char *pin_dir;
@@ -114,18 +117,53 @@ static bool leave_once(const struct leave *leave)
 	return is_removed && node_is_clean(leave, stderr);
 }
 
-/* The node stays out, whatever starts on it, as long as this process lives. The kubelet ends it
- * with SIGKILL after the pod's grace period: by then helm has deleted the pod that weftd waits in.
+/* ---- holding it ---- */
+
+static volatile sig_atomic_t is_asked_to_end;
+
+static void on_signal(int number)
+{
+	(void)number;
+	is_asked_to_end = 1;
+}
+
+/* A process of that name, in whatever container. */
+static bool weftd_runs(void)
+{
+	bool runs = false;
+	DIR *processes = opendir("/proc");
+	if (!processes)
+		return true;
+	for (struct dirent *entry; !runs && (entry = readdir(processes));) {
+		char path[sizeof("/proc//comm") + NAME_MAX];
+		char name[32] = "";
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		FILE *file = fopen(path, "re");
+		if (!file)
+			continue;
+		runs = fgets(name, sizeof(name), file) && !strcmp(name, "weftd\n");
+		fclose(file);
+	}
+	closedir(processes);
+	return runs;
+}
+
+/*
+ * The node stays out, whatever starts on it. Helm deletes this pod just before the one in which
+ * weftd waits: so a signal ends it only when no weftd has been seen for a while. When none leaves,
+ * because the node is to be meshed again, the kubelet's SIGKILL ends the pod's grace period.
  */
 static void hold(const struct leave *leave)
 {
-	signal(SIGTERM, SIG_IGN);
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
 	printf("the node is clean, and held\n");
 	fflush(stdout);
-	for (;;) {
+	for (unsigned alone = 0; alone < ROUNDS_ALONE;) {
 		wait_ns(ROUND_WAIT_NS);
 		if (!node_is_clean(leave, NULL))
 			(void)!leave_once(leave);
+		alone = is_asked_to_end && !weftd_runs() ? alone + 1 : 0;
 	}
 }
 
@@ -226,8 +264,9 @@ const struct command command_leave = {
 	.arguments = "[--hold | --check | --await NAME --nodes NAME] [OPTION…]",
 	.summary = "Take this node out of the mesh: drain, then remove every trace",
 	.details =
-		"  --hold                 stay, and keep the node out until this process is "
-		"killed\n"
+		"  --hold                 stay, and keep the node out; a signal ends it when no "
+		"weftd "
+		"runs any more\n"
 		"  --check                remove nothing; say what is left, and fail if anything "
 		"is\n"
 		"  --await NAME           remove nothing; wait until NAME resolves to every "
