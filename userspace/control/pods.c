@@ -211,8 +211,13 @@ static int open_sockets(struct enrolment *enrolment, struct text *why)
 			    pod->netns_path ? "network namespace" : "cgroup", owner->name);
 		return -EEXIST;
 	}
-	int error = stock_pod_open(control->options.stock, pod->id, pod->netns_path,
-				   pod->cgroup_path, why, &enrolment->stock, &enrolment->listeners);
+	struct stock_place asked = {.netns_path = pod->netns_path, .cgroup_path = pod->cgroup_path};
+	if (pod->holds_addresses) {
+		asked.holds[0] = pod->local4;
+		asked.holds[1] = pod->local6;
+	}
+	int error = stock_pod_open(control->options.stock, pod->id, &asked, why, &enrolment->stock,
+				   &enrolment->listeners);
 	if (error)
 		return error;
 	enrolment->place_dev = place.st_dev;

@@ -71,6 +71,32 @@ static void addresses_find(struct stock_listeners *listeners)
 	freeifaddrs(first);
 }
 
+int netns_holds(const struct weft_address *address, struct text *why)
+{
+	static const struct weft_address none;
+	char text[ADDRESS_TEXT_MAX];
+	struct ifaddrs *first;
+	bool found = false;
+	if (address_equal(address, &none))
+		return 0;
+	if (getifaddrs(&first)) {
+		text_printf(why, "the namespace's addresses: %s", strerror(errno));
+		return -errno;
+	}
+	for (struct ifaddrs *one = first; one && !found; one = one->ifa_next) {
+		struct weft_address own;
+		if (!one->ifa_addr || !address_from_sockaddr(one->ifa_addr, &own))
+			continue;
+		found = memcmp(own.ip, address->ip, sizeof(own.ip)) == 0;
+	}
+	freeifaddrs(first);
+	if (found)
+		return 0;
+	text_printf(why, "the network namespace does not have the pod's address %s",
+		    address_print_ip(address, text));
+	return -EADDRNOTAVAIL;
+}
+
 static int loopback_check(int socket_fd, struct text *why)
 {
 	struct ifreq request = {.ifr_name = "lo"};

@@ -17,6 +17,9 @@ int netns_current(void) MUST_CHECK;
 /* In the present namespace: cookie and first global addresses; -ENETDOWN when lo is down. */
 int netns_describe(struct stock_listeners *listeners, struct text *why) MUST_CHECK;
 
+/* In the present namespace: has one of its devices this address? All zero: 0. Or -EADDRNOTAVAIL. */
+int netns_holds(const struct weft_address *address, struct text *why) MUST_CHECK;
+
 /*
  * In the present namespace: one listener per worker on 127.0.0.1 and, where there is IPv6, ::1;
  * marked as ours before they listen. On failure nothing is left open.

@@ -307,7 +307,7 @@ static int command_give(struct stock *stock, struct command *command,
 struct pod_open {
 	struct command command;
 	struct stock_pod *pod;
-	const char *cgroup_path; /* NULL: enrolled by its namespace */
+	const struct stock_place *place;
 	struct stock_listeners *listeners;
 	struct text *why;
 };
@@ -317,13 +317,15 @@ static int pod_set_up(struct stock_pod *pod, void *data)
 	struct pod_open *open = data;
 	const struct stock_options *options = &pod->stock->options;
 	int error = netns_describe(open->listeners, open->why);
+	for (unsigned i = 0; !error && i < array_count(open->place->holds); i++)
+		error = netns_holds(&open->place->holds[i], open->why);
 	if (!error)
 		error = listeners_open(options->kernel, pod->pod_id, options->workers,
 				       open->listeners, open->why);
 	if (error)
 		return error;
 	pod->has_ipv6 = open->listeners->fd6[0][0] >= 0;
-	old_find(pod, open->cgroup_path);
+	old_find(pod, open->place->cgroup_path);
 	open->listeners->uncaptured_count = (uint32_t)pod->old_count;
 	(void)shares_fill(pod, NULL); /* what is short is tried again */
 	return 0;
@@ -390,8 +392,8 @@ static struct stock_pod *pod_new(struct stock *stock, uint32_t pod_id)
 	return pod;
 }
 
-int stock_pod_open(struct stock *stock, uint32_t pod_id, const char *netns_path,
-		   const char *cgroup_path, struct text *why, struct stock_pod **ret_pod,
+int stock_pod_open(struct stock *stock, uint32_t pod_id, const struct stock_place *place,
+		   struct text *why, struct stock_pod **ret_pod,
 		   struct stock_listeners *ret_listeners)
 {
 	struct stock_pod *pod = pod_new(stock, pod_id);
@@ -399,14 +401,13 @@ int stock_pod_open(struct stock *stock, uint32_t pod_id, const char *netns_path,
 		return -ENOMEM;
 	struct stock_listeners listeners = {0};
 	int error = 0;
-	if (cgroup_path)
-		error = cgroup_id_of(cgroup_path, &pod->cgroup_id, why);
-	if (!error && netns_path) {
-		pod->netns_fd = netns_open(netns_path, why);
+	if (place->cgroup_path)
+		error = cgroup_id_of(place->cgroup_path, &pod->cgroup_id, why);
+	if (!error && place->netns_path) {
+		pod->netns_fd = netns_open(place->netns_path, why);
 		error = pod->netns_fd < 0 ? pod->netns_fd : 0;
 	}
-	struct pod_open open = {
-		.pod = pod, .cgroup_path = cgroup_path, .listeners = &listeners, .why = why};
+	struct pod_open open = {.pod = pod, .place = place, .listeners = &listeners, .why = why};
 	if (!error)
 		error = command_give(stock, &open.command, pod_open_run);
 	if (error) {

@@ -32,12 +32,18 @@ struct stock_listeners {
 	uint32_t uncaptured_count; /* TCP connections that were there before enrolment */
 };
 
-/*
- * Blocks until the helper has opened the pod's listeners. netns_path NULL = weftd's own namespace;
- * cgroup_path NULL = none. On failure -errno and a sentence in `why`.
- */
-int stock_pod_open(struct stock *stock, uint32_t pod_id, const char *netns_path,
-		   const char *cgroup_path, struct text *why, struct stock_pod **ret_pod,
+struct stock_place {
+	const char *netns_path;  /* NULL = weftd's own namespace */
+	const char *cgroup_path; /* NULL = none */
+	/* Addresses that the namespace must have, or it is another one's; all zero = any will do.
+	 */
+	struct weft_address holds[2];
+};
+
+/* Blocks until the helper has opened the pod's listeners. On failure -errno (-EADDRNOTAVAIL: see
+ * `holds`) and a sentence in `why`. */
+int stock_pod_open(struct stock *stock, uint32_t pod_id, const struct stock_place *place,
+		   struct text *why, struct stock_pod **ret_pod,
 		   struct stock_listeners *ret_listeners) MUST_CHECK;
 /* Closes the unconnected sockets; listeners belong to whoever took them. No worker may use a share
  * of it any more. */

@@ -96,6 +96,7 @@ static int fill(struct build *build, const struct pod_draft *draft, struct pod *
 {
 	pod->on_proxy_death = draft->on_proxy_death;
 	pod->captures_all = draft->captures_all;
+	pod->holds_addresses = draft->holds_addresses;
 	snprintf(pod->name, sizeof(pod->name), "%s", draft->name);
 	if (!*draft->netns_path == !*draft->cgroup_path)
 		build_fault(build, draft->line, "pods[]",

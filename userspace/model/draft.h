@@ -47,6 +47,7 @@ struct pod_draft {
 	enum on_proxy_death on_proxy_death;
 	bool captures_all;
 	bool may_be_left_out; /* as in service_draft */
+	bool holds_addresses; /* `addresses` are the namespace's own: refused if it lacks them */
 	const char *name;
 	const char *netns_path;         /* "" = none */
 	const char *cgroup_path;        /* "" = none */

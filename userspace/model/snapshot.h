@@ -65,7 +65,8 @@ struct pod {
 	struct weft_address local4; /* port 0; all zero: found from the namespace's own addresses */
 	struct weft_address local6;
 	enum on_proxy_death on_proxy_death;
-	bool captures_all; /* every TCP dial, not only those to mesh services */
+	bool captures_all;    /* every TCP dial, not only those to mesh services */
+	bool holds_addresses; /* local4 and local6 are the namespace's: refused if it lacks them */
 	struct port_list skip_ports;
 	struct port_list opaque_ports; /* what it dials there is never looked at */
 	struct port_list http_ports;   /* what it dials there is HTTP */

@@ -87,8 +87,8 @@ static uint32_t uncaptured_count(uint32_t pod_id)
 	return count;
 }
 
-int stock_pod_open(struct stock *stock, uint32_t pod_id, const char *netns_path,
-		   const char *cgroup_path, struct text *why, struct stock_pod **ret_pod,
+int stock_pod_open(struct stock *stock, uint32_t pod_id, const struct stock_place *place,
+		   struct text *why, struct stock_pod **ret_pod,
 		   struct stock_listeners *ret_listeners)
 {
 	struct stock_pod *pod = calloc(1, sizeof(*pod));
@@ -107,8 +107,8 @@ int stock_pod_open(struct stock *stock, uint32_t pod_id, const char *netns_path,
 		pod->shares[i] = (struct stock_share){.pod = pod, .worker = i};
 	memset(ret_listeners, 0, sizeof(*ret_listeners));
 	listeners_make(stock, pod, ret_listeners);
-	ret_listeners->netns_cookie = netns_path ? id_of(netns_path) : 1;
-	ret_listeners->cgroup_id = cgroup_path ? id_of(cgroup_path) : 0;
+	ret_listeners->netns_cookie = place->netns_path ? id_of(place->netns_path) : 1;
+	ret_listeners->cgroup_id = place->cgroup_path ? id_of(place->cgroup_path) : 0;
 	ret_listeners->local4 = (struct weft_address){
 		.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, (uint8_t)pod_id}};
 	if (pod->has_ipv6)

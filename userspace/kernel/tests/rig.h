@@ -258,8 +258,8 @@ rig_fn void rig_pod_open_in(struct rig *rig, int netns, const char *cgroup, uint
 	ret->rig = rig;
 	ret->netns = netns;
 	ret->pod.pod_id = ++rig->last_pod_id;
-	if (stock_pod_open(rig->stock, ret->pod.pod_id, netns >= 0 ? path : NULL, cgroup, &why,
-			   &ret->stock, &ret->listeners))
+	struct stock_place place = {.netns_path = netns >= 0 ? path : NULL, .cgroup_path = cgroup};
+	if (stock_pod_open(rig->stock, ret->pod.pod_id, &place, &why, &ret->stock, &ret->listeners))
 		fail_msg("stock_pod_open: %s", why.data);
 	text_fini(&why);
 	ret->key =

@@ -175,24 +175,28 @@ static void bad_places_are_refused_with_a_sentence(void **state)
 	int no_lo = rig_netns_new(rig, false);
 	char lo_down[64];
 	snprintf(lo_down, sizeof(lo_down), "/proc/self/fd/%d", no_lo);
+	const struct weft_address stranger = {
+		.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 77}};
 	const struct {
-		const char *netns, *cgroup;
+		struct stock_place place;
 		int error;
 		const char *word;
 	} cases[] = {
-		{"/run/netns/weft-never-there", NULL, -ENOENT, "weft-never-there"},
-		{"/proc/self/status", NULL, -EINVAL, "no network namespace"},
-		{"/proc/self/ns/uts", NULL, -EINVAL, "no network namespace"},
-		{lo_down, NULL, -ENETDOWN, "loopback"},
-		{NULL, "/sys/fs/cgroup/weft-never-there", -ENOENT, "weft-never-there"},
-		{NULL, "/tmp", -EINVAL, "cgroup v2"},
+		{{.netns_path = "/run/netns/weft-never-there"}, -ENOENT, "weft-never-there"},
+		{{.netns_path = "/proc/self/status"}, -EINVAL, "no network namespace"},
+		{{.netns_path = "/proc/self/ns/uts"}, -EINVAL, "no network namespace"},
+		{{.netns_path = lo_down}, -ENETDOWN, "loopback"},
+		{{.cgroup_path = "/sys/fs/cgroup/weft-never-there"}, -ENOENT, "weft-never-there"},
+		{{.cgroup_path = "/tmp"}, -EINVAL, "cgroup v2"},
+		{{.netns_path = "/proc/self/ns/net", .holds = {stranger}},
+		 -EADDRNOTAVAIL,
+		 "192.0.2.77"},
 	};
 	for (size_t i = 0; i < array_count(cases); i++) {
 		struct text why = {0};
 		struct stock_pod *pod;
 		struct stock_listeners listeners;
-		int error = stock_pod_open(rig->stock, 77, cases[i].netns, cases[i].cgroup, &why,
-					   &pod, &listeners);
+		int error = stock_pod_open(rig->stock, 77, &cases[i].place, &why, &pod, &listeners);
 		if (error != cases[i].error || !why.data || !strstr(why.data, cases[i].word))
 			fail_msg("case %zu: error %d, \"%s\"", i, error, why.data ? why.data : "");
 		text_fini(&why);

@@ -235,9 +235,9 @@ static inline void stage_open_kernel(struct stage *stage)
 	assert_int_equal(kernel_open(&kernel_options, &why, &stage->kernel), 0);
 	struct stock_options stock_options = {.kernel = stage->kernel, .workers = 1, .depth = 8};
 	assert_int_equal(stock_open(&stock_options, &stage->stock), 0);
-	assert_int_equal(stock_pod_open(stage->stock, 1, "/run/netns/client", NULL, &why,
-					&stage->pod, &stage->listeners),
-			 0);
+	struct stock_place place = {.netns_path = "/run/netns/client"};
+	assert_int_equal(
+		stock_pod_open(stage->stock, 1, &place, &why, &stage->pod, &stage->listeners), 0);
 	series_store_init(&stage->series, kernel_series(stage->kernel),
 			  kernel_series_labels(stage->kernel), kernel_proxy_counts(stage->kernel),
 			  1);

@@ -94,9 +94,10 @@ static void crew_open(struct crew *crew)
 	struct stock_options stock_options = {
 		.kernel = crew->kernel, .workers = WORKERS, .depth = 8};
 	assert_int_equal(stock_open(&stock_options, &crew->stock), 0);
-	assert_int_equal(stock_pod_open(crew->stock, 1, "/run/netns/c", NULL, &why,
-					&crew->pod_stock, &crew->listeners),
-			 0);
+	struct stock_place place = {.netns_path = "/run/netns/c"};
+	assert_int_equal(
+		stock_pod_open(crew->stock, 1, &place, &why, &crew->pod_stock, &crew->listeners),
+		0);
 	series_store_init(&crew->series, kernel_series(crew->kernel),
 			  kernel_series_labels(crew->kernel), kernel_proxy_counts(crew->kernel),
 			  WORKERS);
