@@ -546,7 +546,7 @@ def test_misuse_is_told_from_failure(arguments):
 
 def test_every_command_has_help():
     commands = re.findall(r"^  (\w+) ", weft("help").stdout, re.M)
-    assert len(commands) == 11
+    assert {"run", "check", "stat", "edges", "pods", "cleanup"} <= set(commands)
     for command in commands:
         done = weft(command, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: weft {command}"), done

@@ -558,6 +558,16 @@ static void busy_sessions_are_not_pushed_out(void **state)
 
 /* ---- luck ---- */
 
+#define ADD                                                                                        \
+	"POST /pods HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 12\r\n\r\n"        \
+	"{\"name\":\"x\"}"
+
+static void tell(const char *error)
+{
+	fixture.told(fixture.holder, error);
+	io_double_settle(fixture.ring);
+}
+
 static void talk(void)
 {
 	struct io_peer *client = arrives(true);
@@ -568,14 +578,17 @@ static void talk(void)
 	if (fixture.done)
 		fixture.done(fixture.request, "[]");
 	fixture.done = NULL;
-	io_double_settle(fixture.ring);
+	struct io_peer *holder = asks(ADD);
+	if (fixture.pods_held)
+		tell(NULL);
 	io_peer_finish(client);
+	io_peer_finish(holder);
 	io_double_run(fixture.ring, 100 * SECOND);
 }
 
 static void any_allocation_may_fail(void **state)
 {
-	for (unsigned long nth = 1; nth < 60; nth++) {
+	for (unsigned long nth = 1; nth < 80; nth++) {
 		mem_fail_nth(nth);
 		talk();
 		drop(state);
@@ -618,16 +631,6 @@ static void the_order_of_completions_does_not_matter(void **state)
 }
 
 /* ---- pods ---- */
-
-#define ADD                                                                                        \
-	"POST /pods HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 12\r\n\r\n"        \
-	"{\"name\":\"x\"}"
-
-static void tell(const char *error)
-{
-	fixture.told(fixture.holder, error);
-	io_double_settle(fixture.ring);
-}
 
 static void a_pod_is_held_until_its_client_leaves(void **state)
 {
