@@ -69,10 +69,10 @@ void *read_meta(struct reader *reader, const cJSON *json, size_t size)
 	if (!object)
 		return NULL;
 	const cJSON *meta = reader_object(reader, json, "metadata");
-	object->name = reader_copied(reader, meta, "name");
+	object->name = reader_single(reader, meta, "name");
 	object->namespace = reader_copied(reader, meta, "namespace");
-	object->uid = reader_copied(reader, meta, "uid");
-	object->version = reader_copied(reader, meta, "resourceVersion");
+	object->uid = reader_single(reader, meta, "uid");
+	object->version = reader_single(reader, meta, "resourceVersion");
 	object->created_s = read_time(reader, meta, "creationTimestamp");
 	object->is_deleting = *reader_text(reader, meta, "deletionTimestamp") != '\0';
 	object->labels = read_pairs(reader, meta, "labels", &object->label_count);

@@ -42,9 +42,9 @@ static void read_target(struct reader *reader, const cJSON *json, struct kube_en
 {
 	const cJSON *target = reader_object(reader, json, "targetRef");
 	bool is_pod = strcmp(reader_text(reader, target, "kind"), "Pod") == 0;
-	endpoint->pod = is_pod ? reader_copied(reader, target, "name") : "";
+	endpoint->pod = is_pod ? reader_single(reader, target, "name") : "";
 	endpoint->pod_namespace = is_pod ? reader_copied(reader, target, "namespace") : "";
-	endpoint->pod_uid = is_pod ? reader_copied(reader, target, "uid") : "";
+	endpoint->pod_uid = is_pod ? reader_single(reader, target, "uid") : "";
 }
 
 static void read_conditions(struct reader *reader, const cJSON *json,

@@ -24,20 +24,23 @@ void *reader_take(struct reader *reader, size_t count, size_t size)
 	return taken ? memset(taken, 0, count * size) : NULL;
 }
 
+static const char *copy(struct reader *reader, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *taken = size > 1 ? take_bytes(reader, size) : NULL;
+	return taken ? memcpy(taken, text, size) : "";
+}
+
 const char *reader_copy(struct reader *reader, const char *text)
 {
-	if (!*text)
-		return "";
 	for (unsigned i = 0; i < READER_RECENT && reader->recent[i]; i++) {
 		if (strcmp(reader->recent[i], text) == 0)
 			return reader->recent[i];
 	}
-	size_t size = strlen(text) + 1;
-	char *copy = take_bytes(reader, size);
-	if (!copy)
-		return "";
-	reader->recent[reader->next_recent++ % READER_RECENT] = copy;
-	return memcpy(copy, text, size);
+	const char *copied = copy(reader, text);
+	if (*copied)
+		reader->recent[reader->next_recent++ % READER_RECENT] = copied;
+	return copied;
 }
 
 void reader_fault(struct reader *reader, const char *field)
@@ -80,6 +83,11 @@ const char *reader_text(struct reader *reader, const cJSON *parent, const char *
 const char *reader_copied(struct reader *reader, const cJSON *parent, const char *key)
 {
 	return reader_copy(reader, reader_text(reader, parent, key));
+}
+
+const char *reader_single(struct reader *reader, const cJSON *parent, const char *key)
+{
+	return copy(reader, reader_text(reader, parent, key));
 }
 
 bool reader_bool(struct reader *reader, const cJSON *parent, const char *key, bool otherwise)

@@ -34,7 +34,8 @@ const cJSON *reader_object(struct reader *reader, const cJSON *parent, const cha
 const cJSON *reader_array(struct reader *reader, const cJSON *parent, const char *key);
 /* "" for NULL as above. Not copied. */
 const char *reader_text(struct reader *reader, const cJSON *parent, const char *key);
-/* The same, copied. */
+/* The same, copied: as reader_copy, or without looking for an equal text (names and ids). */
+const char *reader_single(struct reader *reader, const cJSON *parent, const char *key);
 const char *reader_copied(struct reader *reader, const cJSON *parent, const char *key);
 bool reader_bool(struct reader *reader, const cJSON *parent, const char *key, bool otherwise);
 /* 0 when absent or (then a fault) not in 1..most. */
