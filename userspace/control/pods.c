@@ -481,6 +481,16 @@ void pods_tick(struct control *control)
 	}
 }
 
+bool pods_is_captured(const struct control *control, const char *name)
+{
+	list_each (&control->enrolments, item) {
+		const struct enrolment *enrolment = list_entry(item, struct enrolment, item);
+		if (!enrolment->is_leaving && strcmp(enrolment->pod->name, name) == 0)
+			return enrolment->state == ENROLMENT_CAPTURED;
+	}
+	return false;
+}
+
 void pods_drain(struct control *control)
 {
 	adopted_settle_absent(control, NULL);

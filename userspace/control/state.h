@@ -114,6 +114,7 @@ void pods_apply(struct control *control);
 /* Once a second: vanished namespaces, pods that failed. */
 void pods_tick(struct control *control);
 void pods_drain(struct control *control);
+bool pods_is_captured(const struct control *control, const char *name);
 /* Forgets them; the kernel's map stays as it is. */
 void pods_close(struct control *control);
 

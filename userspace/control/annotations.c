@@ -1,0 +1,257 @@
+#include "control/annotations.h"
+
+#include <errno.h>
+
+#include "model/keys.h"
+
+/* The config key that says what an element of the annotation's list may be. */
+struct list_rule {
+	const char *annotation;
+	const char *key;
+};
+
+static const struct list_rule opaque_rule = {ANNOTATION_OPAQUE, "pods[].opaque_ports[]"};
+static const struct list_rule skip_port_rule = {ANNOTATION_SKIP_PORTS,
+						"pods[].skip_outbound_ports[]"};
+static const struct list_rule skip_cidr_rule = {ANNOTATION_SKIP_CIDRS,
+						"pods[].skip_outbound_cidrs[]"};
+
+static const struct key *key_of(const char *path)
+{
+	for (size_t i = 0; i < keys_count(); i++) {
+		if (strcmp(keys_at(i)->path, path) == 0)
+			return keys_at(i);
+	}
+	return NULL;
+}
+
+static void fault(struct text *faults, const char *annotation, struct span element,
+		  const char *sentence)
+{
+	if (!faults)
+		return;
+	text_printf(faults, "%s: ", annotation);
+	key_quote(faults, element);
+	text_printf(faults, " %s\n", sentence);
+}
+
+/* The next element of a comma-separated list, trimmed; empty ones are skipped. */
+static bool next_element(struct span *rest, struct span *ret)
+{
+	while (span_split(rest, ',', ret)) {
+		*ret = span_trim(*ret);
+		if (ret->size > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool read_value(const struct list_rule *rule, struct span element, struct key_value *ret,
+		       struct text *faults)
+{
+	char copy[64]; /* longer than any port or network */
+	struct text why = {0};
+	if (element.size >= sizeof(copy)) {
+		fault(faults, rule->annotation, element, "is too long");
+		return false;
+	}
+	memcpy(copy, element.data, element.size);
+	copy[element.size] = '\0';
+	bool is_right = key_parse(key_of(rule->key), copy, ret, &why) == 0;
+	if (!is_right && faults)
+		text_printf(faults, "%s: %.*s\n", rule->annotation, SPAN_PRINT(text_span(&why)));
+	text_fini(&why);
+	return is_right;
+}
+
+static size_t count_elements(const char *value)
+{
+	size_t count = 0;
+	struct span rest = span_text(value);
+	struct span element;
+	while (next_element(&rest, &element))
+		count++;
+	return count;
+}
+
+static const char *value_of(const struct kube_object *pod, const struct kube_object *namespace,
+			    const char *annotation)
+{
+	const char *value = kube_annotation(pod, annotation);
+	return !value && namespace ? kube_annotation(namespace, annotation) : value;
+}
+
+static struct draft_value *make_room(struct arena *arena, struct draft_list *list, size_t more)
+{
+	struct draft_value *items =
+		arena_take(arena, (list->count + more) * sizeof(struct draft_value));
+	if (items && list->count)
+		memcpy(items, list->items, list->count * sizeof(*items));
+	return items;
+}
+
+static int read_list(const struct list_rule *rule, const char *value, struct arena *arena,
+		     struct draft_list *list, struct text *faults)
+{
+	struct span rest = span_text(value ? value : "");
+	struct span element;
+	if (!value || !*value)
+		return 0;
+	struct draft_value *items = make_room(arena, list, count_elements(value));
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	while (next_element(&rest, &element)) {
+		struct key_value one;
+		if (read_value(rule, element, &one, faults))
+			items[list->count++] = (struct draft_value){
+				.number = one.number, .address = one.address, .prefix = one.prefix};
+	}
+	return 0;
+}
+
+/* ---- 8080=http,9000=opaque ---- */
+
+static bool read_protocol(struct span element, uint16_t *ret_port, enum protocol *ret,
+			  struct text *faults)
+{
+	static const char *const names[] = {
+		[PROTOCOL_AUTO] = "auto", [PROTOCOL_HTTP] = "http", [PROTOCOL_OPAQUE] = "opaque"};
+	struct span rest = element;
+	struct span port;
+	uint64_t number;
+	bool has_port = span_split(&rest, '=', &port) && rest.data &&
+			span_to_u64(span_trim(port), &number) == 0 && number >= 1 &&
+			number <= 65535;
+	for (unsigned i = 0; has_port && i < array_count(names); i++) {
+		if (!span_is(span_trim(rest), names[i]))
+			continue;
+		*ret_port = (uint16_t)number;
+		*ret = (enum protocol)i;
+		return true;
+	}
+	fault(faults, ANNOTATION_PROTOCOL, element, "is not PORT=auto, PORT=http or PORT=opaque");
+	return false;
+}
+
+static bool has_port(const struct draft_list *list, uint16_t port)
+{
+	const struct draft_value *values = list->items;
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (values[i].number == port)
+			return true;
+	}
+	return false;
+}
+
+static int read_protocols(const char *value, struct arena *arena, struct pod_draft *draft,
+			  struct text *faults)
+{
+	struct span rest = span_text(value ? value : "");
+	struct span element;
+	if (!value || !*value)
+		return 0;
+	size_t count = count_elements(value);
+	struct draft_value *opaque = make_room(arena, &draft->opaque_ports, count);
+	struct draft_value *http = make_room(arena, &draft->http_ports, count);
+	if (!opaque || !http)
+		return -ENOMEM;
+	draft->opaque_ports.items = opaque;
+	draft->http_ports.items = http;
+	while (next_element(&rest, &element)) {
+		enum protocol protocol;
+		uint16_t port;
+		if (!read_protocol(element, &port, &protocol, faults) || protocol == PROTOCOL_AUTO)
+			continue;
+		if (has_port(&draft->opaque_ports, port) || has_port(&draft->http_ports, port))
+			fault(faults, ANNOTATION_PROTOCOL, element, "names a port a second time");
+		else if (protocol == PROTOCOL_HTTP)
+			http[draft->http_ports.count++].number = port;
+		else
+			opaque[draft->opaque_ports.count++].number = port;
+	}
+	return 0;
+}
+
+static void read_proxy_death(const char *value, struct pod_draft *draft, struct text *faults)
+{
+	if (!value)
+		return;
+	if (strcmp(value, "open") == 0)
+		draft->on_proxy_death = ON_PROXY_DEATH_OPEN;
+	else if (strcmp(value, "closed") == 0)
+		draft->on_proxy_death = ON_PROXY_DEATH_CLOSED;
+	else
+		fault(faults, ANNOTATION_PROXY_DEATH, span_text(value), "is not open or closed");
+}
+
+int annotations_read(const struct kube_object *pod, const struct kube_object *namespace,
+		     struct arena *arena, struct pod_draft *draft, struct text *faults)
+{
+	read_proxy_death(value_of(pod, namespace, ANNOTATION_PROXY_DEATH), draft, faults);
+	int error = read_list(&skip_port_rule, value_of(pod, namespace, ANNOTATION_SKIP_PORTS),
+			      arena, &draft->skip_ports, faults);
+	if (!error)
+		error = read_list(&skip_cidr_rule, value_of(pod, namespace, ANNOTATION_SKIP_CIDRS),
+				  arena, &draft->skip_cidrs, faults);
+	if (!error)
+		error = read_list(&opaque_rule, value_of(pod, namespace, ANNOTATION_OPAQUE), arena,
+				  &draft->opaque_ports, faults);
+	if (!error)
+		error = read_protocols(value_of(pod, namespace, ANNOTATION_PROTOCOL), arena, draft,
+				       faults);
+	return error;
+}
+
+/* ---- Services ---- */
+
+static bool list_names(const struct kube_object *service, uint16_t port, struct text *faults)
+{
+	const char *value = kube_annotation(service, ANNOTATION_OPAQUE);
+	struct span rest = span_text(value ? value : "");
+	struct span element;
+	struct key_value one;
+	bool found = false;
+	while (next_element(&rest, &element)) {
+		if (read_value(&opaque_rule, element, &one, faults))
+			found |= one.number == port;
+	}
+	return found;
+}
+
+static bool map_names(const struct kube_object *service, uint16_t port, enum protocol *ret,
+		      struct text *faults)
+{
+	const char *value = kube_annotation(service, ANNOTATION_PROTOCOL);
+	struct span rest = span_text(value ? value : "");
+	struct span element;
+	enum protocol protocol;
+	uint16_t number;
+	bool found = false;
+	while (next_element(&rest, &element)) {
+		if (!read_protocol(element, &number, &protocol, faults) || number != port || found)
+			continue;
+		*ret = protocol;
+		found = true;
+	}
+	return found;
+}
+
+bool annotation_protocol(const struct kube_object *service, uint16_t port, enum protocol *ret)
+{
+	if (list_names(service, port, NULL)) {
+		*ret = PROTOCOL_OPAQUE;
+		return true;
+	}
+	return map_names(service, port, ret, NULL);
+}
+
+void annotations_check_service(const struct kube_object *service, struct text *faults)
+{
+	enum protocol protocol;
+	const char *headless = kube_annotation(service, ANNOTATION_HEADLESS);
+	(void)list_names(service, 0, faults);
+	(void)map_names(service, 0, &protocol, faults);
+	if (headless && strcmp(headless, "balance") != 0 && strcmp(headless, "direct") != 0)
+		fault(faults, ANNOTATION_HEADLESS, span_text(headless), "is not balance or direct");
+}

@@ -1,0 +1,35 @@
+/*
+ * The annotations weft.io/… of pods, namespaces and Services. Values are comma-separated lists;
+ * what is wrong in one is told and left out, the rest holds. Pure.
+ */
+#ifndef CONTROL_ANNOTATIONS_H
+#define CONTROL_ANNOTATIONS_H
+
+#include "base/text.h"
+#include "control/arena.h"
+#include "kube/objects.h"
+#include "model/draft.h"
+
+#define LABEL_MESH             "weft.io/mesh"                /* enabled | disabled */
+#define ANNOTATION_OPAQUE      "weft.io/opaque-ports"        /* 25,3306 */
+#define ANNOTATION_SKIP_PORTS  "weft.io/skip-outbound-ports" /* 25,443 */
+#define ANNOTATION_SKIP_CIDRS  "weft.io/skip-outbound-cidrs" /* 192.0.2.0/24 */
+#define ANNOTATION_PROTOCOL    "weft.io/protocol"            /* 8080=http,9000=opaque */
+#define ANNOTATION_PROXY_DEATH "weft.io/on-proxy-death"      /* open | closed */
+#define ANNOTATION_HEADLESS    "weft.io/headless"            /* direct | balance */
+
+/* What a Service's opaque-ports and protocol say about one port; false = nothing. */
+bool annotation_protocol(const struct kube_object *service, uint16_t port, enum protocol *ret);
+
+/*
+ * Fills the draft's settings from the pod's annotations; where the pod has none, from its
+ * namespace's (NULL = not known). Memory comes from the arena. Each fault is a sentence that names
+ * the annotation, ended by a newline, in `faults`. 0 or -ENOMEM.
+ */
+int annotations_read(const struct kube_object *pod, const struct kube_object *namespace,
+		     struct arena *arena, struct pod_draft *draft, struct text *faults) MUST_CHECK;
+
+/* Faults of a Service's own annotations, as above. */
+void annotations_check_service(const struct kube_object *service, struct text *faults);
+
+#endif

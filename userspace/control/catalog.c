@@ -1,0 +1,408 @@
+#include "control/catalog.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+
+/* One Service of the API, or EndpointSlices that still miss theirs. */
+struct entry {
+	struct hash_item item;
+	struct list stale;
+	struct list moved;
+	struct list services;               /* of struct catalog_service, one for each port */
+	const struct kube_service *service; /* NULL = none */
+	const struct kube_slice **slices;
+	uint32_t slice_count;
+	uint32_t slice_capacity;
+	char *namespace;
+	char *name;
+};
+
+struct catalog_service {
+	struct list item;
+	struct entry *entry;
+	uint32_t index; /* of its draft */
+	struct claimant claimant;
+	struct claim *claims; /* one for each endpoint, in the same order */
+	struct endpoint_draft *endpoints;
+	uint32_t endpoint_count;
+	struct draft_value *addresses;
+	struct draft_value port;
+	char name[WEFT_NAME_MAX];
+};
+
+void catalog_init(struct catalog *catalog)
+{
+	*catalog = (struct catalog){0};
+	list_init(&catalog->stale);
+	list_init(&catalog->moved);
+}
+
+/* ---- entries ---- */
+
+static uint32_t entry_hash(const char *namespace, const char *name)
+{
+	return hash_text(span_text(name), hash_text(span_text(namespace), 0));
+}
+
+static struct entry *entry_find(const struct catalog *catalog, const char *namespace,
+				const char *name)
+{
+	struct hash_item *item = hash_first(&catalog->entries, entry_hash(namespace, name));
+	for (; item; item = hash_next(item)) {
+		struct entry *entry = hash_entry(item, struct entry, item);
+		if (strcmp(entry->name, name) == 0 && strcmp(entry->namespace, namespace) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+static void entry_free(struct entry *entry)
+{
+	mem_free(entry->namespace);
+	mem_free(entry->name);
+	mem_free(entry->slices);
+	mem_free(entry);
+}
+
+static struct entry *entry_get(struct catalog *catalog, const char *namespace, const char *name)
+{
+	struct entry *entry = entry_find(catalog, namespace, name);
+	if (entry)
+		return entry;
+	entry = mem_zalloc(sizeof(*entry));
+	if (!entry)
+		return NULL;
+	list_init(&entry->stale);
+	list_init(&entry->moved);
+	list_init(&entry->services);
+	entry->namespace = mem_text(namespace, strlen(namespace));
+	entry->name = mem_text(name, strlen(name));
+	if (!entry->namespace || !entry->name ||
+	    hash_add(&catalog->entries, &entry->item, entry_hash(namespace, name))) {
+		entry_free(entry);
+		return NULL;
+	}
+	return entry;
+}
+
+static void make_stale(struct catalog *catalog, struct entry *entry)
+{
+	if (!list_is_linked(&entry->stale))
+		list_add_last(&catalog->stale, &entry->stale);
+}
+
+/* ---- what the API tells ---- */
+
+void catalog_service_changed(struct catalog *catalog, const struct kube_object *before,
+			     const struct kube_object *after)
+{
+	const struct kube_object *object = after ? after : before;
+	struct entry *entry = entry_get(catalog, object->namespace, object->name);
+	if (!entry) {
+		catalog->has_gaps = true;
+		return;
+	}
+	entry->service = after ? kube_service_of(after) : NULL;
+	make_stale(catalog, entry);
+}
+
+static void slice_remove(struct catalog *catalog, const struct kube_slice *slice)
+{
+	struct entry *entry = entry_find(catalog, slice->object.namespace, slice->service);
+	for (uint32_t i = 0; entry && i < entry->slice_count; i++) {
+		if (entry->slices[i] != slice)
+			continue;
+		entry->slices[i] = entry->slices[--entry->slice_count];
+		make_stale(catalog, entry);
+		return;
+	}
+}
+
+static int slice_add(struct catalog *catalog, const struct kube_slice *slice)
+{
+	struct entry *entry = entry_get(catalog, slice->object.namespace, slice->service);
+	if (!entry)
+		return -ENOMEM;
+	if (entry->slice_count == entry->slice_capacity) {
+		uint32_t capacity = entry->slice_capacity ? 2 * entry->slice_capacity : 1;
+		const struct kube_slice **slices =
+			mem_realloc(entry->slices, capacity * sizeof(struct kube_slice *));
+		if (!slices)
+			return -ENOMEM;
+		entry->slices = slices;
+		entry->slice_capacity = capacity;
+	}
+	entry->slices[entry->slice_count++] = slice;
+	make_stale(catalog, entry);
+	return 0;
+}
+
+/* A slice without the label belongs to no Service. */
+static bool has_service(const struct kube_object *slice)
+{
+	return slice && *kube_slice_of(slice)->service;
+}
+
+void catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
+			   const struct kube_object *after)
+{
+	if (has_service(before))
+		slice_remove(catalog, kube_slice_of(before));
+	if (has_service(after) && slice_add(catalog, kube_slice_of(after)))
+		catalog->has_gaps = true;
+}
+
+void catalog_place_changed(struct catalog *catalog)
+{
+	hash_each(&catalog->entries, item)
+		make_stale(catalog, hash_entry(item, struct entry, item));
+}
+
+/* ---- claims ---- */
+
+static struct catalog_service *service_of(const struct claimant *claimant)
+{
+	return container_of((struct claimant *)claimant, struct catalog_service, claimant);
+}
+
+/* Its endpoints are to be looked at again: somebody came between, or left. */
+static void note_moved(struct catalog *catalog, const struct claimant *claimant)
+{
+	if (!claimant)
+		return;
+	struct entry *entry = service_of(claimant)->entry;
+	if (!list_is_linked(&entry->moved))
+		list_add_last(&catalog->moved, &entry->moved);
+}
+
+static void claims_drop(struct catalog *catalog, struct catalog_service *service)
+{
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		struct claim *claim = &service->claims[i];
+		if (!claim->claimant)
+			continue;
+		claims_remove(&catalog->claims, claim);
+		note_moved(catalog, claims_winner(&catalog->claims, &claim->address));
+	}
+}
+
+static int claims_enter(struct catalog *catalog, struct catalog_service *service)
+{
+	service->claims = mem_zalloc((service->endpoint_count + 1) * sizeof(*service->claims));
+	if (!service->claims)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		struct claim *claim = &service->claims[i];
+		claim->address = service->endpoints[i].address;
+		note_moved(catalog, claims_winner(&catalog->claims, &claim->address));
+		if (claims_add(&catalog->claims, claim))
+			return -ENOMEM;
+		claim->claimant = &service->claimant;
+	}
+	return 0;
+}
+
+/* ---- drafts ---- */
+
+static int drafts_make_room(struct catalog *catalog)
+{
+	if (catalog->count < catalog->capacity)
+		return 0;
+	uint32_t capacity = catalog->capacity ? 2 * catalog->capacity : 64;
+	struct service_draft *drafts =
+		mem_realloc(catalog->drafts, capacity * sizeof(*catalog->drafts));
+	if (!drafts)
+		return -ENOMEM;
+	catalog->drafts = drafts;
+	struct catalog_service **owners =
+		mem_realloc(catalog->owners, capacity * sizeof(struct catalog_service *));
+	if (!owners)
+		return -ENOMEM;
+	catalog->owners = owners;
+	catalog->capacity = capacity;
+	return 0;
+}
+
+static void draft_remove(struct catalog *catalog, uint32_t index)
+{
+	uint32_t last = --catalog->count;
+	catalog->drafts[index] = catalog->drafts[last];
+	catalog->owners[index] = catalog->owners[last];
+	catalog->owners[index]->index = index;
+}
+
+static void service_free(struct catalog_service *service)
+{
+	mem_free(service->claims);
+	mem_free(service->endpoints);
+	mem_free(service->addresses);
+	mem_free(service);
+}
+
+static void service_remove(struct catalog *catalog, struct catalog_service *service)
+{
+	claims_drop(catalog, service);
+	draft_remove(catalog, service->index);
+	list_remove(&service->item);
+	service_free(service);
+}
+
+static void draft_write(struct catalog_service *service, const struct kube_service *of,
+			const struct kube_service_port *port, struct service_draft *ret)
+{
+	*ret = (struct service_draft){
+		.may_be_left_out = true,
+		.protocol = kube_service_protocol(of, port),
+		.balancer = kube_service_balancer(of),
+		.balances_endpoints = kube_service_balances_endpoints(of),
+		.name = service->name,
+		.addresses = {.count = of->ip_count, .items = service->addresses},
+		.ports = {.count = 1, .items = &service->port},
+		.endpoints = {.count = service->endpoint_count, .items = service->endpoints},
+	};
+}
+
+static int service_fill(struct catalog_service *service, const struct entry *entry,
+			const struct kube_service_port *port, const struct kube_place *place)
+{
+	const struct kube_service *of = entry->service;
+	kube_service_name(of, port, service->name);
+	service->claimant = (struct claimant){
+		.name = service->name,
+		.created_s = of->object.created_s,
+		.is_headless = of->is_headless,
+	};
+	service->port.number = port->number;
+	service->addresses = mem_zalloc((of->ip_count + 1u) * sizeof(*service->addresses));
+	if (!service->addresses)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < of->ip_count; i++)
+		service->addresses[i].address = of->cluster_ips[i];
+	return kube_service_endpoints(of, port, entry->slices, entry->slice_count, place,
+				      &service->endpoints, &service->endpoint_count);
+}
+
+static int service_enter(struct catalog *catalog, struct entry *entry,
+			 const struct kube_service_port *port, const struct kube_place *place)
+{
+	struct catalog_service *service = mem_zalloc(sizeof(*service));
+	if (!service)
+		return -ENOMEM;
+	service->entry = entry;
+	int error = service_fill(service, entry, port, place);
+	if (!error)
+		error = drafts_make_room(catalog);
+	if (error) {
+		service_free(service);
+		return error;
+	}
+	service->index = catalog->count++;
+	catalog->owners[service->index] = service;
+	list_add_last(&entry->services, &service->item);
+	draft_write(service, entry->service, port, &catalog->drafts[service->index]);
+	error = claims_enter(catalog, service);
+	if (error)
+		service_remove(catalog, service);
+	return error;
+}
+
+/* ---- refreshing ---- */
+
+static void entry_clear(struct catalog *catalog, struct entry *entry)
+{
+	list_each (&entry->services, item)
+		service_remove(catalog, list_entry(item, struct catalog_service, item));
+}
+
+static void entry_forget(struct catalog *catalog, struct entry *entry)
+{
+	list_remove(&entry->stale);
+	list_remove(&entry->moved);
+	hash_remove(&catalog->entries, &entry->item);
+	entry_free(entry);
+}
+
+static bool is_second(const struct kube_service *service, uint16_t index)
+{
+	for (uint16_t i = 0; i < index; i++) {
+		if (service->ports[i].number == service->ports[index].number &&
+		    kube_service_port_is_meshed(&service->ports[i]))
+			return true;
+	}
+	return false;
+}
+
+static void entry_compute(struct catalog *catalog, struct entry *entry,
+			  const struct kube_place *place)
+{
+	const struct kube_service *service = entry->service;
+	entry_clear(catalog, entry);
+	if (!service && entry->slice_count == 0) {
+		entry_forget(catalog, entry);
+		return;
+	}
+	if (!service || !kube_service_is_meshed(service))
+		return;
+	for (uint16_t i = 0; i < service->port_count; i++) {
+		const struct kube_service_port *port = &service->ports[i];
+		if (!kube_service_port_is_meshed(port) || is_second(service, i))
+			continue;
+		if (service_enter(catalog, entry, port, place))
+			catalog->has_gaps = true;
+	}
+	if (!list_is_linked(&entry->moved))
+		list_add_last(&catalog->moved, &entry->moved);
+}
+
+static void mark_destinations(struct catalog *catalog, struct entry *entry)
+{
+	list_each (&entry->services, item) {
+		struct catalog_service *service = list_entry(item, struct catalog_service, item);
+		for (uint32_t i = 0; i < service->endpoint_count; i++) {
+			struct endpoint_draft *endpoint = &service->endpoints[i];
+			endpoint->is_destination =
+				claims_winner(&catalog->claims, &endpoint->address) ==
+				&service->claimant;
+		}
+		catalog->drafts[service->index].is_same = false;
+	}
+}
+
+void catalog_refresh(struct catalog *catalog, const struct kube_place *place,
+		     struct draft_list *ret)
+{
+	while (!list_is_empty(&catalog->stale)) {
+		struct entry *entry = list_entry(catalog->stale.next, struct entry, stale);
+		list_remove(&entry->stale);
+		entry_compute(catalog, entry, place);
+	}
+	while (!list_is_empty(&catalog->moved)) {
+		struct entry *entry = list_entry(catalog->moved.next, struct entry, moved);
+		list_remove(&entry->moved);
+		mark_destinations(catalog, entry);
+	}
+	*ret = (struct draft_list){.count = catalog->count, .items = catalog->drafts};
+}
+
+void catalog_built(struct catalog *catalog)
+{
+	for (uint32_t i = 0; i < catalog->count; i++)
+		catalog->drafts[i].is_same = true;
+}
+
+void catalog_fini(struct catalog *catalog)
+{
+	hash_each(&catalog->entries, item)
+	{
+		struct entry *entry = hash_entry(item, struct entry, item);
+		entry_clear(catalog, entry);
+	}
+	hash_each(&catalog->entries, item)
+		entry_forget(catalog, hash_entry(item, struct entry, item));
+	hash_fini(&catalog->entries);
+	claims_fini(&catalog->claims);
+	mem_free(catalog->drafts);
+	mem_free(catalog->owners);
+	catalog_init(catalog);
+}

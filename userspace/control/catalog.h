@@ -1,0 +1,44 @@
+/*
+ * The cluster's Services as drafts of services, kept in step with the API server's objects: a
+ * change costs what it changes, not what there is. Owner: the control thread.
+ */
+#ifndef CONTROL_CATALOG_H
+#define CONTROL_CATALOG_H
+
+#include "base/list.h"
+#include "control/claims.h"
+#include "control/kube_service.h"
+
+struct catalog_service;
+
+struct catalog {
+	struct hash entries; /* of struct entry by namespace and name */
+	struct claims claims;
+	struct list stale; /* entries to compute anew */
+	struct list moved; /* entries whose claims somebody else's change has touched */
+	struct service_draft *drafts;
+	struct catalog_service **owners; /* of the drafts, by the same index */
+	uint32_t count;
+	uint32_t capacity;
+	bool has_gaps; /* something was lost for want of memory */
+};
+
+void catalog_init(struct catalog *catalog);
+void catalog_fini(struct catalog *catalog);
+
+/* As told by kube_events.changed, for Services and for EndpointSlices. An object that is not
+ * remembered for want of memory sets has_gaps: the owner then begins anew. */
+void catalog_service_changed(struct catalog *catalog, const struct kube_object *before,
+			     const struct kube_object *after);
+void catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
+			   const struct kube_object *after);
+/* This node has another zone now. */
+void catalog_place_changed(struct catalog *catalog);
+
+/* Computes what is stale; the drafts in `ret` are valid until the next change or refresh. */
+void catalog_refresh(struct catalog *catalog, const struct kube_place *place,
+		     struct draft_list *ret);
+/* A snapshot has all drafts as they were refreshed last. */
+void catalog_built(struct catalog *catalog);
+
+#endif

@@ -1,0 +1,353 @@
+#include "control/discovery.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/catalog.h"
+#include "control/roster.h"
+#include "control/state.h"
+#include "kernel/sandbox.h"
+#include "kube/kube.h"
+
+/* While a pod's namespace is awaited; also how soon a pod that is gone is noticed. */
+#define TICK_NS 250000000ull
+
+struct discovery {
+	struct control *control;
+	struct kube *kube;
+	struct source source;
+	struct catalog catalog;
+	struct roster roster;
+	struct timer tick;
+	char node[256];
+	char zone[64];
+};
+
+/* ---- drafts for a build ---- */
+
+static struct discovery *of_source(struct source *source)
+{
+	return container_of(source, struct discovery, source);
+}
+
+static void refresh(struct source *source)
+{
+	struct discovery *discovery = of_source(source);
+	const struct kube_place place = {.node = discovery->node, .zone = discovery->zone};
+	catalog_refresh(&discovery->catalog, &place, &source->services);
+	roster_list(&discovery->roster, &source->pods);
+}
+
+static void built(struct source *source)
+{
+	catalog_built(&of_source(source)->catalog);
+}
+
+/* ---- what the API server tells ---- */
+
+static void take_node(struct discovery *discovery, const struct kube_object *node)
+{
+	const char *zone = node ? kube_node_of(node)->zone : "";
+	if (strcmp(discovery->zone, zone) == 0)
+		return;
+	snprintf(discovery->zone, sizeof(discovery->zone), "%s", zone);
+	catalog_place_changed(&discovery->catalog);
+}
+
+/* True: a build is due. */
+static bool take(struct discovery *discovery, const struct kube_object *before,
+		 const struct kube_object *after)
+{
+	const struct kube_object *object = after ? after : before;
+	switch ((enum kube_kind)object->kind) {
+	case KUBE_PODS:
+		return roster_pod_changed(&discovery->roster, before, after);
+	case KUBE_NAMESPACES:
+		return roster_namespace_changed(&discovery->roster, object->name);
+	case KUBE_NODES:
+		if (strcmp(object->name, discovery->node) == 0)
+			take_node(discovery, after);
+		return true;
+	case KUBE_SERVICES:
+		catalog_service_changed(&discovery->catalog, before, after);
+		return true;
+	case KUBE_SLICES:
+		catalog_slice_changed(&discovery->catalog, before, after);
+		return true;
+	case KUBE_KINDS:
+		break;
+	}
+	return false;
+}
+
+static void on_changed(void *owner, const struct kube_object *before,
+		       const struct kube_object *after)
+{
+	struct discovery *discovery = owner;
+	if (take(discovery, before, after))
+		control_sources_changed(discovery->control);
+}
+
+bool discovery_is_synced(const struct discovery *discovery)
+{
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		struct kube_status status;
+		kube_status(discovery->kube, (enum kube_kind)kind, &status);
+		if (!status.is_synced)
+			return false;
+	}
+	return true;
+}
+
+static void on_synced(void *owner, enum kube_kind kind)
+{
+	struct discovery *discovery = owner;
+	struct kube_status status;
+	kube_status(discovery->kube, kind, &status);
+	log_info("kubernetes_listed", "kind=%s objects=%llu", kube_kind_name(kind),
+		 (unsigned long long)status.objects);
+	control_sources_changed(discovery->control);
+}
+
+static const struct kube_events kube_events = {.changed = on_changed, .synced = on_synced};
+
+/* ---- what the roster asks ---- */
+
+static const struct kube_object *find_namespace(void *owner, const char *name)
+{
+	const struct discovery *discovery = owner;
+	return kube_find(discovery->kube, KUBE_NAMESPACES, "", name);
+}
+
+static int find_netns(void *owner, const char *pod_uid, char *ret_path, struct text *why)
+{
+	const struct discovery *discovery = owner;
+	const struct settings *settings = &discovery->control->current->settings;
+	const struct sandbox_view view = {.proc = settings->proc_root};
+	return sandbox_find(&view, pod_uid, ret_path, why);
+}
+
+static void tell(void *owner, const struct kube_object *pod, const char *faults)
+{
+	struct discovery *discovery = owner;
+	const struct kube_note note = {
+		.object = pod,
+		.reason = "BadAnnotation",
+		.message = faults,
+		.now_s = (uint64_t)time(NULL),
+	};
+	int error = kube_tell(discovery->kube, &note);
+	if (error)
+		log_warn("event_not_made", "pod=%s/%s error=\"%s\"", pod->namespace, pod->name,
+			 strerror(-error));
+}
+
+/* ---- after memory was short: everything anew from the cache ---- */
+
+static void add_again(void *owner, const struct kube_object *object)
+{
+	struct discovery *discovery = owner;
+	(void)take(discovery, NULL, object);
+}
+
+static void begin_anew(struct discovery *discovery)
+{
+	struct roster_hooks hooks = discovery->roster.hooks;
+	enum on_proxy_death on_proxy_death = discovery->roster.on_proxy_death;
+	catalog_fini(&discovery->catalog);
+	roster_fini(&discovery->roster);
+	roster_init(&discovery->roster, &hooks);
+	discovery->roster.on_proxy_death = on_proxy_death;
+	discovery->source.services = (struct draft_list){0};
+	discovery->source.pods = (struct draft_list){0};
+	for (int kind = 0; kind < KUBE_KINDS; kind++)
+		kube_each(discovery->kube, (enum kube_kind)kind, add_again, discovery);
+	control_sources_changed(discovery->control);
+}
+
+static void on_tick(struct timer *timer)
+{
+	struct discovery *discovery = container_of(timer, struct discovery, tick);
+	struct io_ring *ring = discovery->control->options.ring;
+	if (timer_set(io_timers(ring), timer, io_now_ns(ring) + TICK_NS))
+		log_error("discovery_tick_lost", "error=\"out of memory\"");
+	if (discovery->catalog.has_gaps || discovery->roster.has_gaps)
+		begin_anew(discovery);
+	if (roster_tick(&discovery->roster))
+		control_sources_changed(discovery->control);
+}
+
+/* ---- the container runtime ---- */
+
+static const char *text_of(const cJSON *body, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, name);
+	return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static void read_addresses(const cJSON *body, struct roster_sandbox *sandbox)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(body, "addresses"))
+	{
+		struct weft_address *to = &sandbox->addresses[sandbox->address_count];
+		if (sandbox->address_count < array_count(sandbox->addresses) &&
+		    cJSON_IsString(item) &&
+		    address_parse_ip(span_text(item->valuestring), 0, to) == 0)
+			sandbox->address_count++;
+	}
+}
+
+/* The runtime speaks of paths as its own mount namespace has them. */
+static bool read_sandbox(const struct discovery *discovery, const cJSON *body, char netns[256],
+			 struct roster_sandbox *ret)
+{
+	const struct settings *settings = &discovery->control->current->settings;
+	const char *path = text_of(body, "netns");
+	*ret = (struct roster_sandbox){
+		.namespace = text_of(body, "namespace"),
+		.name = text_of(body, "pod"),
+		.uid = text_of(body, "pod_uid"),
+		.netns = netns,
+	};
+	read_addresses(body, ret);
+	int size = snprintf(netns, 256, "%s/1/root%s", settings->proc_root, path);
+	return *ret->namespace && *ret->name && *path == '/' && size < 256;
+}
+
+static unsigned answer_verdict(struct text *answer, unsigned status, const char *verdict,
+			       const char *why)
+{
+	text_printf(answer, "{\"verdict\": \"%s\", \"why\": ", verdict);
+	text_json_string(answer, span_text(why));
+	text_add(answer, span_text("}\n"));
+	return status;
+}
+
+unsigned discovery_sandbox_added(struct discovery *discovery, struct span body, struct text *answer)
+{
+	char netns[256];
+	char name[WEFT_NAME_MAX];
+	struct roster_sandbox sandbox;
+	cJSON *json = cJSON_ParseWithLength(body.data, body.size);
+	if (!json || !read_sandbox(discovery, json, netns, &sandbox)) {
+		cJSON_Delete(json);
+		return answer_verdict(answer, 400, "unknown",
+				      "namespace, pod and netns are needed");
+	}
+	enum roster_verdict verdict = roster_sandbox_added(&discovery->roster, &sandbox, name);
+	cJSON_Delete(json);
+	if (verdict == ROSTER_UNKNOWN)
+		return answer_verdict(answer, 202, "unknown", roster_verdict_text(verdict));
+	if (verdict != ROSTER_MESHED)
+		return answer_verdict(answer, 200, "not_meshed", roster_verdict_text(verdict));
+	if (pods_is_captured(discovery->control, name))
+		return answer_verdict(answer, 200, "captured", "");
+	control_sources_changed(discovery->control);
+	return answer_verdict(answer, 202, "opening", "its listeners are being opened");
+}
+
+unsigned discovery_sandbox_removed(struct discovery *discovery, struct span body,
+				   struct text *answer)
+{
+	char netns[256];
+	struct roster_sandbox sandbox;
+	cJSON *json = cJSON_ParseWithLength(body.data, body.size);
+	bool is_whole = json && read_sandbox(discovery, json, netns, &sandbox);
+	if (is_whole && roster_sandbox_removed(&discovery->roster, &sandbox))
+		control_sources_changed(discovery->control);
+	cJSON_Delete(json);
+	text_add(answer, span_text("{}\n"));
+	return is_whole ? 200 : 400;
+}
+
+/* ---- life ---- */
+
+static int find_node(const struct settings *settings, char node[256], struct text *why)
+{
+	const char *name = settings->kube_node;
+	if (!*name)
+		name = getenv("WEFT_NODE_NAME");
+	if (!name || !*name) {
+		text_printf(why,
+			    "kubernetes.node is empty and the environment has no "
+			    "WEFT_NODE_NAME: weftd must know which node it runs on\n");
+		return -EINVAL;
+	}
+	snprintf(node, 256, "%s", name);
+	return 0;
+}
+
+static int kube_begin(struct discovery *discovery, struct wire_loop *loop, struct text *why)
+{
+	static const char *const keep[] = {"weft.io/", NULL};
+	const struct settings *settings = &discovery->control->current->settings;
+	const struct kube_options options = {
+		.loop = loop,
+		.seed = io_now_ns(loop->ring),
+		.url = *settings->kube_api ? settings->kube_api : NULL,
+		.node = discovery->node,
+		.keep = keep,
+		.events = &kube_events,
+		.owner = discovery,
+	};
+	return kube_open(&options, why, &discovery->kube);
+}
+
+static void discovery_free(struct discovery *discovery)
+{
+	catalog_fini(&discovery->catalog);
+	roster_fini(&discovery->roster);
+	mem_free(discovery);
+}
+
+int discovery_open(struct control *control, struct wire_loop *loop, struct text *why,
+		   struct discovery **ret_discovery)
+{
+	struct discovery *discovery = mem_zalloc(sizeof(*discovery));
+	const struct settings *settings = &control->current->settings;
+	if (!discovery)
+		return -ENOMEM;
+	const struct roster_hooks hooks = {
+		.owner = discovery,
+		.find_namespace = find_namespace,
+		.find_netns = find_netns,
+		.tell = tell,
+	};
+	discovery->control = control;
+	discovery->source.refresh = refresh;
+	discovery->source.built = built;
+	catalog_init(&discovery->catalog);
+	roster_init(&discovery->roster, &hooks);
+	discovery->roster.on_proxy_death = settings->pod_on_proxy_death;
+	timer_init(&discovery->tick, on_tick);
+	int error = find_node(settings, discovery->node, why);
+	if (!error)
+		error = kube_begin(discovery, loop, why);
+	if (!error)
+		error = timer_set(io_timers(loop->ring), &discovery->tick,
+				  io_now_ns(loop->ring) + TICK_NS);
+	if (error) {
+		kube_close(discovery->kube);
+		discovery_free(discovery);
+		return error;
+	}
+	control_source_add(control, &discovery->source);
+	*ret_discovery = discovery;
+	return 0;
+}
+
+void discovery_close(struct discovery *discovery)
+{
+	if (!discovery)
+		return;
+	timer_clear(io_timers(discovery->control->options.ring), &discovery->tick);
+	kube_close(discovery->kube);
+	control_source_remove(discovery->control, &discovery->source);
+	discovery_free(discovery);
+}

@@ -1,0 +1,30 @@
+/*
+ * Kubernetes: what the API server tells of this node's pods and of all services, as a source of
+ * drafts; and the container runtime's questions (weft-cni). Owner: the control thread.
+ */
+#ifndef CONTROL_DISCOVERY_H
+#define CONTROL_DISCOVERY_H
+
+#include "base/text.h"
+#include "control/control.h"
+
+struct discovery;
+struct wire_loop;
+
+/* `loop` is flushed by the ring's owner before each wait. 0 or -errno and a sentence in `why`. */
+int discovery_open(struct control *control, struct wire_loop *loop, struct text *why,
+		   struct discovery **ret_discovery) MUST_CHECK;
+void discovery_close(struct discovery *discovery); /* NULL is fine */
+/* Every kind was listed once. */
+bool discovery_is_synced(const struct discovery *discovery);
+
+/*
+ * POST /cni/add and /cni/del (see cni/ask.h for the bodies): an HTTP status and a JSON body. Asked
+ * again by the plugin until it is captured or not_meshed.
+ */
+unsigned discovery_sandbox_added(struct discovery *discovery, struct span body,
+				 struct text *answer);
+unsigned discovery_sandbox_removed(struct discovery *discovery, struct span body,
+				   struct text *answer);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * What a Service of Kubernetes and its EndpointSlices are to weft: one service for each TCP port.
+ * Pure.
+ */
+#ifndef CONTROL_KUBE_SERVICE_H
+#define CONTROL_KUBE_SERVICE_H
+
+#include "base/attr.h"
+#include "kube/objects.h"
+#include "model/draft.h"
+
+/* Where this weftd runs; "" = unknown. */
+struct kube_place {
+	const char *node;
+	const char *zone;
+};
+
+/* Services that have addresses of their own to be dialled; never default/kubernetes, on which
+ * weftd itself depends. */
+bool kube_service_is_meshed(const struct kube_service *service);
+bool kube_service_port_is_meshed(const struct kube_service_port *port);
+/* "/svc/NAMESPACE/SERVICE/PORT". */
+void kube_service_name(const struct kube_service *service, const struct kube_service_port *port,
+		       char ret_name[WEFT_NAME_MAX]);
+/* The Service's annotations, then appProtocol, then the port's name (http, http-…). */
+enum protocol kube_service_protocol(const struct kube_service *service,
+				    const struct kube_service_port *port);
+enum balancer kube_service_balancer(const struct kube_service *service);
+/* Whether its endpoints' own addresses are balanced as if they were the service's: only headless
+ * ones that say weft.io/headless: balance. */
+bool kube_service_balances_endpoints(const struct kube_service *service);
+
+/*
+ * The endpoints of one port, sorted by address, each once; weight 0 = takes nothing now. Ready ones
+ * take traffic; while there is none, those that terminate and still serve do. Of these
+ * internalTrafficPolicy, the zone hints and trafficDistribution leave those that are near. The
+ * caller frees with mem_free. 0 or -ENOMEM.
+ */
+int kube_service_endpoints(const struct kube_service *service, const struct kube_service_port *port,
+			   const struct kube_slice *const *slices, uint32_t slice_count,
+			   const struct kube_place *place, struct endpoint_draft **ret,
+			   uint32_t *ret_count) MUST_CHECK;
+
+#endif
