@@ -9,8 +9,6 @@
 
 #define NS_PER_MS       1000000ull
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
-/* Each session sends at most one piece, and what it reads fits a few small blocks. */
-#define BLOCKS_LIMIT (2 * SESSIONS_MAX * 3 * (uint64_t)BLOCK_LARGE_BYTES)
 
 static void on_accept(struct io_op *op, int result, bool more);
 
@@ -111,13 +109,7 @@ static void listener_close(struct admin_listener *listener)
 	spare_close(&listener->spare);
 }
 
-static void flush_wires(void *owner)
-{
-	struct admin *admin = owner;
-	wire_loop_flush(&admin->wires);
-}
-
-static struct admin *admin_new(struct io_ring *ring, const struct admin_sources *sources)
+static struct admin *admin_new(struct wire_loop *wires, const struct admin_sources *sources)
 {
 	struct admin *admin = mem_zalloc(sizeof(*admin));
 	if (!admin)
@@ -126,10 +118,9 @@ static struct admin *admin_new(struct io_ring *ring, const struct admin_sources 
 		mem_free(admin);
 		return NULL;
 	}
-	admin->ring = ring;
+	admin->ring = wires->ring;
+	admin->wires = wires;
 	admin->sources = *sources;
-	blocks_init(&admin->blocks, BLOCKS_LIMIT);
-	wire_loop_init(&admin->wires, ring, &admin->blocks);
 	listener_init(&admin->tcp, admin, false);
 	listener_init(&admin->unix_socket, admin, true);
 	return admin;
@@ -143,7 +134,6 @@ static void admin_free(struct admin *admin)
 	listener_close(&admin->unix_socket);
 	mem_free(admin->socket_path);
 	baseline_fini(&admin->baseline);
-	blocks_fini(&admin->blocks);
 	mem_free(admin);
 }
 
@@ -157,10 +147,10 @@ static int open_unix(struct admin *admin, const char *path, struct text *why)
 	return listen_unix(path, why, &admin->socket_file, &admin->unix_socket.fd);
 }
 
-int admin_open(struct io_ring *ring, const struct admin_sources *sources, const char *address,
+int admin_open(struct wire_loop *wires, const struct admin_sources *sources, const char *address,
 	       const char *socket_path, struct text *why, struct admin **ret_admin)
 {
-	struct admin *admin = admin_new(ring, sources);
+	struct admin *admin = admin_new(wires, sources);
 	if (!admin) {
 		text_add(why, span_text("out of memory"));
 		return -ENOMEM;
@@ -174,7 +164,6 @@ int admin_open(struct io_ring *ring, const struct admin_sources *sources, const 
 		admin_free(admin);
 		return error;
 	}
-	io_set_hooks(ring, flush_wires, NULL, admin);
 	listener_start(&admin->tcp);
 	listener_start(&admin->unix_socket);
 	*ret_admin = admin;
@@ -208,6 +197,5 @@ void admin_close(struct admin *admin)
 	/* Operations in flight name memory of the sessions: the kernel must give it back first. */
 	while (listener_is_busy(&admin->tcp) || listener_is_busy(&admin->unix_socket))
 		io_turn(admin->ring, 10 * NS_PER_MS);
-	io_set_hooks(admin->ring, NULL, NULL, NULL);
 	admin_free(admin);
 }

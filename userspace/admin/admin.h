@@ -7,9 +7,9 @@
 #define ADMIN_ADMIN_H
 
 #include "base/text.h"
-#include "io/ring.h"
 #include "model/publish.h"
 #include "telemetry/series.h"
+#include "wire/wire.h"
 
 struct admin;
 
@@ -24,6 +24,7 @@ struct admin_sources {
 	/* Append "{...}" or "[...]". */
 	void (*pods_json)(void *owner, struct text *json);
 	void (*config_json)(void *owner, struct text *json);
+	void (*kubernetes_json)(void *owner, struct text *json);
 	/* Prometheus lines of weft_capture_decisions_total and weft_flow_* (kernel room). */
 	void (*kernel_metrics)(void *owner, struct text *page);
 	/* Asks every worker; `done` is called later in the admin's thread with a JSON array, or
@@ -42,14 +43,21 @@ struct admin_sources {
 		       void (*told)(void *request, const char *error), void *request,
 		       struct text *why, void **ret_pod);
 	void (*pod_drop)(void *owner, void *pod);
+	/* The container runtime made a pod's sandbox, or is about to remove it (cni/ask.h): an HTTP
+	 * status and a JSON body. */
+	unsigned (*sandbox)(void *owner, bool is_added, struct span body, struct text *json);
 	void (*drain)(void *owner);
 };
 
+/* Bytes of the loop's blocks that all connections together may use. */
+#define ADMIN_BLOCK_BYTES (64u << 20)
+
 /*
- * `address` "" or NULL = no TCP listener; `socket_path` "" or NULL = no Unix socket. Takes the
- * ring's hooks (io_set_hooks). "Since start" counts from here. -errno and a sentence in `why`.
+ * `address` "" or NULL = no TCP listener; `socket_path` "" or NULL = no Unix socket. `wires` is
+ * flushed by the ring's owner before each wait. "Since start" counts from here. -errno and a
+ * sentence in `why`.
  */
-int admin_open(struct io_ring *ring, const struct admin_sources *sources, const char *address,
+int admin_open(struct wire_loop *wires, const struct admin_sources *sources, const char *address,
 	       const char *socket_path, struct text *why, struct admin **ret_admin) MUST_CHECK;
 /* Turns the ring until every connection is gone, removes the socket file. Not from a callback of
  * the ring. NULL is fine. */

@@ -59,11 +59,11 @@ void hold_begin(struct session *session)
 		refuse(session, 503, "too many connections hold a pod");
 		return;
 	}
-	int error = session->spec.failed
+	int error = session->body.failed
 			    ? -ENOMEM
-			    : sources->pod_add(sources->owner, text_span(&session->spec), on_told,
+			    : sources->pod_add(sources->owner, text_span(&session->body), on_told,
 					       session, &why, &pod);
-	text_fini(&session->spec);
+	text_fini(&session->body);
 	if (error) {
 		refuse(session, status_of(error), why.data ? why.data : strerror(-error));
 	} else {

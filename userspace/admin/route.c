@@ -21,7 +21,10 @@ static const struct admin_path paths[] = {
 	{"/connections.json", PAGE_CONNECTIONS, false, "what every worker holds now"},
 	{"/edges.json", PAGE_EDGES, false, "traffic per pod and destination; ?pod=NAME"},
 	{"/config.json", PAGE_CONFIG, false, "the config in force"},
+	{"/kubernetes.json", PAGE_KUBERNETES, false, "what the API server told, and how old it is"},
 	{"/pods", PAGE_POD_ADD, true, "POST, on the Unix socket: a pod while the connection lasts"},
+	{"/cni/add", PAGE_SANDBOX_ADDED, true, "POST, on the Unix socket: a pod is about to start"},
+	{"/cni/del", PAGE_SANDBOX_REMOVED, true, "POST, on the Unix socket: a pod has ended"},
 	{"/drain", PAGE_DRAIN, true, "POST, on the Unix socket: finish and end"},
 };
 

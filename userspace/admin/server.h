@@ -7,14 +7,13 @@
 #include "admin/listen.h"
 #include "admin/route.h"
 #include "admin/spare.h"
-#include "base/blocks.h"
 #include "base/list.h"
 #include "http/h1.h"
 #include "wire/wire.h"
 
 #define SESSIONS_MAX     64    /* per listener, so that TCP clients cannot lock root out */
 #define HOLDERS_MAX      1024  /* connections that hold a pod; they come on top */
-#define REQUEST_BODY_MAX 65536 /* read and forgotten, but for that of POST /pods */
+#define REQUEST_BODY_MAX 65536 /* read and forgotten where a page takes none */
 
 struct admin_listener {
 	struct admin *admin;
@@ -32,8 +31,7 @@ struct admin {
 	struct io_ring *ring;
 	struct admin_sources sources;
 	struct baseline baseline;
-	struct blocks blocks;
-	struct wire_loop wires;
+	struct wire_loop *wires;
 	struct admin_listener tcp;
 	struct admin_listener unix_socket;
 	char *socket_path;
@@ -65,7 +63,7 @@ struct session {
 	struct text page; /* body that is being sent */
 	size_t page_sent;
 	uint64_t body_bytes; /* of the request */
-	struct text spec;    /* body of POST /pods */
+	struct text body;    /* of a request whose page takes one */
 	void *pod;           /* that this connection holds, NULL = none */
 	struct admin_verdict verdict;
 	uint8_t phase; /* enum session_phase */

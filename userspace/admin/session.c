@@ -223,6 +223,15 @@ static void answer_source(struct session *session, void (*build)(void *owner, st
 	admin_answer_json(session);
 }
 
+static void answer_sandbox(struct session *session, const struct admin_sources *sources)
+{
+	bool is_added = session->verdict.page == PAGE_SANDBOX_ADDED;
+	unsigned status = sources->sandbox(sources->owner, is_added, text_span(&session->body),
+					   &session->page);
+	text_fini(&session->body);
+	answer(session, status, "application/json");
+}
+
 static void answer_page(struct session *session, const struct page_view *view)
 {
 	const struct admin_sources *sources = view->sources;
@@ -263,8 +272,15 @@ static void answer_page(struct session *session, const struct page_view *view)
 	case PAGE_EDGES:
 		ask_workers(session);
 		return;
+	case PAGE_KUBERNETES:
+		answer_source(session, sources->kubernetes_json);
+		return;
 	case PAGE_POD_ADD:
 		hold_begin(session);
+		return;
+	case PAGE_SANDBOX_ADDED:
+	case PAGE_SANDBOX_REMOVED:
+		answer_sandbox(session, sources);
 		return;
 	case PAGE_DRAIN:
 		text_add(&session->page, span_text("draining\n"));
@@ -351,14 +367,19 @@ static void on_head(struct h1_reader *reader, const struct http_head *head)
 	session->verdict = admin_route(head, session->listener->may_change);
 }
 
+static bool takes_body(enum admin_page page)
+{
+	return page == PAGE_POD_ADD || page == PAGE_SANDBOX_ADDED || page == PAGE_SANDBOX_REMOVED;
+}
+
 static void on_body(struct h1_reader *reader, struct span bytes)
 {
 	struct session *session = container_of(reader, struct session, reader);
 	session->body_bytes += bytes.size;
 	if (session->body_bytes > REQUEST_BODY_MAX)
 		h1_stop(reader);
-	else if (session->verdict.page == PAGE_POD_ADD)
-		text_add(&session->spec, bytes);
+	else if (takes_body(session->verdict.page))
+		text_add(&session->body, bytes);
 }
 
 static void on_trailers(struct h1_reader *reader, const struct http_field *fields, size_t count)
@@ -457,7 +478,7 @@ static void on_closed(struct wire *wire)
 		session->listener->session_count--;
 	h1_reader_fini(&session->reader);
 	text_fini(&session->page);
-	text_fini(&session->spec);
+	text_fini(&session->body);
 	mem_free(session);
 }
 
@@ -505,7 +526,7 @@ void admin_session_open(struct admin_listener *listener, int fd)
 	list_init(&session->link);
 	timer_init(&session->timer, on_deadline);
 	h1_reader_init(&session->reader, true, &reader_events, &limits);
-	wire_init(&session->wire, &listener->admin->wires, &wire_events);
+	wire_init(&session->wire, listener->admin->wires, &wire_events);
 	session->wire.fails_fast = true; /* while an answer is sent, nothing is read */
 	wire_adopt(&session->wire, fd);
 	list_add_last(&listener->sessions, &session->link);

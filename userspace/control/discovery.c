@@ -266,6 +266,154 @@ unsigned discovery_sandbox_removed(struct discovery *discovery, struct span body
 	return is_whole ? 200 : 400;
 }
 
+/* ---- shown ---- */
+
+static void watch_json(const struct discovery *discovery, enum kube_kind kind, struct text *json)
+{
+	struct kube_status status;
+	kube_status(discovery->kube, kind, &status);
+	text_printf(json,
+		    "\"%s\":{\"state\":\"%s\",\"is_synced\":%s,\"objects\":%llu,\"lists\":%llu,"
+		    "\"watches\":%llu,\"changes\":%llu,\"byte_age_seconds\":%.3f,"
+		    "\"sync_age_seconds\":%.3f,\"stale_seconds\":%.3f,\"faults\":{",
+		    kube_kind_name(kind), kube_watch_state_name(status.state),
+		    status.is_synced ? "true" : "false", (unsigned long long)status.objects,
+		    (unsigned long long)status.lists, (unsigned long long)status.watches,
+		    (unsigned long long)status.changes, status.byte_age_s, status.sync_age_s,
+		    status.stale_s);
+	const char *comma = "";
+	for (int fault = 0; fault < KUBE_FAULTS; fault++) {
+		if (status.faults[fault] == 0)
+			continue;
+		text_printf(json, "%s\"%s\":%llu", comma, kube_fault_name((enum kube_fault)fault),
+			    (unsigned long long)status.faults[fault]);
+		comma = ",";
+	}
+	text_add(json, span_text("},\"last_fault\":"));
+	text_json_string(json, span_text(status.last_fault));
+	text_add(json, span_text("}"));
+}
+
+struct pods_page {
+	struct text *json;
+	bool has_one;
+};
+
+static void pod_json(void *owner, const char *name, enum roster_verdict verdict, const char *faults,
+		     const char *problem)
+{
+	struct pods_page *page = owner;
+	text_printf(page->json, "%s{\"name\":", page->has_one ? "," : "");
+	text_json_string(page->json, span_text(name));
+	text_printf(page->json,
+		    ",\"is_meshed\":%s,\"why\":", verdict == ROSTER_MESHED ? "true" : "false");
+	text_json_string(page->json, span_text(roster_verdict_text(verdict)));
+	text_add(page->json, span_text(",\"annotation_faults\":"));
+	text_json_string(page->json, span_trim(span_text(faults)));
+	text_add(page->json, span_text(",\"problem\":"));
+	text_json_string(page->json, span_text(problem));
+	text_add(page->json, span_text("}"));
+	page->has_one = true;
+}
+
+void discovery_json(const struct discovery *discovery, struct text *json)
+{
+	struct pods_page page = {.json = json};
+	text_add(json, span_text("{\"enabled\":true,\"node\":"));
+	text_json_string(json, span_text(discovery->node));
+	text_add(json, span_text(",\"zone\":"));
+	text_json_string(json, span_text(discovery->zone));
+	text_add(json, span_text(",\"watches\":{"));
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		text_add(json, span_text(kind ? "," : ""));
+		watch_json(discovery, (enum kube_kind)kind, json);
+	}
+	text_add(json, span_text("},\"pods\":["));
+	roster_each(&discovery->roster, pod_json, &page);
+	text_add(json, span_text("]}"));
+}
+
+static void head(struct text *page, const char *name, const char *type, const char *help)
+{
+	text_printf(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void each_watch(const struct discovery *discovery, struct text *page, const char *name,
+		       double (*value)(const struct kube_status *status))
+{
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		struct kube_status status;
+		kube_status(discovery->kube, (enum kube_kind)kind, &status);
+		text_printf(page, "%s{kind=\"%s\"} %.15g\n", name,
+			    kube_kind_name((enum kube_kind)kind), value(&status));
+	}
+}
+
+static double objects_of(const struct kube_status *status)
+{
+	return (double)status->objects;
+}
+
+static double lists_of(const struct kube_status *status)
+{
+	return (double)status->lists;
+}
+
+static double changes_of(const struct kube_status *status)
+{
+	return (double)status->changes;
+}
+
+static double byte_age_of(const struct kube_status *status)
+{
+	return status->byte_age_s;
+}
+
+static double stale_of(const struct kube_status *status)
+{
+	return status->stale_s;
+}
+
+static void faults_metrics(const struct discovery *discovery, struct text *page)
+{
+	static const char name[] = "weft_kubernetes_watch_faults_total";
+	head(page, name, "counter", "Why watches ended or objects were not understood.");
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		struct kube_status status;
+		kube_status(discovery->kube, (enum kube_kind)kind, &status);
+		for (int fault = 0; fault < KUBE_FAULTS; fault++)
+			text_printf(page, "%s{kind=\"%s\",reason=\"%s\"} %llu\n", name,
+				    kube_kind_name((enum kube_kind)kind),
+				    kube_fault_name((enum kube_fault)fault),
+				    (unsigned long long)status.faults[fault]);
+	}
+}
+
+void discovery_metrics(const struct discovery *discovery, struct text *page)
+{
+	static const struct {
+		const char *name, *type, *help;
+		double (*value)(const struct kube_status *status);
+	} rows[] = {
+		{"weft_kubernetes_objects", "gauge", "Objects of the API that are known.",
+		 objects_of},
+		{"weft_kubernetes_lists_total", "counter", "Complete lists that were read.",
+		 lists_of},
+		{"weft_kubernetes_changes_total", "counter", "Changes told by watches.",
+		 changes_of},
+		{"weft_kubernetes_watch_age_seconds", "gauge",
+		 "Since the last byte of the API server; -1 before the first.", byte_age_of},
+		{"weft_kubernetes_stale_seconds", "gauge",
+		 "For how long the last known state serves without news; 0 = it is fresh.",
+		 stale_of},
+	};
+	for (size_t i = 0; i < array_count(rows); i++) {
+		head(page, rows[i].name, rows[i].type, rows[i].help);
+		each_watch(discovery, page, rows[i].name, rows[i].value);
+	}
+	faults_metrics(discovery, page);
+}
+
 /* ---- life ---- */
 
 static int find_node(const struct settings *settings, char node[256], struct text *why)

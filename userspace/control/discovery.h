@@ -15,8 +15,14 @@ struct wire_loop;
 int discovery_open(struct control *control, struct wire_loop *loop, struct text *why,
 		   struct discovery **ret_discovery) MUST_CHECK;
 void discovery_close(struct discovery *discovery); /* NULL is fine */
+/* Bytes of the loop's blocks that the client may use. */
+#define KUBE_BLOCK_BYTES (64u << 20)
 /* Every kind was listed once. */
 bool discovery_is_synced(const struct discovery *discovery);
+/* An object: each watch with its age, and each pod of the node with why it is (not) meshed. */
+void discovery_json(const struct discovery *discovery, struct text *json);
+/* Prometheus lines weft_kubernetes_… */
+void discovery_metrics(const struct discovery *discovery, struct text *page);
 
 /*
  * POST /cni/add and /cni/del (see cni/ask.h for the bodies): an HTTP status and a JSON body. Asked

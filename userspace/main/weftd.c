@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "cni/node_lock.h"
 #include "control/control.h"
+#include "control/discovery.h"
 #include "kernel/metrics.h"
 #include "proxy/workers.h"
 #include "weft/version.h"
@@ -39,7 +40,10 @@ struct daemon {
 	struct io_ring *ring;
 	struct series_store series;
 	struct workers *workers;
+	struct blocks blocks; /* of the control thread's wires */
+	struct wire_loop wires;
 	struct control *control;
+	struct discovery *discovery; /* NULL = off */
 	struct admin *admin;
 	unsigned worker_count;
 	int signal_fd;
@@ -82,7 +86,8 @@ static void on_pod_left(void *owner, uint32_t pod_id, unsigned worker)
 static bool is_ready(void *owner)
 {
 	const struct daemon *daemon = owner;
-	return !daemon->is_draining && control_is_ready(daemon->control);
+	bool knows_cluster = !daemon->discovery || discovery_is_synced(daemon->discovery);
+	return !daemon->is_draining && knows_cluster && control_is_ready(daemon->control);
 }
 
 static void pods_json(void *owner, struct text *json)
@@ -97,10 +102,32 @@ static void config_json(void *owner, struct text *json)
 	control_config_json(daemon->control, json);
 }
 
+static void kubernetes_json(void *owner, struct text *json)
+{
+	const struct daemon *daemon = owner;
+	if (daemon->discovery)
+		discovery_json(daemon->discovery, json);
+	else
+		text_add(json, span_text("{\"enabled\":false}"));
+}
+
+static unsigned sandbox(void *owner, bool is_added, struct span body, struct text *json)
+{
+	struct daemon *daemon = owner;
+	if (!daemon->discovery) {
+		text_add(json, span_text("{\"why\":\"kubernetes.enabled is false\"}\n"));
+		return 404;
+	}
+	return is_added ? discovery_sandbox_added(daemon->discovery, body, json)
+			: discovery_sandbox_removed(daemon->discovery, body, json);
+}
+
 static void metrics_of_kernel(void *owner, struct text *page)
 {
 	const struct daemon *daemon = owner;
 	kernel_metrics_page(daemon->kernel, page);
+	if (daemon->discovery)
+		discovery_metrics(daemon->discovery, page);
 }
 
 static void connections_json(void *owner, void (*done)(void *request, const char *json),
@@ -276,6 +303,12 @@ static int open_kernel(struct daemon *daemon, struct text *why)
 	return error;
 }
 
+static void flush_wires(void *owner)
+{
+	struct daemon *daemon = owner;
+	wire_loop_flush(&daemon->wires);
+}
+
 static int open_ring(struct daemon *daemon, struct text *why)
 {
 	struct io_options options = {.entries = RING_ENTRIES, .shared_count = SHARED_BUFFERS};
@@ -285,6 +318,9 @@ static int open_ring(struct daemon *daemon, struct text *why)
 			    strerror(-error));
 		return error;
 	}
+	blocks_init(&daemon->blocks, ADMIN_BLOCK_BYTES + KUBE_BLOCK_BYTES);
+	wire_loop_init(&daemon->wires, daemon->ring, &daemon->blocks);
+	io_set_hooks(daemon->ring, flush_wires, NULL, daemon);
 	daemon->signal_op.done = on_signal;
 	io_poll(daemon->ring, &daemon->signal_op, daemon->signal_fd, POLLIN);
 	return 0;
@@ -330,6 +366,13 @@ static int open_control(struct daemon *daemon, struct text *why)
 	return control_open(&options, why, &daemon->control);
 }
 
+static int open_discovery(struct daemon *daemon, struct text *why)
+{
+	if (!daemon->settings.kubernetes)
+		return 0;
+	return discovery_open(daemon->control, &daemon->wires, why, &daemon->discovery);
+}
+
 static int open_admin(struct daemon *daemon, struct text *why)
 {
 	struct admin_sources sources = {
@@ -342,6 +385,8 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.is_ready = is_ready,
 		.pods_json = pods_json,
 		.config_json = config_json,
+		.kubernetes_json = kubernetes_json,
+		.sandbox = sandbox,
 		.kernel_metrics = metrics_of_kernel,
 		.connections_json = connections_json,
 		.edges_json = edges_json,
@@ -349,14 +394,14 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.pod_drop = drop_pod,
 		.drain = drain,
 	};
-	return admin_open(daemon->ring, &sources, daemon->settings.admin_address,
+	return admin_open(&daemon->wires, &sources, daemon->settings.admin_address,
 			  daemon->settings.control_socket, why, &daemon->admin);
 }
 
 static int open_all(struct daemon *daemon, struct text *why)
 {
 	int (*const steps[])(struct daemon *, struct text *) = {
-		open_kernel, open_ring, open_workers, open_control, open_admin,
+		open_kernel, open_ring, open_workers, open_control, open_discovery, open_admin,
 	};
 	for (unsigned i = 0; i < array_count(steps); i++) {
 		int error = steps[i](daemon, why);
@@ -371,6 +416,7 @@ static void close_all(struct daemon *daemon)
 	if (daemon->ring)
 		timer_clear(io_timers(daemon->ring), &daemon->tick);
 	admin_close(daemon->admin);
+	discovery_close(daemon->discovery);
 	control_stop(daemon->control);
 	workers_close(daemon->workers);
 	if (daemon->control)
@@ -378,6 +424,7 @@ static void close_all(struct daemon *daemon)
 	control_close(daemon->control);
 	stock_close(daemon->stock);
 	io_ring_close(daemon->ring);
+	blocks_fini(&daemon->blocks);
 	kernel_close(daemon->kernel);
 	snapshot_slot_free(daemon->slot);
 	close(daemon->signal_fd);

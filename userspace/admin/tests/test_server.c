@@ -24,6 +24,8 @@ static struct weft_proxy_counts proxy[WEFT_WORKERS_MAX];
 
 struct fixture {
 	struct io_ring *ring;
+	struct blocks blocks;
+	struct wire_loop wires;
 	struct admin *admin;
 	struct series_store series;
 	struct snapshot_slot *slot;
@@ -106,6 +108,19 @@ static void drop_pod(void *owner, void *pod)
 	fixture.pods_dropped++;
 }
 
+static unsigned sandbox(void *owner, bool is_added, struct span body, struct text *json)
+{
+	(void)owner;
+	text_printf(json, "{\"%s\":\"%.*s\"}", is_added ? "added" : "removed", SPAN_PRINT(body));
+	return 202;
+}
+
+static void flush_wires(void *owner)
+{
+	(void)owner;
+	wire_loop_flush(&fixture.wires);
+}
+
 static void drain(void *owner)
 {
 	(void)owner;
@@ -122,6 +137,8 @@ static int open_server(const char *path)
 		.is_ready = is_ready,
 		.pods_json = some_json,
 		.config_json = some_json,
+		.kubernetes_json = some_json,
+		.sandbox = sandbox,
 		.kernel_metrics = no_metrics,
 		.connections_json = ask_workers,
 		.edges_json = ask_edges,
@@ -130,7 +147,7 @@ static int open_server(const char *path)
 		.drain = drain,
 	};
 	struct text why = {0};
-	int error = admin_open(fixture.ring, &sources, "127.0.0.1:0", path, &why, &fixture.admin);
+	int error = admin_open(&fixture.wires, &sources, "127.0.0.1:0", path, &why, &fixture.admin);
 	text_fini(&why);
 	return error;
 }
@@ -147,6 +164,9 @@ static int fresh(void **state)
 	fixture.slot = snapshot_slot_new();
 	assert_non_null(fixture.slot);
 	assert_int_equal(io_ring_open(&options, &fixture.ring), 0);
+	blocks_init(&fixture.blocks, UINT64_MAX);
+	wire_loop_init(&fixture.wires, fixture.ring, &fixture.blocks);
+	io_set_hooks(fixture.ring, flush_wires, NULL, NULL);
 	snprintf(fixture.folder, sizeof(fixture.folder), "/tmp/weft-admin-test-XXXXXX");
 	assert_non_null(mkdtemp(fixture.folder));
 	snprintf(fixture.path, sizeof(fixture.path), "%s/weftd.sock", fixture.folder);
@@ -172,6 +192,7 @@ static int drop(void **state)
 	rmdir(fixture.folder);
 	assert_int_equal(io_double_open_count(), 0);
 	io_ring_close(fixture.ring);
+	blocks_fini(&fixture.blocks);
 	snapshot_slot_free(fixture.slot);
 	io_double_reset();
 	assert_int_equal(mem_live(), fixture.live);
