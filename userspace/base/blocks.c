@@ -86,3 +86,17 @@ void blocks_give(struct blocks *blocks, struct block *block)
 	else
 		keep(&blocks->free_large, &blocks->free_large_count, KEEP_LARGE, block);
 }
+
+bool blocks_charge(struct blocks *blocks, size_t bytes)
+{
+	if (blocks->bytes_in_use + bytes > blocks->limit_bytes)
+		return false;
+	blocks->bytes_in_use += bytes;
+	return true;
+}
+
+void blocks_discharge(struct blocks *blocks, size_t bytes)
+{
+	assert(blocks->bytes_in_use >= bytes);
+	blocks->bytes_in_use -= bytes;
+}

@@ -5,6 +5,7 @@
 #ifndef BASE_BLOCKS_H
 #define BASE_BLOCKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,7 +30,7 @@ struct blocks {
 	uint32_t free_small_count;
 	uint32_t free_large_count;
 	uint64_t in_use;       /* blocks lent */
-	uint64_t bytes_in_use; /* of them */
+	uint64_t bytes_in_use; /* of them, and what was charged */
 	uint64_t limit_bytes;
 };
 
@@ -39,6 +40,10 @@ void blocks_fini(struct blocks *blocks); /* every block must be back */
 struct block *blocks_take_small(struct blocks *blocks) MUST_CHECK;
 struct block *blocks_take_large(struct blocks *blocks) MUST_CHECK;
 void blocks_give(struct blocks *blocks, struct block *block); /* NULL is fine */
+
+/* Memory that lies elsewhere and counts in the limit all the same. False past it. */
+bool blocks_charge(struct blocks *blocks, size_t bytes) MUST_CHECK;
+void blocks_discharge(struct blocks *blocks, size_t bytes);
 
 static inline struct span block_span(const struct block *block)
 {

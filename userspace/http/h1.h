@@ -13,12 +13,14 @@
 #include <llhttp.h>
 
 #include "base/attr.h"
+#include "base/blocks.h"
 #include "http/message.h"
 
 struct h1_limits {
-	uint32_t head_bytes;  /* whole head, default 65536: 431 */
-	uint32_t line_bytes;  /* request line, default 16384: 414 (status line: bad response) */
-	uint32_t field_count; /* default 128: 431 */
+	uint32_t head_bytes;   /* whole head, default 65536: 431 */
+	uint32_t line_bytes;   /* request line, default 16384: 414 (status line: bad response) */
+	uint32_t field_count;  /* default 128: 431 */
+	struct blocks *blocks; /* whose limit incomplete heads count in; NULL = nobody's */
 };
 
 enum h1_error {

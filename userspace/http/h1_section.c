@@ -26,6 +26,7 @@ struct h1_scratch {
 	struct reading reading;
 	char *bytes;
 	size_t capacity;
+	size_t charged; /* to the limits' blocks */
 };
 
 static void refuse_memory(struct h1_reader *reader)
@@ -134,10 +135,27 @@ void h1_section_init(struct h1_reader *reader)
 	llhttp_init(&reader->parser, reader->is_request ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
 }
 
-static void scratch_free(struct h1_scratch *scratch)
+/* What it has grown to. False: past the limit. */
+static bool scratch_charge(const struct h1_reader *reader, struct h1_scratch *scratch)
+{
+	const struct reading *reading = &scratch->reading;
+	size_t bytes = sizeof(*scratch) + scratch->capacity +
+		       reading->field_room * sizeof(*reading->fields);
+	struct blocks *blocks = reader->limits->blocks;
+	if (!blocks || bytes == scratch->charged)
+		return true;
+	if (!blocks_charge(blocks, bytes - scratch->charged))
+		return false;
+	scratch->charged = bytes;
+	return true;
+}
+
+static void scratch_free(const struct h1_reader *reader, struct h1_scratch *scratch)
 {
 	if (!scratch)
 		return;
+	if (scratch->charged)
+		blocks_discharge(reader->limits->blocks, scratch->charged);
 	mem_free(scratch->reading.fields);
 	mem_free(scratch->bytes);
 	mem_free(scratch);
@@ -145,7 +163,7 @@ static void scratch_free(struct h1_scratch *scratch)
 
 void h1_section_fini(struct h1_reader *reader)
 {
-	scratch_free(reader->scratch);
+	scratch_free(reader, reader->scratch);
 	reader->scratch = NULL;
 }
 
@@ -288,13 +306,15 @@ static void scratch_begin(struct h1_reader *reader, struct reading *reading)
 		reading->is_on_heap = true;
 	}
 	scratch->reading = *reading;
-	if (!scratch_grow(scratch, reading->size))
+	if (!scratch_grow(scratch, reading->size) || !scratch_charge(reader, scratch))
 		goto no_memory;
 	reader->scratch = scratch;
 	reader->parser.data = &scratch->reading;
 	return;
 
 no_memory:
+	if (scratch)
+		mem_free(scratch->bytes);
 	mem_free(scratch);
 	if (reading->is_on_heap)
 		mem_free(reading->fields);
@@ -353,7 +373,8 @@ static size_t section_more(struct h1_reader *reader, struct span bytes, h1_secti
 	while (used < bytes.size && !reading->is_done && !reader->error) {
 		size_t part = least(bytes.size - used, GATHER_STEP);
 		part = least(part, limit_distance(reader, reading->size));
-		if (!scratch_grow(scratch, reading->size + part)) {
+		if (!scratch_grow(scratch, reading->size + part) ||
+		    !scratch_charge(reader, scratch)) {
 			refuse_memory(reader);
 			break;
 		}
@@ -367,7 +388,7 @@ static size_t section_more(struct h1_reader *reader, struct span bytes, h1_secti
 	if (!reader->error)
 		done(reader, span_of(reading->begin, reading->size), reading->fields,
 		     reading->field_count);
-	scratch_free(scratch);
+	scratch_free(reader, scratch);
 	return used;
 }
 

@@ -113,6 +113,7 @@ static void adopt_snapshot(struct worker *worker)
 		.head_bytes = settings->head_limit_bytes,
 		.line_bytes = settings->line_limit_bytes,
 		.field_count = settings->field_limit,
+		.blocks = &worker->blocks,
 	};
 	/* The ring's own blocks come on top: sessions alone share the limit. */
 	worker->blocks.limit_bytes =

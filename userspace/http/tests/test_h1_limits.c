@@ -238,6 +238,33 @@ static void trailers_obey_the_limits_of_a_head(void **state)
 	text_fini(&text);
 }
 
+static void incomplete_heads_count_in_the_limit_of_blocks(void **state)
+{
+	struct blocks blocks;
+	struct h1_limits limits = {
+		.head_bytes = 65536, .line_bytes = 16384, .field_count = 128, .blocks = &blocks};
+	struct recorder first;
+	struct recorder second;
+	struct span half = span_text("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+	(void)state;
+	blocks_init(&blocks, 4000);
+	recorder_init_limits(&first, true, &limits);
+	recorder_init_limits(&second, true, &limits);
+	recorder_feed(&first, half);
+	assert_int_equal(first.reader.error, H1_OK);
+	assert_in_range(blocks.bytes_in_use, half.size, 4000);
+	recorder_feed(&second, half);
+	assert_int_equal(second.reader.error, H1_NO_MEMORY);
+	for (unsigned i = 0; i < 100 && first.reader.error == H1_OK; i++)
+		recorder_feed(&first, span_text("a value that makes the head grow and grow "));
+	assert_int_equal(first.reader.error, H1_NO_MEMORY);
+	assert_true(blocks.bytes_in_use <= 4000);
+	recorder_fini(&first);
+	recorder_fini(&second);
+	assert_int_equal(blocks.bytes_in_use, 0);
+	blocks_fini(&blocks);
+}
+
 static void extensions_may_fill_a_line_up_to_256_bytes(void **state)
 {
 	struct text text = {0};
@@ -299,6 +326,7 @@ int main(void)
 		cmocka_unit_test(a_head_may_have_field_count_fields_and_no_more),
 		cmocka_unit_test(fields_of_a_large_head_all_arrive),
 		cmocka_unit_test(trailers_obey_the_limits_of_a_head),
+		cmocka_unit_test(incomplete_heads_count_in_the_limit_of_blocks),
 		cmocka_unit_test(extensions_may_fill_a_line_up_to_256_bytes),
 		cmocka_unit_test(a_body_cannot_consist_of_extensions),
 	};

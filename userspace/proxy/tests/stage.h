@@ -429,6 +429,7 @@ static inline void stage_assert_idle(struct stage *stage)
 	assert_int_equal(worker->counts->upstreams, 0);
 	assert_int_equal(worker->counts->upstreams_idle, 0);
 	assert_int_equal(worker->blocks.in_use, 0);
+	assert_int_equal(worker->blocks.bytes_in_use, 0);
 	assert_true(list_is_empty(&worker->sessions));
 	assert_true(list_is_empty(&worker->idle_upstreams));
 	assert_true(list_is_empty(&worker->waiting_dials));

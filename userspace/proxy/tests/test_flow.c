@@ -316,6 +316,30 @@ static void crowd(struct stage *stage)
 			 1);
 }
 
+static void half_heads(struct stage *stage)
+{
+	char head[4000] = "GET /a HTTP/1.1\r\nHost: web\r\nX: ";
+	size_t begun = strlen(head);
+	memset(head + begun, 'x', sizeof(head) - 1 - begun);
+	for (unsigned i = 0; i < 400; i++) {
+		struct io_peer *client = client_connect(stage, WEB);
+		peer_sends(stage, client, head);
+		assert_true(stage->worker.blocks.bytes_in_use <= FEW_BYTES + RING_OWN_BYTES);
+	}
+	assert_in_range(stage->worker.counts->sessions, 1, 399);
+	assert_true(counted(stage, WEFT_PROXY_OUT_OF_MEMORY) > 0);
+}
+
+static void heads_that_never_end_take_no_more_than_the_buffers_may(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open(&stage, few_buffers, NULL);
+	io_double_settle(stage.worker.ring);
+	act(&stage, half_heads);
+	stage_close(&stage);
+}
+
 static void a_worker_out_of_buffers_ends_some_and_recovers(void **state)
 {
 	struct stage stage;
@@ -336,6 +360,7 @@ int main(void)
 		cmocka_unit_test(a_download_until_close_keeps_memory_flat),
 		cmocka_unit_test(a_tunnel_keeps_memory_flat),
 		cmocka_unit_test(a_client_that_pipelines_for_ever_is_held_back),
+		cmocka_unit_test(heads_that_never_end_take_no_more_than_the_buffers_may),
 		cmocka_unit_test(a_worker_out_of_buffers_ends_some_and_recovers),
 	};
 	cmocka_set_test_filter(getenv("ONLY")); /* a pattern, for one test alone */
