@@ -4,11 +4,13 @@
 
 #include "base/mem.h"
 #include "proxy/orders.h"
+#include "proxy/session.h"
 
 #define ANSWER_NS 1000000000ull
 
 struct part {
 	struct io_mail mail;
+	struct ask_place place;
 	struct question *question;
 	struct worker *worker;
 };
@@ -24,13 +26,45 @@ struct question {
 	struct part parts[];
 };
 
-/* In the worker's thread. */
+/* ---- in the worker's thread ---- */
+
+void ask_place_init(struct ask_place *place, struct worker *worker)
+{
+	place->next = worker->sessions.next;
+	place->asked_ns = worker_now_ns(worker);
+	list_add_last(&worker->places, &place->item);
+}
+
+struct session *ask_place_next(struct ask_place *place, struct worker *worker)
+{
+	struct session *session = list_entry(place->next, struct session, link);
+	if (place->next == &worker->sessions || session->accepted_ns > place->asked_ns)
+		return NULL;
+	place->next = place->next->next;
+	return session;
+}
+
+void ask_session_leaves(struct worker *worker, const struct session *session)
+{
+	list_each (&worker->places, item) {
+		struct ask_place *place = list_entry(item, struct ask_place, item);
+		if (place->next == &session->link)
+			place->next = session->link.next;
+	}
+}
+
 static void write_part(struct io_mail *mail)
 {
 	struct part *part = container_of(mail, struct part, mail);
 	struct question *question = part->question;
-	question->ask.write(part->worker, question->ask.pod,
-			    &question->texts[part - question->parts]);
+	struct text *text = &question->texts[part - question->parts];
+	if (!list_is_linked(&part->place.item))
+		ask_place_init(&part->place, part->worker);
+	if (question->ask.write(part->worker, question->ask.pod, &part->place, text)) {
+		io_post(part->worker->ring, mail);
+		return;
+	}
+	list_remove(&part->place.item);
 	if (atomic_fetch_sub(&question->left, 1) == 1)
 		io_post(question->ask.ring, &question->answer_mail);
 }
@@ -88,6 +122,7 @@ void ask_workers(const struct ask *ask)
 		part->question = question;
 		part->worker = workers_at(ask->workers, i);
 		part->mail.run = write_part;
+		list_init(&part->place.item);
 		io_post(part->worker->ring, &part->mail);
 	}
 }

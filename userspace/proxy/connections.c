@@ -60,11 +60,17 @@ static void add_session(struct text *json, const struct session *session)
 		    (unsigned long long)session->client.bytes_sent, wire_queued(&session->client));
 }
 
-static void write_sessions(struct worker *worker, const char *pod, struct text *part)
+static bool write_sessions(struct worker *worker, const char *pod, struct ask_place *place,
+			   struct text *part)
 {
 	(void)pod; /* all of them are asked for */
-	list_each (&worker->sessions, link)
-		add_session(part, list_entry(link, struct session, link));
+	for (unsigned i = 0; i < ASK_SESSIONS_PER_TURN; i++) {
+		const struct session *session = ask_place_next(place, worker);
+		if (!session)
+			return false;
+		add_session(part, session);
+	}
+	return true;
 }
 
 static void join_lists(struct text *parts, unsigned count, struct text *json)

@@ -101,8 +101,10 @@ static bool is_asked_for(const struct worker_pod *pod, const char *name)
 	return !*name || strcmp(pod->name, name) == 0;
 }
 
-static void write_edges(struct worker *worker, const char *pod_name, struct text *part)
+static bool write_edges(struct worker *worker, const char *pod_name, struct ask_place *place,
+			struct text *part)
 {
+	(void)place; /* rows are as many as names, not as connections */
 	list_each (&worker->sessions, link) {
 		struct session *session = list_entry(link, struct session, link);
 		if (!is_asked_for(session->pod, pod_name))
@@ -118,6 +120,7 @@ static void write_edges(struct worker *worker, const char *pod_name, struct text
 			add_row(part, pod, list_entry(link, struct edge, link));
 		add_row(part, pod, &pod->edges.overflow);
 	}
+	return false;
 }
 
 /* ---- all parts: the same edge of several workers is one ---- */

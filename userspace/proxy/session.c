@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "proxy/ask.h"
 #include "proxy/exchange.h"
 #include "proxy/tunnel.h"
 
@@ -151,6 +152,7 @@ static void on_closed(struct wire *wire)
 		leave(session);
 	h1_reader_fini(&session->reader);
 	edge_give(session->edge, wire->bytes_received, wire->bytes_sent);
+	ask_session_leaves(session->worker, session);
 	list_remove(&session->link);
 	worker_series_use(session->worker, session->series, -1);
 	series_add(&session->worker->counts->sessions, (uint64_t)-1);

@@ -147,6 +147,7 @@ void worker_init(struct worker *worker, struct workers *workers,
 	};
 	list_init(&worker->pods);
 	list_init(&worker->sessions);
+	list_init(&worker->places);
 	list_init(&worker->idle_upstreams);
 	list_init(&worker->waiting_dials);
 }
@@ -197,7 +198,7 @@ static void cut_all(struct worker *worker)
 static bool has_something_left(const struct worker *worker)
 {
 	return worker->counts->sessions || worker->counts->upstreams ||
-	       !list_is_empty(&worker->pods);
+	       !list_is_empty(&worker->pods) || !list_is_empty(&worker->places);
 }
 
 void worker_close(struct worker *worker)

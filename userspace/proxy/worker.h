@@ -82,6 +82,7 @@ struct worker {
 
 	struct list pods;
 	struct list sessions;
+	struct list places;         /* of questions that are being answered (ask.h) */
 	struct list idle_upstreams; /* longest idle first */
 	struct list waiting_dials;  /* for a socket from an empty stock */
 };

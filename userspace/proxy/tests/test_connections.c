@@ -35,6 +35,48 @@ static bool says(const struct asked *asked, const char *text)
 	return asked->json && strstr(asked->json, text);
 }
 
+#define MANY_CLIENTS 400 /* more than a turn shows */
+
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned count = 0;
+	for (const char *at = text; (at = strstr(at, what)); at++)
+		count++;
+	return count;
+}
+
+/* A turn shows some; those that end meanwhile may be left out, nothing else is. */
+static void many_connections_take_several_turns(void **state)
+{
+	struct stage stage;
+	struct asked asked = {0};
+	struct io_peer *clients[MANY_CLIENTS];
+	struct io_options options = {.entries = 8};
+	struct io_ring *control;
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	for (unsigned i = 0; i < MANY_CLIENTS; i++)
+		clients[i] = client_connect(&stage, WEB);
+	stage_run(&stage, NS_PER_MS);
+	assert_int_equal(io_ring_open(&options, &control), 0);
+	workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+	io_turn(stage.worker.ring, 0);
+	assert_false(list_is_empty(&stage.worker.places));
+	for (unsigned i = 250; i < 300; i++)
+		io_peer_reset(clients[i]);
+	stage_settle(&stage);
+	client_connect(&stage, WEB);
+	assert_true(list_is_empty(&stage.worker.places));
+	io_double_settle(control);
+	io_ring_close(control);
+	assert_int_equal(asked.answers, 1);
+	assert_in_range(count_of(asked.json, "\"state\""), MANY_CLIENTS - 50, MANY_CLIENTS);
+	assert_null(strstr(asked.json, ",,"));
+	free(asked.json);
+	stage_empty(&stage);
+	stage_close(&stage);
+}
+
 static void each_connection_is_shown(void **state)
 {
 	struct stage stage;
@@ -130,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_connection_is_shown),
+		cmocka_unit_test(many_connections_take_several_turns),
 		cmocka_unit_test(a_worker_that_does_not_answer_is_given_up),
 		cmocka_unit_test(asking_survives_any_failing_allocation),
 	};
