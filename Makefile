@@ -105,8 +105,9 @@ deps: $(DEPS_STAMP)
 # ---- kernel side ----
 BPF_SOURCES := $(sort $(wildcard bpf/*.bpf.c))
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,build/bpf/%.bpf.o,$(BPF_SOURCES))
+# Line numbers name files from the checkout on: the same bytes wherever it lies.
 BPF_FLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -Wno-unused-parameter \
-	-D__TARGET_ARCH_x86 -I$(GEN) -Iinclude -Ibpf
+	-D__TARGET_ARCH_x86 -I$(GEN) -Iinclude -Ibpf -fdebug-compilation-dir=.
 
 $(GEN)/vmlinux.h: | $(DEPS_STAMP)
 	@mkdir -p $(@D)
@@ -170,6 +171,14 @@ $(patsubst userspace/$(1)/fuzz/%.c,$(OUT)/fuzz/$(1)/%,$(wildcard userspace/$(1)/
 FUZZ_REPLAYS += $(patsubst userspace/$(1)/fuzz/%.c,$(OUT)/fuzz/$(1)/%,$(wildcard userspace/$(1)/fuzz/fuzz_*.c))
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
+
+# Programs that integration tests drive: a room on the real ring.
+TEST_PROGRAMS := $(OUT)/tests/kube/follow
+$(TEST_PROGRAMS): $(OUT)/tests/kube/%: $(OUT)/obj/kube/tests/%.o \
+		$(foreach room,kube $(MAY_kube),$(call archive,$(room)))
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
 ALL_ARCHIVES := $(foreach room,$(LINK_ORDER),$(call archive,$(room)))
 define program_rule

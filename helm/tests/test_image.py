@@ -67,6 +67,11 @@ def test_two_builds_are_the_same_bytes(tar, tmp_path):
     assert lay_out(tmp_path / "again.tar").read_bytes() == tar.read_bytes()
 
 
+def test_it_does_not_tell_where_it_was_built(image):
+    """Another checkout of the same commit gives the same bytes."""
+    assert ROOT.encode() not in image.layer
+
+
 def test_it_is_small(tar):
     assert tar.stat().st_size < MEGABYTES_MOST * 1e6
 

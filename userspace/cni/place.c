@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cni/conflist.h"
@@ -12,6 +13,8 @@
 
 #define LIST_SUFFIX ".conflist"
 #define KEPT_SUFFIX ".weft-kept"
+/* A runtime reads the folder when inotify tells; until then its pods need the program. */
+#define SETTLE_NS 500000000
 
 static const char *const single_suffixes[] = {".conf", ".json"};
 
@@ -252,7 +255,10 @@ static int lists_visit(const struct cni_place *place,
 int cni_remove(const struct cni_place *place, struct text *removed, struct text *why)
 {
 	char path[PATH_MAX];
+	struct timespec settle = {.tv_nsec = SETTLE_NS};
 	int error = lists_visit(place, list_remove, removed, why);
+	if (removed->size)
+		nanosleep(&settle, NULL);
 	if (!error)
 		error = node_file_path(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
 	if (error)
