@@ -152,8 +152,8 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 		return;
 	if (connection->reader.error)
 		fail(call, KUBE_FAULT_GARBAGE, connection->reader.error_text);
-	else if (used < bytes.size)
-		call_drop(call);
+	else if (used < bytes.size || (call->is_waiting && connection->reader.is_stopped))
+		fail(call, KUBE_FAULT_GARBAGE, "something else follows the answer");
 }
 
 static void on_eof(struct wire *wire)

@@ -94,6 +94,16 @@ int kube_open(const struct kube_options *options, struct text *why, struct kube 
 	return 0;
 }
 
+/* The last one may close in the flush itself, and then nothing would end a wait. */
+static void close_connections(const struct callers *callers)
+{
+	wire_loop_flush(callers->loop);
+	while (callers->connections) {
+		io_turn(callers->loop->ring, UINT64_MAX);
+		wire_loop_flush(callers->loop);
+	}
+}
+
 void kube_close(struct kube *kube)
 {
 	if (!kube)
@@ -103,8 +113,7 @@ void kube_close(struct kube *kube)
 		if (kube_watches(kube, kind))
 			informer_close(&kube->watches[kind]);
 	}
-	while (kube->informers.callers.connections)
-		io_turn(kube->informers.callers.loop->ring, UINT64_MAX);
+	close_connections(&kube->informers.callers);
 	server_close(&kube->server);
 	for (size_t i = 0; kube->keep && kube->keep[i]; i++)
 		mem_free(kube->keep[i]);

@@ -30,12 +30,15 @@ struct stage {
 	struct io_peer *server; /* the connection that was made last */
 	char log[8192];         /* what the owner was told */
 	size_t log_size;
+	bool is_quiet; /* nothing goes to the log */
 	long live_before;
 };
 
 static inline void stage_note(struct stage *stage, const char *sign,
 			      const struct kube_object *object)
 {
+	if (stage->is_quiet)
+		return;
 	int size = snprintf(stage->log + stage->log_size, sizeof(stage->log) - stage->log_size,
 			    "%s%s%s%s@%s ", sign, object->namespace, *object->namespace ? "/" : "",
 			    object->name, object->version);
@@ -63,6 +66,8 @@ static inline void on_changed(void *owner, const struct kube_object *before,
 static inline void on_synced(void *owner, enum kube_kind kind)
 {
 	struct stage *stage = owner;
+	if (stage->is_quiet)
+		return;
 	int size = snprintf(stage->log + stage->log_size, sizeof(stage->log) - stage->log_size,
 			    "=%s ", kube_kind_name(kind));
 	stage->log_size += (size_t)size;

@@ -484,6 +484,9 @@ static void what_is_no_http_is_garbage(void **state)
 	says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n");
 	assert_int_equal(fault_count(&stage, KUBE_FAULT_GARBAGE), 2);
 	asked(&stage, "GET /api/v1/services?limit=500 ");
+	says(&stage, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+	assert_int_equal(fault_count(&stage, KUBE_FAULT_GARBAGE), 3);
+	asked(&stage, "GET /api/v1/services?limit=500 ");
 	stage_close(&stage);
 }
 
