@@ -181,6 +181,20 @@ def test_the_plugin_is_not_put_back_into_a_node_that_leaves(node):
     wait_for(node.has_plugin, "the plugin is in the list again")
 
 
+def test_check_tells_whether_the_runtime_uses_the_plugin(node):
+    def line():
+        done = node.weft("check", "--json", "--cni-bin-dir", str(node.bin), "--cni-conf-dir", str(node.conf))
+        [found] = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "cni"]
+        return found["result"], found["found"]
+
+    assert line() == ("fail", "weft-cni is not in 10-net.conflist, its program is missing")
+    node.install_cni()
+    assert line() == ("ok", "weft-cni is in 10-net.conflist")
+    (node.conf / "05-other.conflist").write_text(LIST)
+    assert line() == ("fail", "weft-cni is not in 05-other.conflist")
+    assert "cni" not in node.weft("check", "--json").stdout
+
+
 def test_awaiting_nodes_ends_when_all_are_there(node):
     assert node.weft("leave", "--await", "localhost", "--nodes", "localhost").returncode == 0
     late = node.weft("leave", "--await", "127.0.0.1", "--nodes", "127.0.0.2", "--timeout", "0")

@@ -1,9 +1,11 @@
 /* weft check: can this machine run weft? */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "cni/place.h"
 #include "kernel/check.h"
 #include "weft/maps.h"
 
@@ -51,15 +53,63 @@ static void print_json(const struct check_line *lines, size_t count, struct text
 	text_add(text, span_text("]}\n"));
 }
 
+/* ---- the CNI plugin ---- */
+
+static const char *from_environment(const char *name)
+{
+	const char *value = getenv(name);
+	return value ? value : "";
+}
+
+static enum check_result judge_cni(const struct cni_state *state, const char **ret_advice)
+{
+	*ret_advice = "";
+	if (state->is_listed && state->has_program)
+		return CHECK_OK;
+	*ret_advice =
+		"pods may dial before they are captured; the log says why: kubectl logs -n "
+		"weft-system ds/weft -c cni";
+	return CHECK_FAIL;
+}
+
+/* Is our plugin in what the container runtime uses? False: nobody said where that is. */
+static bool check_cni(const struct cni_place *place, struct check_line *line)
+{
+	struct cni_state state = {0};
+	struct text why = {0};
+	const char *advice;
+	if (!*place->bin_dir || !*place->conf_dir)
+		return false;
+	*line = (struct check_line){.name = "cni"};
+	int error = cni_look(place, &state, &why);
+	line->result = judge_cni(&state, &advice);
+	if (error)
+		snprintf(line->found, sizeof(line->found), "%.*s", SPAN_PRINT(text_span(&why)));
+	else if (!*state.file)
+		snprintf(line->found, sizeof(line->found), "no CNI configuration in %s",
+			 place->conf_dir);
+	else
+		snprintf(line->found, sizeof(line->found), "weft-cni is %s %s%s",
+			 state.is_listed ? "in" : "not in", state.file,
+			 state.has_program ? "" : ", its program is missing");
+	snprintf(line->advice, sizeof(line->advice), "%s", advice);
+	text_fini(&why);
+	return true;
+}
+
 static int check_run(const struct command *self, int argc, char **argv)
 {
 	static const struct option known[] = {{"json", no_argument, NULL, 'j'},
 					      {"output", required_argument, NULL, 'o'},
 					      {"pin-dir", required_argument, NULL, 'p'},
 					      {"cgroup-root", required_argument, NULL, 'c'},
+					      {"cni-bin-dir", required_argument, NULL, 'b'},
+					      {"cni-conf-dir", required_argument, NULL, 'f'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct view_options options = {0};
+	struct cni_place cni = {.bin_dir = from_environment("WEFT_CNI_BIN_DIR"),
+				.conf_dir = from_environment("WEFT_CNI_CONF_DIR")};
 	const char *pin_dir = WEFT_PIN_DIR;
 	const char *cgroup_root = "";
 	int status;
@@ -68,6 +118,10 @@ static int check_run(const struct command *self, int argc, char **argv)
 			pin_dir = optarg;
 		else if (option == 'c')
 			cgroup_root = optarg;
+		else if (option == 'b')
+			cni.bin_dir = optarg;
+		else if (option == 'f')
+			cni.conf_dir = optarg;
 		else if (option == 'j')
 			options.wants_json = true;
 		else if (!view_option(&options, self, option, &status))
@@ -77,7 +131,8 @@ static int check_run(const struct command *self, int argc, char **argv)
 		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
 
 	static struct check_line lines[LINES_MAX];
-	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX);
+	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX - 1);
+	count += check_cni(&cni, &lines[count]);
 	bool failed = false;
 	for (size_t i = 0; i < count; i++)
 		failed = failed || lines[i].result == CHECK_FAIL;
@@ -100,6 +155,9 @@ const struct command command_check = {
 		"  --pin-dir DIR      where weft pins its maps (default " WEFT_PIN_DIR
 		")\n"
 		"  --cgroup-root DIR  cgroup v2 (default: found from the mount table)\n"
+		"  --cni-bin-dir DIR  the container runtime's CNI plugins (default "
+		"$WEFT_CNI_BIN_DIR)\n"
+		"  --cni-conf-dir DIR and its configuration (default $WEFT_CNI_CONF_DIR)\n"
 		"\nExit status 1 when any line says FAIL.\n",
 	.run = check_run,
 };

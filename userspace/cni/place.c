@@ -289,3 +289,24 @@ int cni_traces(const struct cni_place *place, struct text *traces, struct text *
 		text_printf(traces, "%s\n", path);
 	return error;
 }
+
+int cni_look(const struct cni_place *place, struct cni_state *ret_state, struct text *why)
+{
+	char path[PATH_MAX];
+	struct config_file file = {0};
+	struct cni_state state = {0};
+	int error = next_file(place->conf_dir, &file);
+	if (!error) {
+		snprintf(state.file, sizeof(state.file), "%s", file.name);
+		state.is_listed = conflist_has_ours(text_span(&file.content));
+	}
+	file_fini(&file);
+	if (error && error != -ENOENT)
+		return say(why, "cannot look into", place->conf_dir, error);
+	error = node_file_path(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
+	if (error)
+		return say(why, "cannot name", place->bin_dir, error);
+	state.has_program = access(path, X_OK) == 0;
+	*ret_state = state;
+	return 0;
+}

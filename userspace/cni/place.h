@@ -38,6 +38,14 @@ int cni_install(const struct cni_place *place, struct cni_change *ret_change,
 		struct text *why) MUST_CHECK;
 /* Takes everything out again, from all lists. `removed` gets a line for each. 0 or -errno. */
 int cni_remove(const struct cni_place *place, struct text *removed, struct text *why) MUST_CHECK;
+struct cni_state {
+	char file[256]; /* name of the configuration that the runtime uses; "" = there is none */
+	bool is_listed; /* and our plugin is in it */
+	bool has_program;
+};
+/* 0 or -errno and a sentence. */
+int cni_look(const struct cni_place *place, struct cni_state *ret_state,
+	     struct text *why) MUST_CHECK;
 /* A line for each thing of ours on the node; nothing when it is clean. 0 or -errno. */
 int cni_traces(const struct cni_place *place, struct text *traces, struct text *why) MUST_CHECK;
 

@@ -94,6 +94,13 @@ tolerations:
 {{- end }}
 {{- end }}
 
+{{- define "weft.cniEnvironment" -}}
+- name: WEFT_CNI_BIN_DIR
+  value: /host/cni/bin
+- name: WEFT_CNI_CONF_DIR
+  value: /host/cni/conf
+{{- end }}
+
 {{/* Of `weft leave`: further elements of its list of arguments. */}}
 {{- define "weft.cniOptions" -}}
 {{- if .Values.cni.enabled }}, --cni-bin-dir=/host/cni/bin, --cni-conf-dir=/host/cni/conf{{ end }}
