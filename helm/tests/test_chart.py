@@ -112,7 +112,7 @@ def test_weftd_may_only_read_and_write_events(template):
     may = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
     reading = {(what, verb) for verb in ("get", "list", "watch")
                for what in ("pods", "namespaces", "nodes", "services", "endpointslices")}  # fmt: skip
-    assert may == reading | {("events", "create"), ("events", "patch")}
+    assert may == reading | {("events", "create")}
 
 
 def test_other_pods_of_the_chart_hold_no_credentials(template):
