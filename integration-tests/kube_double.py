@@ -189,7 +189,7 @@ class KubeDouble:
 
     async def _serve(self, reader, writer):
         self._writers.add(writer)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._answer(await self._read(reader), reader, writer):
                 await writer.drain()
         self._writers.discard(writer)
