@@ -20,6 +20,6 @@ struct notes {
 void notes_init(struct notes *notes, struct callers *callers, const char *node);
 void notes_close(struct notes *notes);
 /* As kube_tell. */
-int notes_add(struct notes *notes, const struct kube_note *note) MUST_CHECK;
+int notes_add(struct notes *notes, const struct kube_note *about) MUST_CHECK;
 
 #endif

@@ -78,12 +78,9 @@ static uint8_t read_phase(struct reader *reader, const cJSON *status)
 		[KUBE_RUNNING] = "Running",       [KUBE_SUCCEEDED] = "Succeeded",
 		[KUBE_FAILED] = "Failed",
 	};
-	const char *phase = reader_text(reader, status, "phase");
-	for (uint8_t i = 0; i < array_count(names); i++) {
-		if (strcmp(names[i], phase) == 0)
-			return i;
-	}
-	return KUBE_PHASE_UNKNOWN;
+	unsigned place =
+		reader_place(names, array_count(names), reader_text(reader, status, "phase"));
+	return place < array_count(names) ? (uint8_t)place : KUBE_PHASE_UNKNOWN;
 }
 
 static bool read_ready(struct reader *reader, const cJSON *status)

@@ -12,10 +12,9 @@ static uint8_t read_type(struct reader *reader, const char *type)
 		[KUBE_LOAD_BALANCER] = "LoadBalancer",
 		[KUBE_EXTERNAL_NAME] = "ExternalName",
 	};
-	for (uint8_t i = 0; i < array_count(names); i++) {
-		if (strcmp(names[i], type) == 0)
-			return i;
-	}
+	unsigned place = reader_place(names, array_count(names), type);
+	if (place < array_count(names))
+		return (uint8_t)place;
 	if (*type)
 		reader_fault(reader, "type");
 	return KUBE_CLUSTER_IP;

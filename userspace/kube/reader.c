@@ -50,6 +50,14 @@ void reader_fault(struct reader *reader, const char *field)
 	reader->faults->count++;
 }
 
+unsigned reader_place(const char *const *names, unsigned count, const char *text)
+{
+	unsigned place = 0;
+	while (place < count && strcmp(names[place], text) != 0)
+		place++;
+	return place;
+}
+
 /* ---- members ---- */
 
 static const cJSON *member(struct reader *reader, const cJSON *parent, const char *key,
@@ -111,12 +119,9 @@ uint8_t reader_protocol(struct reader *reader, const cJSON *port)
 	static const char *const names[] = {
 		[KUBE_TCP] = "TCP", [KUBE_UDP] = "UDP", [KUBE_SCTP] = "SCTP"};
 	const char *name = reader_text(reader, port, "protocol");
-	if (!*name)
-		return KUBE_TCP;
-	for (uint8_t i = 0; i < array_count(names); i++) {
-		if (strcmp(names[i], name) == 0)
-			return i;
-	}
+	unsigned place = *name ? reader_place(names, array_count(names), name) : KUBE_TCP;
+	if (place < array_count(names))
+		return (uint8_t)place;
 	reader_fault(reader, "protocol");
 	return KUBE_PROTOCOL_OTHER;
 }

@@ -28,6 +28,8 @@ void *reader_take(struct reader *reader, size_t count, size_t size);
 /* A copy, shared with an equal one of the same object when that was not long ago. */
 const char *reader_copy(struct reader *reader, const char *text);
 void reader_fault(struct reader *reader, const char *field);
+/* The place of `text` among the names; `count` when it is none of them. */
+unsigned reader_place(const char *const *names, unsigned count, const char *text);
 
 /* A member of that type; NULL when it is absent, null, or (then a fault) of another type. */
 const cJSON *reader_object(struct reader *reader, const cJSON *parent, const char *key);
@@ -47,9 +49,9 @@ uint32_t reader_count(struct reader *reader, const cJSON *array, const char *key
 /* 0, or -EINVAL and a fault under the name `field`. */
 int reader_address(struct reader *reader, const char *text, const char *field,
 		   struct weft_address *ret) MUST_CHECK;
-/* Text elements that are addresses, or objects with that text under `member`. */
+/* Text elements that are addresses, or objects with that text under `key`. */
 const struct weft_address *reader_addresses(struct reader *reader, const cJSON *array,
-					    const char *member, uint16_t *ret_count);
+					    const char *key, uint16_t *ret_count);
 
 /* The kinds. NULL = full. */
 struct kube_object *read_pod(struct reader *reader, const cJSON *json);
