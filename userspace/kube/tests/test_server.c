@@ -25,7 +25,7 @@ static void write_file(const char *path, const char *text)
 
 static void account_open(struct account *account, const char *token, const char *ca)
 {
-	snprintf(account->folder, sizeof(account->folder), "/tmp/weft-kube-test-XXXXXX");
+	*account = (struct account){.folder = "/tmp/weft-kube-test-XXXXXX"};
 	assert_non_null(mkdtemp(account->folder));
 	snprintf(account->token, sizeof(account->token), "%s/token", account->folder);
 	snprintf(account->ca, sizeof(account->ca), "%s/ca.crt", account->folder);
