@@ -1,5 +1,6 @@
 #include "control/discovery.h"
 
+#include <assert.h>
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
@@ -64,6 +65,7 @@ static bool take(struct discovery *discovery, const struct kube_object *before,
 		 const struct kube_object *after)
 {
 	const struct kube_object *object = after ? after : before;
+	assert(object); /* one of the two is there */
 	switch ((enum kube_kind)object->kind) {
 	case KUBE_PODS:
 		return roster_pod_changed(&discovery->roster, before, after);

@@ -64,7 +64,7 @@ struct control {
 	bool sources_changed;
 	struct timer tick;
 	struct hash destinations; /* mirror of the kernel's map */
-	bool destinations_owed;    /* the kernel's map is to be compared as a whole */
+	bool destinations_owed;   /* the kernel's map is to be compared as a whole */
 	bool is_draining;
 	bool is_stopped; /* the workers are ending or gone */
 	void (*drained)(void *owner);
