@@ -41,12 +41,12 @@ class Node:
         self.cni_options = ["--bin-dir", str(self.bin), "--conf-dir", str(self.conf), "--socket", str(self.socket),
                             "--program", os.path.join(BUILD, "weft-cni")]  # fmt: skip
 
-    def start(self, program, *arguments):
+    def start(self, program, *arguments, environment=None):
         """The process; its output goes to .log."""
         path = self.root / f"{len(self.running)}.log"
         with open(path, "w", encoding="utf-8") as file:
             process = subprocess.Popen([os.path.join(BUILD, program), *arguments], stdin=subprocess.DEVNULL,
-                                       stdout=file, stderr=file)  # fmt: skip
+                                       stdout=file, stderr=file, env={**os.environ, **(environment or {})})  # fmt: skip
         process.log = path
         self.running.append(process)
         return process
@@ -55,8 +55,8 @@ class Node:
         return subprocess.run([os.path.join(BUILD, "weft"), *arguments], capture_output=True, text=True, check=False,
                               timeout=DEADLINE_S)  # fmt: skip
 
-    def start_weftd(self):
-        return self.start("weftd", "--config", str(self.root / "weft.yaml"))
+    def start_weftd(self, environment=None):
+        return self.start("weftd", "--config", str(self.root / "weft.yaml"), environment=environment)
 
     def is_served(self):
         return self.weft("pods", "--socket", str(self.socket)).returncode == 0
@@ -134,9 +134,26 @@ def test_a_weftd_that_starts_on_a_held_node_waits_until_the_holder_is_gone(node)
     holder = node.hold()
     weftd = node.start_weftd()
     wait_for(lambda: "waiting" in weftd.log.read_text(), "weftd waits")
-    holder.send_signal(signal.SIGTERM)  # ends it when no weftd runs any more
-    assert node.check().returncode == 0 and holder.poll() is None
-    holder.kill()
+    assert node.check().returncode == 0
+    holder.send_signal(signal.SIGTERM)
+    wait_for(node.is_served, "weftd serves")
+
+
+def test_a_pod_that_met_a_held_node_stays_out_and_a_new_one_does_not(node, tmp_path):
+    """Its folder is an emptyDir, which outlives the container and ends with the pod."""
+    pods = [{"WEFT_POD_DIR": str(tmp_path / name)} for name in ("old", "new")]
+    for pod in pods:
+        os.mkdir(pod["WEFT_POD_DIR"])
+    holder = node.hold()
+    for attempt in range(2):
+        weftd = node.start_weftd(pods[0])
+        wait_for(lambda: "waiting" in weftd.log.read_text(), "weftd waits")
+        if attempt == 0:
+            holder.send_signal(signal.SIGTERM)
+            holder.wait(DEADLINE_S)
+        weftd.send_signal(signal.SIGTERM)
+        assert weftd.wait(DEADLINE_S) == 0 and "serving" not in weftd.log.read_text()
+    node.start_weftd(pods[1])
     wait_for(node.is_served, "weftd serves")
 
 

@@ -2,10 +2,7 @@
  * weft leave: takes a node out of the mesh for good, as a restart of weftd does not. What the chart
  * runs on every node before it is uninstalled; helm/README.md has the whole protocol.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +18,6 @@
 
 #define ASK_WAIT_NS   100000000
 #define ROUND_WAIT_NS 1000000000
-#define ROUNDS_ALONE  3
 
 struct leave {
 	const char *pin_dir;
@@ -117,53 +113,15 @@ static bool leave_once(const struct leave *leave)
 	return is_removed && node_is_clean(leave, stderr);
 }
 
-/* ---- holding it ---- */
-
-static volatile sig_atomic_t is_asked_to_end;
-
-static void on_signal(int number)
-{
-	(void)number;
-	is_asked_to_end = 1;
-}
-
-/* A process of that name, in whatever container. */
-static bool weftd_runs(void)
-{
-	bool runs = false;
-	DIR *processes = opendir("/proc");
-	if (!processes)
-		return true;
-	for (struct dirent *entry; !runs && (entry = readdir(processes));) {
-		char path[sizeof("/proc//comm") + NAME_MAX];
-		char name[32] = "";
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		FILE *file = fopen(path, "re");
-		if (!file)
-			continue;
-		runs = fgets(name, sizeof(name), file) && !strcmp(name, "weftd\n");
-		fclose(file);
-	}
-	closedir(processes);
-	return runs;
-}
-
-/*
- * The node stays out, whatever starts on it. Helm deletes this pod just before the one in which
- * weftd waits: so a signal ends it only when no weftd has been seen for a while. When none leaves,
- * because the node is to be meshed again, the kubelet's SIGKILL ends the pod's grace period.
- */
+/* The node stays out, whatever starts on it, until a signal ends this process. */
 static void hold(const struct leave *leave)
 {
-	signal(SIGTERM, on_signal);
-	signal(SIGINT, on_signal);
 	printf("the node is clean, and held\n");
 	fflush(stdout);
-	for (unsigned alone = 0; alone < ROUNDS_ALONE;) {
+	for (;;) {
 		wait_ns(ROUND_WAIT_NS);
 		if (!node_is_clean(leave, NULL))
 			(void)!leave_once(leave);
-		alone = is_asked_to_end && !weftd_runs() ? alone + 1 : 0;
 	}
 }
 
