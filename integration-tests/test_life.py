@@ -247,26 +247,31 @@ def test_sigterm_cuts_what_overruns_the_drain_limit(cluster, daemon):
             assert client.is_closed()
 
 
-def test_drain_by_the_admin_socket(daemon, ends):
-    mesh = daemon([WEB])
-    assert fetch(mesh) == "meshed"
-    status, _ = mesh.weftd.admin("/drain", method="POST")
-    assert status in (200, 202, 204)
-    wait_for(lambda: fetch(mesh) == "direct", "new dials to go direct")
-
-
-def test_sigterm_under_load_loses_nothing(daemon, ends):
-    """Capture goes off first, then what is queued is accepted and finished: a dial is meshed or direct, never cut."""
-    mesh = daemon([WEB])
+@pytest.mark.parametrize("policy, expected", (("open", {"direct"}), ("closed", {"ECONNREFUSED"})))
+def test_between_two_weftds_dials_go_where_the_pod_says(daemon, ends, policy, expected):
+    """An orderly end is no way past a pod that fails closed, and cuts nothing either."""
+    mesh = daemon([WEB], pod_options={"client": {"on_proxy_death": policy}})
     with Load(mesh) as load:
         load.wait_more()
         mesh.weftd.process.send(signal.SIGTERM)
         assert mesh.weftd.process.wait(8) == 0
+        ended = time.monotonic()
         load.wait_more()
+        began = time.monotonic()
         mesh.weftd.start()
         load.wait_more()
-    assert load.kinds(0) == {"meshed", "direct"}
+    assert load.kinds(ended, began) == expected
+    assert load.kinds(0) == {"meshed"} | expected
     assert load.results[-1][1] == "meshed"
+
+
+def test_drain_by_the_admin_socket(daemon, ends):
+    """The node is to leave the mesh: nothing is refused."""
+    mesh = daemon([WEB], pod_options={"client": {"on_proxy_death": "closed"}})
+    assert fetch(mesh) == "meshed"
+    status, _ = mesh.weftd.admin("/drain", method="POST")
+    assert status in (200, 202, 204)
+    wait_for(lambda: fetch(mesh) == "direct", "new dials to go direct")
 
 
 # ---- learning ----

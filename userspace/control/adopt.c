@@ -61,7 +61,11 @@ static void on_pod(const struct weft_pod_key *key, const struct weft_pod *pod, v
 	}
 	control->adopted = grown;
 	struct adopted_pod *adopted = &grown[control->adopted_count++];
-	*adopted = (struct adopted_pod){.key = *key, .pod_id = pod->pod_id};
+	*adopted = (struct adopted_pod){
+		.key = *key,
+		.pod_id = pod->pod_id,
+		.fails_closed = pod->flags & WEFT_POD_FAIL_CLOSED,
+	};
 	snprintf(adopted->name, sizeof(adopted->name), "%.*s", WEFT_NAME_MAX - 1, pod->name);
 	add_name(names, &names->pods, &names->pod_count, &names->pod_capacity, adopted->name,
 		 pod->pod_id);
@@ -149,7 +153,17 @@ void adopted_settle_absent(struct control *control, const struct snapshot *snaps
 {
 	for (uint32_t i = 0; i < control->adopted_count; i++) {
 		struct adopted_pod *adopted = &control->adopted[i];
-		bool is_wanted = snapshot && snapshot_pod_named(snapshot, span_text(adopted->name));
+		bool is_wanted = snapshot_pod_named(snapshot, span_text(adopted->name));
+		if (!adopted->is_settled && !is_wanted)
+			settle(control, adopted);
+	}
+}
+
+void adopted_settle_all(struct control *control, enum drain drain)
+{
+	for (uint32_t i = 0; i < control->adopted_count; i++) {
+		struct adopted_pod *adopted = &control->adopted[i];
+		bool is_wanted = drain == DRAIN_FOR_RESTART && adopted->fails_closed;
 		if (!adopted->is_settled && !is_wanted)
 			settle(control, adopted);
 	}

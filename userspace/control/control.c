@@ -377,7 +377,8 @@ void control_check_drained(struct control *control)
 	drained(control->drained_owner);
 }
 
-void control_drain(struct control *control, void (*done)(void *owner), void *owner)
+void control_drain(struct control *control, enum drain drain, void (*done)(void *owner),
+		   void *owner)
 {
 	bool is_first = !control->is_draining;
 	control->is_draining = true;
@@ -386,7 +387,7 @@ void control_drain(struct control *control, void (*done)(void *owner), void *own
 	if (is_first) {
 		timer_clear(io_timers(control->options.ring), &control->build);
 		timer_clear(io_timers(control->options.ring), &control->tick);
-		pods_drain(control);
+		pods_drain(control, drain);
 	}
 	control_check_drained(control);
 }

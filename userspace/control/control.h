@@ -82,9 +82,14 @@ int control_pod_add(struct control *control, struct span spec,
 /* Un-enrols it as if the config had lost it, also after it could not be enrolled. */
 void control_pod_drop(struct control *control, struct guest *guest);
 
-/* SIGTERM, POST /drain: capture off for every pod, hooks.pod_removing for each, then `done` (at
- * once when there is none). Reloads end. A second call only replaces `done`. */
-void control_drain(struct control *control, void (*done)(void *owner), void *owner);
+/* Capture off for every pod, hooks.pod_removing for each, then `done` (at once when there is none).
+ * Reloads end. A second call only replaces `done`. */
+enum drain {
+	DRAIN_FOR_RESTART, /* SIGTERM: dials of pods that fail closed are refused from now on */
+	DRAIN_FOR_GOOD,    /* POST /drain: nobody is to come after this weftd; dials pass */
+};
+void control_drain(struct control *control, enum drain drain, void (*done)(void *owner),
+		   void *owner);
 
 /* From any thread. */
 void control_pod_served(struct control *control, uint32_t pod_id, unsigned worker);

@@ -52,12 +52,15 @@ static void local_address(uint8_t to[16], const struct weft_address *asked,
 	memcpy(to, from->ip, 16);
 }
 
-static int put_row(struct enrolment *enrolment, bool captures)
+enum dials { DIALS_CAPTURED, DIALS_PASS, DIALS_REFUSED };
+
+/* Refused: of a pod that fails closed, when no listener is there. */
+static int put_row(struct enrolment *enrolment, enum dials dials)
 {
 	const struct control *control = enrolment->control;
 	const struct pod *pod = enrolment->pod;
 	struct weft_pod row = {.pod_id = pod->id, .worker_count = control->options.workers};
-	if (captures)
+	if (dials != DIALS_PASS)
 		row.flags |= WEFT_POD_CAPTURE;
 	if (pod->on_proxy_death == ON_PROXY_DEATH_CLOSED)
 		row.flags |= WEFT_POD_FAIL_CLOSED;
@@ -65,8 +68,9 @@ static int put_row(struct enrolment *enrolment, bool captures)
 		row.flags |= WEFT_POD_CAPTURE_ALL;
 	local_address(row.local4, &pod->local4, &enrolment->listeners.local4);
 	local_address(row.local6, &pod->local6, &enrolment->listeners.local6);
-	memcpy(row.listeners, enrolment->listeners.ports,
-	       control->options.workers * sizeof(row.listeners[0]));
+	if (dials != DIALS_REFUSED)
+		memcpy(row.listeners, enrolment->listeners.ports,
+		       control->options.workers * sizeof(row.listeners[0]));
 	snprintf(row.name, sizeof(row.name), "%s", pod->name);
 	return kernel_pod_put(control->options.kernel, &enrolment->key, &row);
 }
@@ -128,17 +132,20 @@ static void enrolment_free(struct enrolment *enrolment)
 	mem_free(enrolment);
 }
 
-/* Capture off first; then the workers take what is queued and let go. */
+/* No new dial first; then the workers take what is queued and let go. */
 static void leave(struct enrolment *enrolment, uint64_t drain_ns)
 {
 	struct control *control = enrolment->control;
 	if (enrolment->state == ENROLMENT_DRAINING)
 		return;
-	int error = enrolment->is_in_map ? put_row(enrolment, false) : 0;
+	enum dials dials = enrolment->is_refused ? DIALS_REFUSED : DIALS_PASS;
+	int error = enrolment->is_in_map ? put_row(enrolment, dials) : 0;
 	if (error) {
 		log_error("capture_not_switched_off", "pod=%s error=\"%s\"", enrolment->pod->name,
 			  strerror(-error));
-		kernel_pod_remove(control->options.kernel, &enrolment->key, enrolment->pod->id);
+		if (!enrolment->is_refused)
+			kernel_pod_remove(control->options.kernel, &enrolment->key,
+					  enrolment->pod->id);
 	}
 	log_info("pod_leaving", "pod=%s drain_seconds=%.3f", enrolment->pod->name,
 		 (double)drain_ns / 1e9);
@@ -266,7 +273,7 @@ static void start_capture(struct enrolment *enrolment)
 	kernel_skip_clear(control->options.kernel, pod->id);
 	int error = put_skips(control->options.kernel, pod);
 	if (!error)
-		error = put_row(enrolment, true);
+		error = put_row(enrolment, DIALS_CAPTURED);
 	enrolment->is_in_map = true; /* also after a failure: an older row may be there */
 	if (error) {
 		char sentence[128];
@@ -297,7 +304,7 @@ static void change_settings(struct enrolment *enrolment, const struct pod *next)
 			kernel_skip_clear(kernel, next->id);
 		int error = put_skips(kernel, next);
 		if (!error)
-			error = put_row(enrolment, true);
+			error = put_row(enrolment, DIALS_CAPTURED);
 		if (error)
 			log_error("pod_settings_not_applied", "pod=%s error=\"%s\"", next->name,
 				  strerror(-error));
@@ -373,7 +380,7 @@ static void on_left(struct enrolment *enrolment, uint32_t worker)
 	enrolment->left |= 1u << worker;
 	if (enrolment->state != ENROLMENT_DRAINING || enrolment->left != all_workers(control))
 		return;
-	if (enrolment->is_in_map)
+	if (enrolment->is_in_map && !enrolment->is_refused)
 		kernel_pod_remove(control->options.kernel, &enrolment->key, enrolment->pod->id);
 	enrolment->is_in_map = false;
 	release_sockets(enrolment);
@@ -491,11 +498,14 @@ bool pods_is_captured(const struct control *control, const char *name)
 	return false;
 }
 
-void pods_drain(struct control *control)
+void pods_drain(struct control *control, enum drain drain)
 {
-	adopted_settle_absent(control, NULL);
+	adopted_settle_all(control, drain);
 	list_each (&control->enrolments, item) {
 		struct enrolment *enrolment = list_entry(item, struct enrolment, item);
+		enrolment->is_refused = drain == DRAIN_FOR_RESTART &&
+					enrolment->state == ENROLMENT_CAPTURED &&
+					enrolment->pod->on_proxy_death == ON_PROXY_DEATH_CLOSED;
 		dismiss(enrolment);
 	}
 }

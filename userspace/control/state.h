@@ -19,6 +19,7 @@ struct adopted_pod {
 	struct weft_pod_key key;
 	uint32_t pod_id;
 	char name[WEFT_NAME_MAX];
+	bool fails_closed;
 	bool is_settled; /* removed, or overwritten by an enrolment */
 };
 
@@ -38,6 +39,7 @@ struct enrolment {
 	enum enrolment_state state;
 	bool is_leaving; /* not to come back once it is drained */
 	bool is_in_map;  /* kernel_pod_put was done with `key` */
+	bool is_refused; /* its row stays for the next weftd, without listeners */
 	uint32_t served; /* bit by worker */
 	uint32_t left;   /* bit by worker */
 	dev_t place_dev; /* identity of the namespace or cgroup behind the path */
@@ -93,8 +95,10 @@ int adopt_read(struct control *control, struct adopted_names *ret_names) MUST_CH
 void adopted_names_fini(struct adopted_names *names);
 /* Removes the rows of this name; `key` (NULL = none) is about to be overwritten and stays. */
 void adopted_settle(struct control *control, const char *name, const struct weft_pod_key *key);
-/* Removes the rows of pods that the snapshot (NULL = none) does not have. */
+/* Removes the rows of pods that the snapshot does not have. */
 void adopted_settle_absent(struct control *control, const struct snapshot *snapshot);
+/* Removes all of them, but those by which dials are refused when another weftd is to come. */
+void adopted_settle_all(struct control *control, enum drain drain);
 
 /* ---- destinations.c: the kernel's map of mesh destinations ---- */
 /*
@@ -113,7 +117,7 @@ void destinations_fini(struct control *control);
 void pods_apply(struct control *control);
 /* Once a second: vanished namespaces, pods that failed. */
 void pods_tick(struct control *control);
-void pods_drain(struct control *control);
+void pods_drain(struct control *control, enum drain drain);
 bool pods_is_captured(const struct control *control, const char *name);
 /* Forgets them; the kernel's map stays as it is. */
 void pods_close(struct control *control);

@@ -168,15 +168,19 @@ static void on_drained(void *owner)
 	daemon->must_stop = true;
 }
 
-static void drain(void *owner)
+static void drain(struct daemon *daemon, enum drain drain)
 {
-	struct daemon *daemon = owner;
 	if (daemon->is_draining)
 		return;
 	daemon->is_draining = true;
 	log_info("draining", "limit_seconds=%llu",
 		 (unsigned long long)(daemon->settings.drain_timeout_ns / 1000000000));
-	control_drain(daemon->control, on_drained, daemon);
+	control_drain(daemon->control, drain, on_drained, daemon);
+}
+
+static void drain_for_good(void *owner)
+{
+	drain(owner, DRAIN_FOR_GOOD);
 }
 
 /* ---- housekeeping ---- */
@@ -203,7 +207,7 @@ static void on_signal(struct io_op *op, int result, bool more)
 		else if (daemon->is_draining)
 			daemon->must_stop = true; /* asked twice: at once */
 		else
-			drain(daemon);
+			drain(daemon, DRAIN_FOR_RESTART);
 	}
 	if (!more)
 		io_poll(daemon->ring, op, daemon->signal_fd, POLLIN);
@@ -392,7 +396,7 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.edges_json = edges_json,
 		.pod_add = add_pod,
 		.pod_drop = drop_pod,
-		.drain = drain,
+		.drain = drain_for_good,
 	};
 	return admin_open(&daemon->wires, &sources, daemon->settings.admin_address,
 			  daemon->settings.control_socket, why, &daemon->admin);

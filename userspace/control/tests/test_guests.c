@@ -225,7 +225,7 @@ static void draining_takes_guests_out_and_lets_none_in(void **state)
 	stage_open(NOTHING);
 	assert_int_equal(add("run", "box", &told, &guest), 0);
 	stage_until(told.times == 1);
-	control_drain(stage.control, on_drained, NULL);
+	control_drain(stage.control, DRAIN_FOR_GOOD, on_drained, NULL);
 	stage_until(stage.drained == 1);
 	assert_false(stage_has_row("run"));
 	struct told late;

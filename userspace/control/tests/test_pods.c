@@ -301,7 +301,7 @@ static void draining_takes_every_pod_out_and_then_tells(void **state)
 		   "- {name: other, netns: @/other}\n"
 		   "- {name: missing, netns: @/missing}\n");
 	stage_until(stage_is_captured("client") && stage_is_captured("other"));
-	control_drain(stage.control, on_drained, NULL);
+	control_drain(stage.control, DRAIN_FOR_GOOD, on_drained, NULL);
 	assert_int_equal(stage.removing, 2);
 	assert_int_equal(stage.last_drain_ns, 3000000000);
 	assert_false(stage.capture_at_leave);
@@ -318,7 +318,7 @@ static void draining_takes_every_pod_out_and_then_tells(void **state)
 	control_reload(stage.control);
 	stage_turn_for(150000000);
 	assert_int_equal(stage_generation(), 1);
-	control_drain(stage.control, on_drained, NULL);
+	control_drain(stage.control, DRAIN_FOR_GOOD, on_drained, NULL);
 	assert_int_equal(stage.drained, 2);
 }
 
@@ -345,7 +345,7 @@ static void draining_without_pods_is_done_at_once(void **state)
 {
 	(void)state;
 	stage_open("{}");
-	control_drain(stage.control, on_drained, NULL);
+	control_drain(stage.control, DRAIN_FOR_GOOD, on_drained, NULL);
 	assert_int_equal(stage.drained, 1);
 }
 
@@ -362,12 +362,65 @@ static void a_pod_on_its_way_in_is_drained_too(void **state)
 	stage_write("client", "");
 	stage_open(CLIENT);
 	stage_until(stage.added == 1);
-	control_drain(stage.control, on_drained, NULL);
+	control_drain(stage.control, DRAIN_FOR_GOOD, on_drained, NULL);
 	assert_int_equal(stage.removing, 1);
 	serve_all(stage.last_pod_id);
 	leave_all(stage.last_pod_id);
 	stage_until(stage.drained == 1);
 	assert_int_equal(kernel_double_pod_count(), 0);
+}
+
+/* One that fails closed stays refused until the next weftd serves it. */
+static void a_shutdown_leaves_closed_pods_refused(void **state)
+{
+	(void)state;
+	stage.workers_leave = false;
+	stage_write("client", "");
+	stage_write("closed", "");
+	stage_open(CLIENT
+		   "- {name: closed, netns: @/closed, on_proxy_death: closed, "
+		   "skip_outbound_ports: [25]}\n");
+	stage_until(stage_is_captured("client") && stage_is_captured("closed"));
+	uint32_t id = stage_row("closed").row.pod_id;
+	control_drain(stage.control, DRAIN_FOR_RESTART, on_drained, NULL);
+	assert_int_equal(stage.removing, 2);
+	assert_false(stage_is_captured("client"));
+	assert_int_equal(stage_row("closed").row.flags, WEFT_POD_CAPTURE | WEFT_POD_FAIL_CLOSED);
+	assert_int_equal(stage_row("closed").row.listeners[0].port4[0], 0);
+	assert_int_equal(stage_row("closed").row.listeners[1].port6[0], 0);
+	leave_all(stage_row("client").row.pod_id);
+	leave_all(id);
+	stage_until(stage.drained == 1);
+	assert_int_equal(kernel_double_pod_count(), 1);
+	assert_true(kernel_double_skips_port(id, 25));
+
+	stage_close();
+	stage_open("pods: [{name: closed, netns: @/closed, on_proxy_death: closed}]\n");
+	stage_until(stage_row("closed").row.listeners[0].port4[0] != 0);
+	assert_int_equal(stage_row("closed").row.pod_id, id);
+	assert_int_equal(kernel_double_pod_count(), 1);
+}
+
+/* What a weftd before this one enrolled, and this one did not come to. */
+static void a_shutdown_leaves_closed_pods_that_are_on_their_way_in_refused(void **state)
+{
+	static const struct weft_pod_key keys[] = {{.id = 98, .kind = WEFT_POD_BY_NETNS},
+						   {.id = 99, .kind = WEFT_POD_BY_NETNS}};
+	struct weft_pod row = {.pod_id = 3, .flags = WEFT_POD_CAPTURE, .name = "client"};
+	(void)state;
+	assert_int_equal(kernel_pod_put(stage.kernel, &keys[0], &row), 0);
+	row = (struct weft_pod){
+		.pod_id = 4, .flags = WEFT_POD_CAPTURE | WEFT_POD_FAIL_CLOSED, .name = "closed"};
+	assert_int_equal(kernel_pod_put(stage.kernel, &keys[1], &row), 0);
+	stage.workers_serve = false;
+	stage_write("client", "");
+	stage_write("closed", "");
+	stage_open(CLIENT "- {name: closed, netns: @/closed, on_proxy_death: closed}\n");
+	stage_until(stage.added == 2);
+	control_drain(stage.control, DRAIN_FOR_RESTART, on_drained, NULL);
+	stage_until(stage.drained == 1);
+	assert_null(kernel_double_pod(&keys[0]));
+	assert_non_null(kernel_double_pod(&keys[1]));
 }
 
 /* ---- what is shown ---- */
@@ -461,6 +514,8 @@ int main(void)
 		stage_test(after_stopping_the_workers_get_no_pod_and_are_told_of_none),
 		stage_test(draining_without_pods_is_done_at_once),
 		stage_test(a_pod_on_its_way_in_is_drained_too),
+		stage_test(a_shutdown_leaves_closed_pods_refused),
+		stage_test(a_shutdown_leaves_closed_pods_that_are_on_their_way_in_refused),
 		stage_test(a_pod_is_shown_with_all_that_is_known_of_it),
 		stage_test(any_allocation_may_fail_while_pods_come_and_go),
 	};
