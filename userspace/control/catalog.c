@@ -178,10 +178,10 @@ static void note_moved(struct catalog *catalog, const struct claimant *claimant)
 
 static void claims_drop(struct catalog *catalog, struct catalog_service *service)
 {
-	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+	for (uint32_t i = 0; service->claims && i < service->endpoint_count; i++) {
 		struct claim *claim = &service->claims[i];
 		if (!claim->claimant)
-			continue;
+			continue; /* there was no memory to enter it */
 		claims_remove(&catalog->claims, claim);
 		note_moved(catalog, claims_winner(&catalog->claims, &claim->address));
 	}

@@ -1,0 +1,623 @@
+/* The catalog after each change is what a computation of everything from scratch gives. */
+#include "control/catalog.h"
+
+#include <stdio.h>
+
+#include "base/rng.h"
+#include "base/text.h"
+#include "control/annotations.h"
+#include "control/tests/cluster.h"
+
+#define SERVICES  6
+#define SLICES    10
+#define PORTS     3
+#define ENDPOINTS 4
+#define PODS      8
+
+/* Objects in memory of their own, as the cache has them: what was replaced is freed. */
+struct held_service {
+	struct kube_service service;
+	struct kube_service_port ports[PORTS];
+	struct weft_address ip;
+	struct kube_pair headless;
+};
+
+struct held_slice {
+	struct kube_slice slice;
+	struct kube_slice_port ports[PORTS];
+	struct kube_endpoint endpoints[ENDPOINTS];
+};
+
+static struct {
+	struct catalog catalog;
+	struct kube_place place;
+	struct held_service *services[SERVICES];
+	struct held_slice *slices[SLICES];
+	struct rng rng;
+	struct text before; /* what the drafts were when they were built last */
+} world;
+
+static const char *const names[] = {"a", "b", "c", "d", "e", "kubernetes"};
+static const char *const slice_names[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+static const char *const pod_ips[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4",
+				      "10.0.0.5", "fd00::1",  "fd00::2",  "fd00::3"};
+static const char *const cluster_ips[] = {"10.96.0.1", "10.96.0.2", "10.96.0.3",
+					  "10.96.0.4", "10.96.0.5", "10.96.0.6"};
+static const char *const port_names[] = {"http", "admin", "dns"};
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	catalog_init(&world.catalog);
+	world.place = (struct kube_place){.node = "n1", .zone = "z1"};
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	mem_fail_nth(0);
+	catalog_fini(&world.catalog);
+	text_fini(&world.before);
+	for (unsigned i = 0; i < SERVICES; i++)
+		mem_free(world.services[i]);
+	for (unsigned i = 0; i < SLICES; i++)
+		mem_free(world.slices[i]);
+	return 0;
+}
+
+/* ---- changes ---- */
+
+static struct held_service *new_service(unsigned at, unsigned port_count)
+{
+	struct held_service *held = mem_zalloc(sizeof(*held));
+	assert_non_null(held);
+	for (unsigned i = 0; i < PORTS; i++)
+		held->ports[i] = service_port(port_names[i], (uint16_t)(80 + i));
+	held->service = service_of(names[at], held->ports, (uint16_t)port_count);
+	held->ip = ip_of(cluster_ips[at]);
+	held->service.cluster_ips = &held->ip;
+	held->service.ip_count = 1;
+	held->service.object.created_s = 100;
+	held->headless = (struct kube_pair){ANNOTATION_HEADLESS, "balance"};
+	return held;
+}
+
+static void make_headless(struct held_service *held)
+{
+	held->service.is_headless = true;
+	held->service.ip_count = 0;
+}
+
+/* NULL removes. */
+static void put_service(unsigned at, struct held_service *after)
+{
+	struct held_service *before = world.services[at];
+	world.services[at] = after;
+	if (before || after)
+		catalog_service_changed(&world.catalog, before ? &before->service.object : NULL,
+					after ? &after->service.object : NULL);
+	mem_free(before);
+}
+
+static struct held_slice *new_slice(unsigned at, const char *service)
+{
+	struct held_slice *held = mem_zalloc(sizeof(*held));
+	assert_non_null(held);
+	held->ports[0] = slice_port("http", 8080);
+	held->slice = slice_of(slice_names[at], service, held->ports, 1, held->endpoints, 0);
+	return held;
+}
+
+static struct kube_endpoint *add_endpoint(struct held_slice *held, const char *ip)
+{
+	struct kube_endpoint *endpoint = &held->endpoints[held->slice.endpoint_count++];
+	*endpoint = endpoint_at(ip);
+	return endpoint;
+}
+
+static void put_slice(unsigned at, struct held_slice *after)
+{
+	struct held_slice *before = world.slices[at];
+	world.slices[at] = after;
+	if (before || after)
+		catalog_slice_changed(&world.catalog, before ? &before->slice.object : NULL,
+				      after ? &after->slice.object : NULL);
+	mem_free(before);
+}
+
+/* ---- what ought to be ---- */
+
+/* A service with one slice of one endpoint, as most cases begin. */
+static void put_pair(unsigned at, bool is_headless, uint64_t created_s, const char *ip)
+{
+	struct held_service *service = new_service(at, 1);
+	struct held_slice *slice = new_slice(at, names[at]);
+	service->service.object.created_s = created_s;
+	if (is_headless)
+		make_headless(service);
+	add_endpoint(slice, ip);
+	put_service(at, service);
+	put_slice(at, slice);
+}
+
+struct offer {
+	const struct kube_service *service;
+	const struct kube_service_port *port;
+	struct endpoint_draft *endpoints;
+	uint32_t count;
+	char name[WEFT_NAME_MAX];
+};
+
+/* Every meshed port of every Service with its endpoints. */
+static unsigned offers_of_world(struct offer offers[SERVICES * PORTS])
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < SERVICES; i++) {
+		const struct held_service *held = world.services[i];
+		const struct kube_slice *slices[SLICES];
+		uint32_t slice_count = 0;
+		if (!held || !kube_service_is_meshed(&held->service))
+			continue;
+		for (unsigned j = 0; j < SLICES; j++) {
+			const struct held_slice *slice = world.slices[j];
+			if (slice && strcmp(slice->slice.service, names[i]) == 0 &&
+			    strcmp(slice->slice.object.namespace, held->service.object.namespace) ==
+				    0)
+				slices[slice_count++] = &slice->slice;
+		}
+		for (unsigned j = 0; j < held->service.port_count; j++) {
+			struct offer *offer = &offers[count];
+			if (!kube_service_port_is_meshed(&held->ports[j]))
+				continue;
+			*offer = (struct offer){.service = &held->service, .port = &held->ports[j]};
+			kube_service_name(offer->service, offer->port, offer->name);
+			assert_int_equal(kube_service_endpoints(offer->service, offer->port, slices,
+								slice_count, &world.place,
+								&offer->endpoints, &offer->count),
+					 0);
+			count++;
+		}
+	}
+	return count;
+}
+
+static bool has_endpoint(const struct offer *offer, const struct weft_address *address)
+{
+	for (uint32_t i = 0; i < offer->count; i++) {
+		if (address_equal(&offer->endpoints[i].address, address))
+			return true;
+	}
+	return false;
+}
+
+static bool is_preferred(const struct offer *a, const struct offer *b)
+{
+	if (a->service->is_headless != b->service->is_headless)
+		return b->service->is_headless;
+	if (a->service->object.created_s != b->service->object.created_s)
+		return a->service->object.created_s < b->service->object.created_s;
+	return strcmp(a->name, b->name) < 0;
+}
+
+static bool owns(const struct offer *offers, unsigned count, const struct offer *one,
+		 const struct weft_address *address)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (&offers[i] != one && has_endpoint(&offers[i], address) &&
+		    is_preferred(&offers[i], one))
+			return false;
+	}
+	return true;
+}
+
+/* One line: NAME protocol balancer balances addresses : ENDPOINT/weight[!] …, ! = a destination. */
+static void print_draft(struct text *text, const struct service_draft *draft)
+{
+	char address[ADDRESS_TEXT_MAX];
+	const struct draft_value *ips = draft->addresses.items;
+	const struct draft_value *ports = draft->ports.items;
+	const struct endpoint_draft *endpoints = draft->endpoints.items;
+	text_printf(text, "%s p%d b%d%s", draft->name, draft->protocol, draft->balancer,
+		    draft->balances_endpoints ? " balanced" : "");
+	for (uint32_t i = 0; i < draft->addresses.count; i++)
+		text_printf(text, " %s", address_print_ip(&ips[i].address, address));
+	for (uint32_t i = 0; i < draft->ports.count; i++)
+		text_printf(text, " %llu", (unsigned long long)ports[i].number);
+	text_add(text, span_text(" :"));
+	for (uint32_t i = 0; i < draft->endpoints.count; i++)
+		text_printf(text, " %s/%u%s", address_print(&endpoints[i].address, address),
+			    endpoints[i].weight, endpoints[i].is_destination ? "!" : "");
+}
+
+static void print_drafts(struct text *text, const struct draft_list *list)
+{
+	const struct service_draft *drafts = list->items;
+	for (uint32_t i = 0; i < list->count; i++) {
+		print_draft(text, &drafts[i]);
+		text_add(text, span_text("\n"));
+	}
+}
+
+static void print_offer(struct text *text, const struct offer *offers, unsigned count,
+			const struct offer *offer)
+{
+	struct draft_value ip = {0};
+	struct draft_value port = {.number = offer->port->number};
+	for (uint32_t i = 0; i < offer->count; i++)
+		offer->endpoints[i].is_destination =
+			owns(offers, count, offer, &offer->endpoints[i].address);
+	if (offer->service->ip_count)
+		ip.address = offer->service->cluster_ips[0];
+	const struct service_draft draft = {
+		.name = offer->name,
+		.protocol = kube_service_protocol(offer->service, offer->port),
+		.balancer = kube_service_balancer(offer->service),
+		.balances_endpoints = kube_service_balances_endpoints(offer->service),
+		.addresses = {.count = offer->service->ip_count, .items = &ip},
+		.ports = {.count = 1, .items = &port},
+		.endpoints = {.count = offer->count, .items = offer->endpoints},
+	};
+	print_draft(text, &draft);
+}
+
+static bool has_line(const struct text *text, struct span wanted)
+{
+	struct span rest = text_span(text);
+	struct span line;
+	while (span_split(&rest, '\n', &line)) {
+		if (span_equal(line, wanted))
+			return true;
+	}
+	return false;
+}
+
+static void check_against_world(const struct draft_list *list)
+{
+	static struct offer offers[SERVICES * PORTS];
+	unsigned count = offers_of_world(offers);
+	struct text drafts = {0};
+	print_drafts(&drafts, list);
+	for (unsigned i = 0; i < count; i++) {
+		struct text line = {0};
+		print_offer(&line, offers, count, &offers[i]);
+		if (!has_line(&drafts, text_span(&line)))
+			fail_msg("missing: %.*s\nin:\n%.*s", SPAN_PRINT(text_span(&line)),
+				 SPAN_PRINT(text_span(&drafts)));
+		text_fini(&line);
+	}
+	for (unsigned i = 0; i < count; i++)
+		mem_free(offers[i].endpoints);
+	assert_int_equal(list->count, count);
+	text_fini(&drafts);
+}
+
+/* What claims to be the same must have been there, the same, when the snapshot was built. */
+static void check_sameness(const struct draft_list *list)
+{
+	const struct service_draft *drafts = list->items;
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct text line = {0};
+		print_draft(&line, &drafts[i]);
+		if (drafts[i].is_same && !has_line(&world.before, text_span(&line)))
+			fail_msg("not the same: %.*s\nin:\n%.*s", SPAN_PRINT(text_span(&line)),
+				 SPAN_PRINT(text_span(&world.before)));
+		text_fini(&line);
+	}
+}
+
+static struct draft_list refresh(void)
+{
+	struct draft_list list;
+	catalog_refresh(&world.catalog, &world.place, &list);
+	check_against_world(&list);
+	check_sameness(&list);
+	return list;
+}
+
+static void build(const struct draft_list *list)
+{
+	catalog_built(&world.catalog);
+	text_clear(&world.before);
+	print_drafts(&world.before, list);
+}
+
+/* In any order. */
+static void expect(const char *lines)
+{
+	struct draft_list list = refresh();
+	struct span rest = span_text(lines);
+	struct span line;
+	uint32_t count = 0;
+	build(&list);
+	while (span_split(&rest, '\n', &line)) {
+		count += line.size > 0;
+		if (line.size > 0 && !has_line(&world.before, line))
+			fail_msg("missing: %.*s\nin:\n%.*s", SPAN_PRINT(line),
+				 SPAN_PRINT(text_span(&world.before)));
+	}
+	assert_int_equal(list.count, count);
+}
+
+/* ---- cases ---- */
+
+static void a_slice_may_come_before_its_service(void **state)
+{
+	struct held_slice *slice = new_slice(0, "a");
+	(void)state;
+	add_endpoint(slice, "10.0.0.1");
+	put_slice(0, slice);
+	expect("");
+	put_service(0, new_service(0, 1));
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
+	put_service(0, NULL);
+	expect("");
+	put_service(0, new_service(0, 1)); /* anew: its slice was there all the time */
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
+	put_slice(0, NULL);
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n");
+	put_service(0, NULL);
+	expect("");
+	assert_int_equal(world.catalog.entries.count, 0);
+}
+
+static void a_slice_without_a_service_or_of_another_namespace_is_nobodys(void **state)
+{
+	struct held_slice *none = new_slice(0, "");
+	struct held_slice *foreign = new_slice(1, "a");
+	(void)state;
+	add_endpoint(none, "10.0.0.1");
+	add_endpoint(foreign, "10.0.0.2");
+	foreign->slice.object.namespace = "bank";
+	put_slice(0, none);
+	put_slice(1, foreign);
+	put_service(0, new_service(0, 1));
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n");
+	put_slice(0, NULL);
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n");
+}
+
+static void a_slice_may_move_to_another_service(void **state)
+{
+	struct held_slice *moved = new_slice(0, "b");
+	(void)state;
+	put_pair(0, false, 100, "10.0.0.1");
+	put_service(1, new_service(1, 1));
+	(void)refresh();
+	add_endpoint(moved, "10.0.0.1");
+	put_slice(0, moved);
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n"
+	       "/svc/shop/b/80 p1 b0 10.96.0.2 80 : 10.0.0.1:8080/1!\n");
+}
+
+static void a_pod_of_two_services_is_the_cluster_ip_ones_until_that_goes(void **state)
+{
+	(void)state;
+	put_pair(0, true, 1, "10.0.0.1");
+	put_pair(1, false, 200, "10.0.0.1");
+	put_pair(2, false, 300, "10.0.0.1");
+	expect("/svc/shop/a/80 p1 b0 80 : 10.0.0.1:8080/1\n"
+	       "/svc/shop/b/80 p1 b0 10.96.0.2 80 : 10.0.0.1:8080/1!\n"
+	       "/svc/shop/c/80 p1 b0 10.96.0.3 80 : 10.0.0.1:8080/1\n");
+	put_service(1, NULL);
+	expect("/svc/shop/a/80 p1 b0 80 : 10.0.0.1:8080/1\n"
+	       "/svc/shop/c/80 p1 b0 10.96.0.3 80 : 10.0.0.1:8080/1!\n");
+	put_slice(2, NULL);
+	expect("/svc/shop/a/80 p1 b0 80 : 10.0.0.1:8080/1!\n"
+	       "/svc/shop/c/80 p1 b0 10.96.0.3 80 :\n");
+}
+
+static void only_what_changed_is_looked_at_again(void **state)
+{
+	struct held_slice *slice = new_slice(1, "b");
+	(void)state;
+	put_pair(0, false, 100, "10.0.0.1");
+	put_pair(1, false, 100, "10.0.0.2");
+	struct draft_list list = refresh();
+	build(&list);
+	add_endpoint(slice, "10.0.0.3");
+	put_slice(1, slice);
+	list = refresh();
+	const struct service_draft *drafts = list.items;
+	for (uint32_t i = 0; i < list.count; i++)
+		assert_int_equal(drafts[i].is_same, strcmp(drafts[i].name, "/svc/shop/a/80") == 0);
+}
+
+static void a_failed_build_leaves_changes_to_the_next(void **state)
+{
+	(void)state;
+	put_pair(0, false, 100, "10.0.0.1");
+	(void)refresh(); /* and no build */
+	struct draft_list list = refresh();
+	assert_false(((struct service_draft *)list.items)[0].is_same);
+}
+
+static void tcp_and_udp_of_one_number_are_one_service(void **state)
+{
+	struct held_service *dns = new_service(0, 2);
+	(void)state;
+	dns->ports[0].protocol = KUBE_UDP;
+	dns->ports[0].number = dns->ports[1].number = 53;
+	put_service(0, dns);
+	expect("/svc/shop/a/53 p0 b0 10.96.0.1 53 :\n");
+}
+
+static void another_zone_is_another_choice(void **state)
+{
+	struct held_service *service = new_service(0, 1);
+	struct held_slice *slice = new_slice(0, "a");
+	(void)state;
+	service->service.distribution = KUBE_SAME_ZONE;
+	add_endpoint(slice, "10.0.0.1")->zone = "z1";
+	add_endpoint(slice, "10.0.0.2")->zone = "z2";
+	put_service(0, service);
+	put_slice(0, slice);
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1! 10.0.0.2:8080/0!\n");
+	world.place.zone = "z2";
+	catalog_place_changed(&world.catalog);
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/0! 10.0.0.2:8080/1!\n");
+}
+
+/* ---- any changes ---- */
+
+static uint32_t below(uint32_t bound)
+{
+	return rng_below(&world.rng, bound);
+}
+
+static bool chance(uint32_t in)
+{
+	return below(in) == 0;
+}
+
+static void change_service(void)
+{
+	unsigned at = below(SERVICES);
+	if (chance(4)) {
+		put_service(at, NULL);
+		return;
+	}
+	struct held_service *held = new_service(at, 1 + below(PORTS));
+	held->ports[1].protocol = chance(3) ? KUBE_UDP : KUBE_TCP;
+	held->ports[0].app_protocol = chance(4) ? "tcp" : "";
+	held->service.object.created_s = 100 + below(3);
+	held->service.affinity_s = chance(4) ? 60 : 0;
+	held->service.internal_local = chance(6);
+	held->service.distribution = (uint8_t)below(3);
+	held->service.type = chance(8) ? KUBE_EXTERNAL_NAME : KUBE_CLUSTER_IP;
+	if (at == SERVICES - 1 && chance(2))
+		held->service.object.namespace = "default"; /* default/kubernetes */
+	if (chance(3))
+		make_headless(held);
+	if (chance(3)) {
+		held->service.object.annotations = &held->headless;
+		held->service.object.annotation_count = 1;
+	}
+	/* An object of another namespace is another object. */
+	struct held_service *old = world.services[at];
+	if (old && strcmp(old->service.object.namespace, held->service.object.namespace) != 0)
+		put_service(at, NULL);
+	put_service(at, held);
+}
+
+static void change_slice(void)
+{
+	static const char *const nodes[] = {"n1", "n2", ""};
+	static const char *const zones[] = {"z1", "z2"};
+	unsigned at = below(SLICES);
+	if (chance(4)) {
+		put_slice(at, NULL);
+		return;
+	}
+	struct held_slice *held = new_slice(at, chance(10) ? "" : names[below(SERVICES)]);
+	held->ports[1] = slice_port("admin", chance(2) ? 8080 : 9090);
+	held->ports[2] = slice_port("dns", 53);
+	held->slice.port_count = (uint16_t)(1 + below(PORTS));
+	for (unsigned i = below(ENDPOINTS + 1); i > 0; i--) {
+		unsigned pod = below(PODS); /* where it runs is the same in each slice */
+		struct kube_endpoint *endpoint = add_endpoint(held, pod_ips[pod]);
+		endpoint->node = nodes[pod % array_count(nodes)];
+		endpoint->zone = zones[pod % array_count(zones)];
+		endpoint->hint_zones = &zones[pod % array_count(zones)];
+		endpoint->hint_count = pod % 4 ? 1 : 0;
+		endpoint->is_ready = !chance(3);
+		endpoint->is_terminating = chance(3);
+	}
+	put_slice(at, held);
+}
+
+static void change_something(void)
+{
+	if (chance(40)) {
+		world.place.zone = chance(2) ? "z1" : "z2";
+		catalog_place_changed(&world.catalog);
+	} else if (chance(2)) {
+		change_service();
+	} else {
+		change_slice();
+	}
+}
+
+static void any_changes_give_what_a_computation_from_scratch_gives(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 5; seed++) {
+		rng_init(&world.rng, seed);
+		for (unsigned i = 0; i < 2000; i++) {
+			change_something();
+			if (chance(3))
+				continue; /* several changes in one build */
+			struct draft_list list = refresh();
+			if (!chance(4))
+				build(&list);
+		}
+	}
+}
+
+static void begin_anew(void)
+{
+	catalog_fini(&world.catalog);
+	for (unsigned i = 0; i < SERVICES; i++) {
+		if (world.services[i])
+			catalog_service_changed(&world.catalog, NULL,
+						&world.services[i]->service.object);
+	}
+	for (unsigned i = 0; i < SLICES; i++) {
+		if (world.slices[i])
+			catalog_slice_changed(&world.catalog, NULL, &world.slices[i]->slice.object);
+	}
+}
+
+/* Everything is told again with the n-th allocation of the catalog failing. True: it was noticed.
+ */
+static bool try_short_of_memory(unsigned n)
+{
+	struct draft_list list;
+	for (unsigned i = 0; i < 4; i++)
+		change_something();
+	mem_fail_nth(n);
+	begin_anew();
+	catalog_refresh(&world.catalog, &world.place, &list);
+	mem_fail_nth(0);
+	bool has_gaps = world.catalog.has_gaps;
+	if (has_gaps)
+		begin_anew();
+	assert_false(world.catalog.has_gaps);
+	list = refresh();
+	build(&list);
+	return has_gaps;
+}
+
+static void what_was_lost_for_want_of_memory_is_there_after_a_new_beginning(void **state)
+{
+	unsigned gaps = 0;
+	(void)state;
+	rng_init(&world.rng, 7);
+	for (unsigned i = 0; i < 30; i++)
+		change_something();
+	for (unsigned n = 1; n <= 400; n++)
+		gaps += try_short_of_memory(1 + n % 150);
+	assert_true(gaps > 100);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(a_slice_may_come_before_its_service),
+		test(a_slice_without_a_service_or_of_another_namespace_is_nobodys),
+		test(a_slice_may_move_to_another_service),
+		test(a_pod_of_two_services_is_the_cluster_ip_ones_until_that_goes),
+		test(only_what_changed_is_looked_at_again),
+		test(a_failed_build_leaves_changes_to_the_next),
+		test(tcp_and_udp_of_one_number_are_one_service),
+		test(another_zone_is_another_choice),
+		test(any_changes_give_what_a_computation_from_scratch_gives),
+		test(what_was_lost_for_want_of_memory_is_there_after_a_new_beginning),
+	};
+	long live = mem_live();
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	return failed ? failed : mem_live() != live;
+}
