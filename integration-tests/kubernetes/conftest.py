@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from k8s import echo  # noqa: E402
 from k8s.cluster import Cluster, guarded_run  # noqa: E402
+from k8s.weft import MESHED, Weft  # noqa: E402
 
 SECONDS_PER_TEST = 120
 SECONDS_TO_BUILD = 1500
@@ -69,6 +70,17 @@ def cluster(run):
         yield made
 
 
+@pytest.fixture(scope="module")
+def mesh(cluster):
+    """weft on the cluster, with discovery and its CNI plugin."""
+    made = Weft(cluster)
+    try:
+        made.install("--set", "kubernetes.enabled=true,cni.enabled=true")
+        yield made
+    finally:
+        made.close()
+
+
 class Namespace:
     """A namespace of one test, and the echo pods in it."""
 
@@ -106,11 +118,23 @@ class Namespace:
         return self.cluster.kubectl("-n", self.name, *arguments, **options)
 
 
+def name_of(request):
+    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:50].strip("-")
+
+
 @pytest.fixture
 def namespace(request, cluster):
     """An empty namespace, named after the test."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:50].strip("-")
-    made = Namespace(cluster, name)
+    made = Namespace(cluster, name_of(request))
     made.open()
     yield made
-    cluster.delete_namespace(name)
+    cluster.delete_namespace(made.name)
+
+
+@pytest.fixture
+def meshed(request, cluster, mesh):
+    """The same, with the label that has its pods in the mesh."""
+    made = Namespace(cluster, name_of(request))
+    made.open(MESHED)
+    yield made
+    cluster.delete_namespace(made.name)

@@ -132,17 +132,19 @@ class Remote:
         """What this pod has answered so far, by path, peer and user agent."""
         return self.ask("GET", "/seen")
 
-    def load(self, url, connections=2, keepalive=True, pause_ms=5):
-        return RunningLoad(self, url, connections, keepalive, pause_ms)
+    def load(self, url, connections=2, keepalive=True, pause_ms=5, log=False):
+        """log: every answer is kept, with the moment at which its request began."""
+        query = {"url": url, "connections": connections, "keepalive": keepalive, "pause_ms": pause_ms, "log": log}
+        return RunningLoad(self, query)
 
 
 class RunningLoad:
     """with remote.load(url) as load: … ; load.result is what it did in all."""
 
-    def __init__(self, remote, url, connections, keepalive, pause_ms):
+    def __init__(self, remote, query):
         self.remote = remote
         self.path = f"/load/{id(self)}"
-        self.query = {"url": url, "connections": connections, "keepalive": keepalive, "pause_ms": pause_ms}
+        self.query = query
         self.result = None
 
     def so_far(self):

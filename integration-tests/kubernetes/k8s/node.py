@@ -52,6 +52,7 @@ evictionHard: {{memory.available: "50Mi", nodefs.available: "1%", imagefs.availa
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 nodeStatusUpdateFrequency: 4s
+syncFrequency: 5s
 """
 KUBE_PROXY = """\
 apiVersion: kubeproxy.config.k8s.io/v1alpha1

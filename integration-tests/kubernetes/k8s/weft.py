@@ -82,6 +82,8 @@ class Weft:
             self.cluster.helm("uninstall", "weft", "-n", NAMESPACE, "--no-hooks")
             self.cluster.kubectl("delete", "daemonset,job,service", "--all", "-n", NAMESPACE)
             raise
+        finally:  # the pods that hold the nodes would do so for another half minute
+            self.cluster.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods", grace=0)
 
     def add_tag(self, tag):
         """The same image by another tag, as a later version has it."""
@@ -152,6 +154,19 @@ class Weft:
     def enrolled(self, node):
         """Names of the pods that weftd of that node has in the mesh: namespace/pod."""
         return {pod["name"] for pod in json.loads(self.admin(node, "/pods.json")[1])}
+
+    def endpoints(self, node, service):
+        """{"address:port"} of the service, as weftd of that node has it."""
+        known = json.loads(self.admin(node, "/services.json")[1])["services"]
+        return {end["address"] for one in known if one["name"] == service for end in one["endpoints"]}
+
+    def stale_seconds(self, node):
+        """For how long the API server has told that weftd nothing; 0 while it does."""
+        return max(value for name, _, value in self.metrics(node).samples if name == "weft_kube_stale_seconds")
+
+    def resident_kib(self, node):
+        status = self.cluster.node(node).run(["cat", f"/proc/{self.pid(node)}/status"]).stdout
+        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
     # ---- what it leaves ----
 

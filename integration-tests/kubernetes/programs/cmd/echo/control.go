@@ -61,13 +61,13 @@ func (c *control) resolve(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, addresses)
 }
 
-// start begins a load: ?url, ?connections, ?keepalive, ?pause_ms between two requests of a connection.
+// start begins a load: ?url, ?connections, ?keepalive, ?log, ?pause_ms between two requests of a connection.
 func (c *control) start(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	connections, _ := strconv.Atoi(query.Get("connections"))
 	pause, _ := strconv.Atoi(query.Get("pause_ms"))
 	started := startLoad(query.Get("url"), max(connections, 1), query.Get("keepalive") != "",
-		time.Duration(pause)*time.Millisecond)
+		query.Get("log") != "", time.Duration(pause)*time.Millisecond)
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if old := c.loads[r.PathValue("name")]; old != nil {

@@ -16,19 +16,27 @@ type Load struct {
 	First    map[string]float64 `json:"first"`    // when each pod's first answered request began
 	Last     map[string]float64 `json:"last"`     // … and its last
 	SlowMS   float64            `json:"slow_ms"`  // the slowest answer
+	Log      []Logged           `json:"log"`      // every answer, if that was asked for
+}
+
+// Logged is one answer of a load.
+type Logged struct {
+	At  float64 `json:"at"` // when the request began
+	Pod string  `json:"pod"`
 }
 
 // load repeats one request on several connections until it is stopped.
 type load struct {
 	mutex   sync.Mutex
 	done    Load
+	logs    bool
 	stop    chan struct{}
 	running sync.WaitGroup
 }
 
-func startLoad(url string, connections int, keepAlive bool, pause time.Duration) *load {
-	l := &load{stop: make(chan struct{}), done: Load{
-		Failures: []Answer{}, Pods: map[string]int{}, First: map[string]float64{}, Last: map[string]float64{},
+func startLoad(url string, connections int, keepAlive, logs bool, pause time.Duration) *load {
+	l := &load{stop: make(chan struct{}), logs: logs, done: Load{
+		Failures: []Answer{}, Log: []Logged{}, Pods: map[string]int{}, First: map[string]float64{}, Last: map[string]float64{},
 	}}
 	client := newClient(keepAlive)
 	l.running.Add(connections)
@@ -69,6 +77,9 @@ func (l *load) add(answer Answer) {
 		l.done.First[pod] = answer.At
 	}
 	l.done.Last[pod] = answer.At
+	if l.logs {
+		l.done.Log = append(l.done.Log, Logged{answer.At, pod})
+	}
 }
 
 func (l *load) end() {
