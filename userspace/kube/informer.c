@@ -507,8 +507,17 @@ static void on_failed(struct call *call, enum kube_fault fault, const char *why)
 	struct informer *informer = of_call(call);
 	static const char *const states[] = {
 		[KUBE_LISTING] = "list", [KUBE_WATCHING] = "watch", [KUBE_BACKING_OFF] = ""};
+	/* The server sends no bookmarks for a kind that has not changed since it started: silence
+	 * is a reason to ask again, and a fault only if that is not answered. */
+	bool is_idle = fault == KUBE_FAULT_STALLED && informer->opened_ns &&
+		       json_parts_is_whole(&informer->parts);
 	parts_end(informer);
-	fail(informer, fault, states[informer->state], why);
+	if (!is_idle) {
+		fail(informer, fault, states[informer->state], why);
+		return;
+	}
+	informer->opened_ns = 0;
+	watch_on(informer);
 }
 
 static const struct call_events call_events = {

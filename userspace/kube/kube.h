@@ -42,7 +42,7 @@ struct kube_options {
 	/* Labels and annotations whose key begins so are kept; ended by NULL. */
 	const char *const *keep;
 	unsigned page_items; /* default 500 */
-	uint64_t stall_ns;   /* a watch without a byte for so long is dead; default 90 s */
+	uint64_t stall_ns;   /* a watch without a byte is asked for again; default 90 s */
 	const struct kube_events *events;
 	void *owner;
 };

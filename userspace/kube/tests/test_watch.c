@@ -252,7 +252,7 @@ static void another_error_inside_a_stream_goes_on_from_the_same_version(void **s
 
 /* ---- connections that break ---- */
 
-static void a_watch_without_a_byte_is_given_up(void **state)
+static void a_watch_without_a_byte_is_asked_for_again(void **state)
 {
 	struct stage stage;
 	(void)state;
@@ -263,16 +263,42 @@ static void a_watch_without_a_byte_is_given_up(void **state)
 	stage_run(&stage, 80000);
 	assert_false(io_peer_is_closed(stalled));
 	assert_true(status_of(&stage).byte_age_s > 79.9);
-	assert_true(status_of(&stage).stale_s == 0);
 	stage_run(&stage, 10100);
 	assert_true(io_peer_is_closed(stalled));
-	assert_int_equal(fault_count(&stage, KUBE_FAULT_STALLED), 1);
-	assert_string_equal(status_of(&stage).last_fault, "watch: the server was silent for 90 s");
 	assert_next_watch_from(&stage, "8");
-	assert_true(status_of(&stage).stale_s > 89.9);
+	assert_true(status_of(&stage).stale_s == 0);
+	stream_begins(&stage);
+	assert_int_equal(fault_count(&stage, KUBE_FAULT_STALLED), 0);
+	stage_close(&stage);
+}
+
+static void a_server_that_hangs_is_stale_since_its_last_byte(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_synced(&stage);
+	stage_run(&stage, 90100);
+	assert_next_watch_from(&stage, "7");
+	stage_run(&stage, 20100);
+	assert_int_equal(fault_count(&stage, KUBE_FAULT_STALLED), 1);
+	assert_string_equal(status_of(&stage).last_fault, "watch: the server was silent for 20 s");
+	assert_true(status_of(&stage).stale_s > 110);
 	assert_int_equal(status_of(&stage).objects, 1);
+	assert_next_watch_from(&stage, "7");
 	stream_begins(&stage);
 	assert_true(status_of(&stage).stale_s == 0);
+	stage_close(&stage);
+}
+
+static void a_stream_that_pauses_inside_an_event_is_a_fault(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_synced(&stage);
+	streams(&stage, "{\"type\":");
+	stage_run(&stage, 90100);
+	assert_int_equal(fault_count(&stage, KUBE_FAULT_STALLED), 1);
+	assert_next_watch_from(&stage, "7");
 	stage_close(&stage);
 }
 
@@ -671,7 +697,9 @@ int main(void)
 		cmocka_unit_test(gone_inside_a_stream_lists_anew_and_tells_the_difference),
 		cmocka_unit_test(gone_as_a_status_lists_anew),
 		cmocka_unit_test(another_error_inside_a_stream_goes_on_from_the_same_version),
-		cmocka_unit_test(a_watch_without_a_byte_is_given_up),
+		cmocka_unit_test(a_watch_without_a_byte_is_asked_for_again),
+		cmocka_unit_test(a_server_that_hangs_is_stale_since_its_last_byte),
+		cmocka_unit_test(a_stream_that_pauses_inside_an_event_is_a_fault),
 		cmocka_unit_test(an_answer_that_does_not_begin_is_given_up),
 		cmocka_unit_test(a_list_that_pauses_is_given_up),
 		cmocka_unit_test(a_broken_connection_goes_on_from_the_last_version),
