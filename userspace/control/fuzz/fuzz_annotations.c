@@ -1,0 +1,83 @@
+/* Any bytes as annotations: a draft that the builder can take, and sentences that are whole lines.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "base/fuzz/target.h"
+#include "base/mem.h"
+#include "control/annotations.h"
+
+#define PAIRS_MOST 8
+
+static const char *const keys[] = {ANNOTATION_OPAQUE,      ANNOTATION_SKIP_PORTS,
+				   ANNOTATION_SKIP_CIDRS,  ANNOTATION_PROTOCOL,
+				   ANNOTATION_PROXY_DEATH, ANNOTATION_HEADLESS};
+
+/* A line's first byte chooses the key, the rest is the value. */
+static uint16_t split(char *text, struct kube_pair pairs[PAIRS_MOST])
+{
+	uint16_t count = 0;
+	char *rest = text;
+	for (char *line; count < PAIRS_MOST && (line = strsep(&rest, "\n"));) {
+		if (*line)
+			pairs[count++] = (struct kube_pair){
+				keys[(unsigned char)*line % array_count(keys)], line + 1};
+	}
+	return count;
+}
+
+static void check_ports(const struct draft_list *list)
+{
+	const struct draft_value *values = list->items;
+	for (uint32_t i = 0; i < list->count; i++)
+		assert(values[i].number >= 1 && values[i].number <= 65535);
+}
+
+static void check_draft(const struct pod_draft *draft)
+{
+	const struct draft_value *cidrs = draft->skip_cidrs.items;
+	const struct draft_value *opaque = draft->opaque_ports.items;
+	const struct draft_value *http = draft->http_ports.items;
+	check_ports(&draft->opaque_ports);
+	check_ports(&draft->http_ports);
+	check_ports(&draft->skip_ports);
+	for (uint32_t i = 0; i < draft->skip_cidrs.count; i++)
+		assert(cidrs[i].prefix <= 128);
+	for (uint32_t i = 0; i < draft->http_ports.count; i++) {
+		for (uint32_t j = 0; j < draft->opaque_ports.count; j++)
+			assert(http[i].number != opaque[j].number);
+	}
+}
+
+static void check_sentences(struct span faults)
+{
+	struct span line;
+	assert(faults.size == 0 || faults.data[faults.size - 1] == '\n');
+	while (span_split(&faults, '\n', &line)) {
+		assert(line.size == 0 || span_starts(line, span_text("weft.io/")));
+		for (size_t i = 0; i < line.size; i++)
+			assert((unsigned char)line.data[i] >= 0x20);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct kube_pair pairs[PAIRS_MOST];
+	struct arena arena = {0};
+	struct pod_draft draft = {0};
+	struct text faults = {0};
+	long live = mem_live();
+	char *text = mem_text((const char *)data, size);
+	assert(text);
+	struct kube_object object = {.annotations = pairs, .annotation_count = split(text, pairs)};
+	int error = annotations_read(&object, NULL, &arena, &draft, &faults);
+	assert(error == 0);
+	check_draft(&draft);
+	annotations_check_service(&object, &faults);
+	check_sentences(text_span(&faults));
+	text_fini(&faults);
+	arena_fini(&arena);
+	mem_free(text);
+	assert(mem_live() == live);
+	return 0;
+}

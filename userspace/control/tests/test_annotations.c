@@ -1,0 +1,252 @@
+/* The annotations weft.io/… of pods, namespaces and Services. */
+#include "control/annotations.h"
+
+#include <errno.h>
+
+#include "control/tests/cluster.h"
+
+/* What a pod's annotations (or its namespace's) say. */
+static struct {
+	struct kube_pair pairs[4];
+	struct kube_pair namespace_pairs[4];
+	struct kube_object pod;
+	struct kube_object namespace;
+	struct arena arena;
+	struct pod_draft draft;
+	struct text faults;
+} said;
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&said, 0, sizeof(said));
+	said.pod = object_of(KUBE_PODS, "shop", "web-1");
+	said.pod.annotations = said.pairs;
+	said.namespace = object_of(KUBE_NAMESPACES, "", "shop");
+	said.namespace.annotations = said.namespace_pairs;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	arena_fini(&said.arena);
+	text_fini(&said.faults);
+	return 0;
+}
+
+static void annotate(struct kube_object *object, const char *key, const char *value)
+{
+	struct kube_pair *pairs = object == &said.pod ? said.pairs : said.namespace_pairs;
+	pairs[object->annotation_count++] = (struct kube_pair){key, value};
+}
+
+static const char *read_faults(void)
+{
+	said.draft = (struct pod_draft){0};
+	text_clear(&said.faults);
+	assert_int_equal(annotations_read(&said.pod, &said.namespace, &said.arena, &said.draft,
+					  &said.faults),
+			 0);
+	return said.faults.size ? said.faults.data : "";
+}
+
+static void expect_ports(const struct draft_list *list, size_t count, const uint64_t *ports)
+{
+	const struct draft_value *values = list->items;
+	assert_int_equal(list->count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(values[i].number, ports[i]);
+}
+
+#define PORTS(list, ...)                                                                           \
+	expect_ports(&(list), array_count(((const uint64_t[]){__VA_ARGS__})),                      \
+		     (const uint64_t[]){__VA_ARGS__})
+
+static void each_annotation_fills_its_setting(void **state)
+{
+	(void)state;
+	annotate(&said.pod, ANNOTATION_OPAQUE, "25, 3306");
+	annotate(&said.pod, ANNOTATION_SKIP_PORTS, "443");
+	annotate(&said.pod, ANNOTATION_SKIP_CIDRS, "192.0.2.0/24,2001:db8::/32");
+	annotate(&said.pod, ANNOTATION_PROXY_DEATH, "closed");
+	assert_string_equal(read_faults(), "");
+	PORTS(said.draft.opaque_ports, 25, 3306);
+	PORTS(said.draft.skip_ports, 443);
+	assert_int_equal(said.draft.on_proxy_death, ON_PROXY_DEATH_CLOSED);
+	assert_int_equal(said.draft.skip_cidrs.count, 2);
+	const struct draft_value *cidrs = said.draft.skip_cidrs.items;
+	const struct weft_address networks[] = {ip_of("192.0.2.0"), ip_of("2001:db8::")};
+	assert_memory_equal(&cidrs[0].address, &networks[0], sizeof(networks[0]));
+	assert_memory_equal(&cidrs[1].address, &networks[1], sizeof(networks[1]));
+}
+
+static void without_annotations_the_draft_keeps_what_it_has(void **state)
+{
+	(void)state;
+	said.draft.on_proxy_death = ON_PROXY_DEATH_CLOSED;
+	assert_int_equal(annotations_read(&said.pod, NULL, &said.arena, &said.draft, &said.faults),
+			 0);
+	assert_int_equal(said.draft.on_proxy_death, ON_PROXY_DEATH_CLOSED);
+	assert_int_equal(said.draft.opaque_ports.count, 0);
+	assert_int_equal(said.faults.size, 0);
+}
+
+static void protocol_hints_are_for_single_ports(void **state)
+{
+	(void)state;
+	annotate(&said.pod, ANNOTATION_PROTOCOL, "8080=http, 9000 = opaque,7000=auto,8081=http");
+	assert_string_equal(read_faults(), "");
+	PORTS(said.draft.http_ports, 8080, 8081);
+	PORTS(said.draft.opaque_ports, 9000);
+}
+
+static void opaque_ports_and_hints_are_one_list(void **state)
+{
+	(void)state;
+	annotate(&said.pod, ANNOTATION_OPAQUE, "25");
+	annotate(&said.pod, ANNOTATION_PROTOCOL, "9000=opaque,25=http");
+	assert_string_equal(read_faults(),
+			    "weft.io/protocol: \"25=http\" names a port a second time\n");
+	PORTS(said.draft.opaque_ports, 25, 9000);
+	assert_int_equal(said.draft.http_ports.count, 0);
+}
+
+static void a_pods_own_word_is_for_its_namespaces(void **state)
+{
+	(void)state;
+	annotate(&said.namespace, ANNOTATION_OPAQUE, "1,2");
+	annotate(&said.namespace, ANNOTATION_SKIP_PORTS, "3");
+	annotate(&said.pod, ANNOTATION_OPAQUE, "25");
+	assert_string_equal(read_faults(), "");
+	PORTS(said.draft.opaque_ports, 25);
+	PORTS(said.draft.skip_ports, 3);
+	annotate(&said.pod, ANNOTATION_SKIP_PORTS, ""); /* none, whatever the namespace says */
+	assert_string_equal(read_faults(), "");
+	assert_int_equal(said.draft.skip_ports.count, 0);
+}
+
+static void what_is_wrong_is_told_and_the_rest_holds(void **state)
+{
+	static const struct {
+		const char *key, *value, *fault;
+	} cases[] = {
+		{ANNOTATION_OPAQUE, "25,x,3306", "\"x\""},
+		{ANNOTATION_OPAQUE, "0", "\"0\""},
+		{ANNOTATION_OPAQUE, "65536", "\"65536\""},
+		{ANNOTATION_OPAQUE, "-1", "\"-1\""},
+		{ANNOTATION_OPAQUE, "80-90", "\"80-90\""},
+		{ANNOTATION_SKIP_PORTS, "99999999999999999999999999", "\"99999999999"},
+		{ANNOTATION_SKIP_CIDRS, "192.0.2.0/33", "\"192.0.2.0/33\""},
+		{ANNOTATION_SKIP_CIDRS, "example.com", "\"example.com\""},
+		{ANNOTATION_SKIP_CIDRS,
+		 "1111:1111:1111:1111:1111:1111:1111:1111/128/1111:1111:1111:1111:1111:1111",
+		 "is too long"},
+		{ANNOTATION_PROTOCOL, "8080", "is not PORT=auto, PORT=http or PORT=opaque"},
+		{ANNOTATION_PROTOCOL, "8080=", "\"8080=\""},
+		{ANNOTATION_PROTOCOL, "=http", "\"=http\""},
+		{ANNOTATION_PROTOCOL, "0=http", "\"0=http\""},
+		{ANNOTATION_PROTOCOL, "80=HTTP", "\"80=HTTP\""},
+		{ANNOTATION_PROTOCOL, "80=http=x", "\"80=http=x\""},
+		{ANNOTATION_PROXY_DEATH, "opened", "is not open or closed"},
+		{ANNOTATION_PROXY_DEATH, "", "is not open or closed"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++) {
+		said.pod.annotation_count = 0;
+		annotate(&said.pod, cases[i].key, cases[i].value);
+		const char *faults = read_faults();
+		if (!strstr(faults, cases[i].fault) || !strstr(faults, cases[i].key))
+			fail_msg("%s: %s: %s", cases[i].key, cases[i].value, faults);
+		assert_ptr_equal(strchr(faults, '\n'), faults + strlen(faults) - 1);
+		arena_fini(&said.arena);
+	}
+	said.pod.annotation_count = 0;
+	annotate(&said.pod, ANNOTATION_OPAQUE, "25,x,3306");
+	annotate(&said.pod, ANNOTATION_SKIP_PORTS, "443");
+	(void)read_faults();
+	PORTS(said.draft.opaque_ports, 25, 3306);
+	PORTS(said.draft.skip_ports, 443);
+}
+
+static void empty_elements_are_nothing(void **state)
+{
+	(void)state;
+	annotate(&said.pod, ANNOTATION_OPAQUE, " ,25,, 26 ,");
+	annotate(&said.pod, ANNOTATION_PROTOCOL, ",");
+	assert_string_equal(read_faults(), "");
+	PORTS(said.draft.opaque_ports, 25, 26);
+}
+
+static void a_service_says_it_for_its_own_ports(void **state)
+{
+	enum protocol protocol = PROTOCOL_AUTO;
+	(void)state;
+	annotate(&said.pod, ANNOTATION_OPAQUE, "25,x");
+	annotate(&said.pod, ANNOTATION_PROTOCOL, "25=http,80=http,80=opaque,81=auto");
+	assert_true(annotation_protocol(&said.pod, 25, &protocol));
+	assert_int_equal(protocol, PROTOCOL_OPAQUE);
+	assert_true(annotation_protocol(&said.pod, 80, &protocol));
+	assert_int_equal(protocol, PROTOCOL_HTTP); /* the first */
+	assert_true(annotation_protocol(&said.pod, 81, &protocol));
+	assert_int_equal(protocol, PROTOCOL_AUTO);
+	assert_false(annotation_protocol(&said.pod, 82, &protocol));
+}
+
+static void faults_of_a_service_are_told(void **state)
+{
+	(void)state;
+	annotate(&said.pod, ANNOTATION_HEADLESS, "balance");
+	annotate(&said.pod, ANNOTATION_OPAQUE, "25");
+	annotate(&said.pod, ANNOTATION_PROTOCOL, "80=http");
+	annotations_check_service(&said.pod, &said.faults);
+	assert_int_equal(said.faults.size, 0);
+	said.pairs[0].value = "balanced";
+	said.pairs[1].value = "none";
+	said.pairs[2].value = "http";
+	annotations_check_service(&said.pod, &said.faults);
+	assert_non_null(strstr(said.faults.data, "weft.io/opaque-ports: "));
+	assert_non_null(strstr(said.faults.data, "weft.io/protocol: \"http\" is not PORT="));
+	assert_non_null(strstr(said.faults.data,
+			       "weft.io/headless: \"balanced\" is not balance or direct\n"));
+}
+
+static void memory_may_be_short(void **state)
+{
+	int error = -ENOMEM;
+	unsigned n;
+	(void)state;
+	annotate(&said.pod, ANNOTATION_OPAQUE, "25,x");
+	annotate(&said.pod, ANNOTATION_PROTOCOL, "80=http");
+	for (n = 1; error || said.faults.size == 0; n++) {
+		arena_fini(&said.arena);
+		text_fini(&said.faults);
+		said.draft = (struct pod_draft){0};
+		mem_fail_nth(n);
+		error = annotations_read(&said.pod, NULL, &said.arena, &said.draft, &said.faults);
+		mem_fail_nth(0);
+		assert_true(error == 0 || error == -ENOMEM);
+		assert_in_range(n, 1, 20);
+	}
+	assert_in_range(n, 3, 20);
+	PORTS(said.draft.opaque_ports, 25);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(each_annotation_fills_its_setting),
+		test(without_annotations_the_draft_keeps_what_it_has),
+		test(protocol_hints_are_for_single_ports),
+		test(opaque_ports_and_hints_are_one_list),
+		test(a_pods_own_word_is_for_its_namespaces),
+		test(what_is_wrong_is_told_and_the_rest_holds),
+		test(empty_elements_are_nothing),
+		test(a_service_says_it_for_its_own_ports),
+		test(faults_of_a_service_are_told),
+		test(memory_may_be_short),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
