@@ -132,11 +132,27 @@ static void name_pod(struct roster_pod *pod)
 			 pod_hash(pod->namespace, pod->short_name));
 }
 
+/* For one pod more, so that roster_list never lacks memory. */
+static int drafts_make_room(struct roster *roster)
+{
+	if (roster->pods.count < roster->capacity)
+		return 0;
+	uint32_t capacity = roster->capacity ? 2 * roster->capacity : 16;
+	struct pod_draft *drafts = mem_realloc(roster->drafts, capacity * sizeof(*roster->drafts));
+	if (!drafts)
+		return -ENOMEM;
+	roster->drafts = drafts;
+	roster->capacity = capacity;
+	return 0;
+}
+
 static struct roster_pod *get(struct roster *roster, const char *namespace, const char *name)
 {
 	struct roster_pod *pod = find(roster, namespace, name);
 	if (pod)
 		return pod;
+	if (drafts_make_room(roster))
+		return NULL;
 	pod = mem_zalloc(sizeof(*pod));
 	if (!pod)
 		return NULL;
@@ -359,17 +375,6 @@ bool roster_sandbox_removed(struct roster *roster, const struct roster_sandbox *
 void roster_list(struct roster *roster, struct draft_list *ret)
 {
 	uint32_t count = 0;
-	if (roster->capacity < roster->pods.count) {
-		uint32_t capacity = 2 * roster->pods.count;
-		struct pod_draft *drafts =
-			mem_realloc(roster->drafts, capacity * sizeof(*roster->drafts));
-		if (!drafts) {
-			roster->has_gaps = true;
-			return; /* the list as it was */
-		}
-		roster->drafts = drafts;
-		roster->capacity = capacity;
-	}
 	hash_each(&roster->pods, item)
 	{
 		struct roster_pod *pod = hash_entry(item, struct roster_pod, item);

@@ -19,7 +19,6 @@
 /* Sets the pointer and the count of a member: LEND(slice.endpoint, slice.endpoint_count, one). */
 #define LEND(items, number, ...)                                                                   \
 	((items) = (__VA_ARGS__), (number) = sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]))
-#define PAIRS (const struct kube_pair[])
 
 static inline struct weft_address ip_of(const char *text)
 {
