@@ -170,6 +170,11 @@ static int read_bytes(int fd, const char *path, struct text *why, char **ret_byt
 		text_printf(why, "%s: changed while it was being read\n", path);
 		return -EAGAIN;
 	}
+	if (size == 0) { /* a disk was full, or its writer is about to write */
+		mem_free(bytes);
+		text_printf(why, "%s: is empty; write {} for a config without anything\n", path);
+		return -EINVAL;
+	}
 	*ret_bytes = bytes;
 	*ret_size = size;
 	return 0;

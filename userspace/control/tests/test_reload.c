@@ -199,6 +199,24 @@ static void a_bad_file_changes_nothing_and_says_why(void **state)
 	cJSON_Delete(json);
 }
 
+/* A full disk leaves one, and so does an editor for a moment. */
+static void a_file_that_is_empty_changes_nothing(void **state)
+{
+	(void)state;
+	stage_open(one);
+	stage_write_in_place("weft.yaml", "");
+	stage_turn_for(150000000);
+	assert_int_equal(stage_generation(), 1);
+	assert_int_equal(kernel_double_destination_count(), 1);
+	cJSON *json = stage_config_json();
+	const cJSON *errors = cJSON_GetObjectItem(json, "errors");
+	assert_non_null(strstr(cJSON_GetArrayItem(errors, 0)->valuestring, "weft.yaml: is empty"));
+	cJSON_Delete(json);
+	stage_write_in_place("weft.yaml", "{}");
+	stage_until(stage_generation() == 2);
+	assert_int_equal(kernel_double_destination_count(), 0);
+}
+
 static void the_config_is_shown_with_all_its_settings(void **state)
 {
 	(void)state;
@@ -396,6 +414,7 @@ int main(void)
 		stage_test(other_files_of_the_folder_are_not_looked_at),
 		stage_test(a_signal_reads_the_file_again),
 		stage_test(a_bad_file_changes_nothing_and_says_why),
+		stage_test(a_file_that_is_empty_changes_nothing),
 		stage_test(the_config_is_shown_with_all_its_settings),
 		stage_test(what_is_gone_leaves_the_map_first_and_what_is_new_enters_it_last),
 		stage_test(an_address_that_moves_is_never_out_of_the_map),
