@@ -61,7 +61,7 @@ MAY_telemetry := base
 MAY_policy := base model http
 MAY_kube := base io http tls wire
 MAY_proxy := base model io http wire kernel policy telemetry
-MAY_control := base model io http wire kernel telemetry kube
+MAY_control := base model io http wire kernel telemetry kube cni
 MAY_admin := base model policy io wire http telemetry
 MAY_cli := base model policy kernel http cni
 # rooms whose tests run against doubles of these rooms instead of the real ones

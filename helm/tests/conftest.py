@@ -52,10 +52,3 @@ def weftd():
                               check=False, timeout=60)  # fmt: skip
 
     return run
-
-
-@pytest.fixture(scope="session")
-def knows_kubernetes():
-    reference = subprocess.run([os.path.join(ROOT, "build/weft"), "config", "--reference"], capture_output=True,
-                               text=True, check=True).stdout  # fmt: skip
-    return "kubernetes.enabled" in reference

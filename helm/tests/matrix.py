@@ -2,8 +2,10 @@
 
 MATRIX = {
     "defaults": [],
-    "kubernetes": ["--set", "kubernetes.enabled=true,kubernetes.onProxyDeath=closed"],
-    "cni": ["--set", "kubernetes.enabled=true,cni.enabled=true,cni.binDir=/usr/lib/cni,cni.confDir=/etc/cni/x"],
+    "closed": ["--set", "kubernetes.onProxyDeath=closed"],
+    "no kubernetes": ["--set", "kubernetes.enabled=false,cni.enabled=false"],
+    "no cni": ["--set", "cni.enabled=false"],
+    "cni elsewhere": ["--set", "cni.binDir=/usr/lib/cni,cni.confDir=/etc/cni/x"],
     "digest": ["--set", "image.digest=sha256:" + "a" * 64],
     "secrets": ["--set", "image.pullSecrets[0].name=one,image.pullPolicy=Always,image.tag=x"],
     "loopback": ["--set", "admin.host=127.0.0.1,admin.port=19990"],

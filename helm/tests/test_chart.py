@@ -18,7 +18,7 @@ REFUSED = {
     "a key that another value sets": "config.timeouts.drain=5s",
     "a duration without a unit": "config.timeouts.connect=5",
     "none that may be updated": "maxUnavailable=0",
-    "the plugin without the API server": "cni.enabled=true",
+    "the plugin without the API server": "kubernetes.enabled=false",
     "an unknown value": "replicas=2",
 }
 
@@ -65,9 +65,7 @@ def test_a_bad_value_is_refused(helm, case):
 
 
 @pytest.mark.parametrize("case", MATRIX)
-def test_weft_yaml_is_read_by_weftd(template, case, tmp_path, weftd, knows_kubernetes):
-    if "kubernetes.enabled=true" in str(MATRIX[case]) and not knows_kubernetes:
-        pytest.skip("this weftd has no keys of kubernetes")
+def test_weft_yaml_is_read_by_weftd(template, case, tmp_path, weftd):
     path = tmp_path / "weft.yaml"
     path.write_text(named(template(*MATRIX[case]), "ConfigMap")["data"]["weft.yaml"])
     done = weftd("--config", str(path), "--validate")
@@ -134,7 +132,7 @@ def test_uninstall_waits_for_the_nodes_of_the_daemon(template):
 
 
 def test_what_cleans_a_node_sees_the_same_folders_as_the_daemon(template):
-    text = template("--set", "kubernetes.enabled=true,cni.enabled=true,cni.binDir=/x/bin,cni.confDir=/x/conf")
+    text = template("--set", "cni.binDir=/x/bin,cni.confDir=/x/conf")
     leaving = named(text, "DaemonSet", "weft-leave")["spec"]["template"]["spec"]
 
     def mounts(pod):
@@ -148,8 +146,10 @@ def test_what_cleans_a_node_sees_the_same_folders_as_the_daemon(template):
 
 @pytest.mark.parametrize("policy, closed", [("open", False), ("closed", True)])
 def test_the_plugin_is_looked_after_by_a_container_without_rights(template, policy, closed):
-    text = template("--set", f"kubernetes.enabled=true,cni.enabled=true,kubernetes.onProxyDeath={policy}")
+    text = template("--set", f"kubernetes.onProxyDeath={policy}")
     [cni] = [one for one in pod_spec(text)["containers"] if one["name"] == "cni"]
     assert cni["command"][:3] == ["weft", "cni", "watch"] and ("--closed" in cni["command"]) == closed
     assert cni["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert [one["name"] for one in pod_spec(template())["containers"]] == ["weftd"]
+    without = pod_spec(template("--set", "cni.enabled=false"))
+    assert [one["name"] for one in without["containers"]] == ["weftd"]
+    assert not [volume for volume in without["volumes"] if volume["name"].startswith("cni")]

@@ -55,6 +55,20 @@ static bool is_attached(struct span attachments, struct span container_id)
 	return false;
 }
 
+/* The next file of an open folder; "" at the end. */
+static struct span next_id(DIR *folder)
+{
+	for (struct dirent *entry; (entry = readdir(folder));) {
+		struct span id = span_text(entry->d_name);
+		if (id.size <= strlen(SUFFIX) ||
+		    !span_is(span_of(id.data + id.size - strlen(SUFFIX), strlen(SUFFIX)), SUFFIX))
+			continue;
+		id.size -= strlen(SUFFIX);
+		return id;
+	}
+	return span_text("");
+}
+
 void pending_sweep(struct span dir, struct span attachments)
 {
 	char path[PATH_MAX];
@@ -63,16 +77,31 @@ void pending_sweep(struct span dir, struct span attachments)
 	DIR *folder = opendir(path);
 	if (!folder)
 		return;
-	for (struct dirent *entry; (entry = readdir(folder));) {
-		struct span id = span_text(entry->d_name);
-		if (id.size <= strlen(SUFFIX) ||
-		    strcmp(id.data + id.size - strlen(SUFFIX), SUFFIX) != 0)
-			continue;
-		id.size -= strlen(SUFFIX);
+	for (struct span id; (id = next_id(folder)).size;)
 		if (!is_attached(attachments, id))
 			pending_remove(dir, id);
+	closedir(folder);
+}
+
+unsigned pending_settle(const char *dir, bool (*settle)(void *owner, struct span body), void *owner)
+{
+	unsigned settled = 0;
+	DIR *folder = opendir(dir);
+	if (!folder)
+		return 0;
+	for (struct span id; (id = next_id(folder)).size;) {
+		char path[PATH_MAX];
+		struct text body = {0};
+		mode_t mode;
+		if (node_file_path(path, span_text(dir), id, SUFFIX) ||
+		    node_file_read(path, &body, &mode))
+			continue;
+		if (settle(owner, text_span(&body)) && unlink(path) == 0)
+			settled++;
+		text_fini(&body);
 	}
 	closedir(folder);
+	return settled;
 }
 
 void pending_clear(const char *dir)

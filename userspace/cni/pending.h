@@ -6,6 +6,8 @@
 #ifndef CNI_PENDING_H
 #define CNI_PENDING_H
 
+#include <stdbool.h>
+
 #include "base/attr.h"
 #include "base/span.h"
 
@@ -17,6 +19,12 @@ int pending_write(struct span dir, struct span container_id, struct span body) M
 void pending_remove(struct span dir, struct span container_id);
 /* Removes the files of all sandboxes that `attachments` (JSON: [{"containerID": …}]) lacks. */
 void pending_sweep(struct span dir, struct span attachments);
+/*
+ * Shows `settle` what each file says and removes those of which it says true. Returns how many it
+ * removed. A folder that is not there has none.
+ */
+unsigned pending_settle(const char *dir, bool (*settle)(void *owner, struct span body),
+			void *owner);
 /* Removes all files, and the folder when nothing else is in it. */
 void pending_clear(const char *dir);
 

@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cni/pending.h"
 #include "control/catalog.h"
 #include "control/roster.h"
 #include "control/state.h"
@@ -25,8 +27,11 @@ struct discovery {
 	struct catalog catalog;
 	struct roster roster;
 	struct timer tick;
+	bool is_synced; /* every kind was listed once: nothing is built of half a cluster */
+	bool is_built;  /* and a snapshot has it */
 	char node[256];
 	char zone[64];
+	char pending_dir[PATH_MAX];
 };
 
 /* ---- drafts for a build ---- */
@@ -40,13 +45,20 @@ static void refresh(struct source *source)
 {
 	struct discovery *discovery = of_source(source);
 	const struct kube_place place = {.node = discovery->node, .zone = discovery->zone};
+	if (!discovery->is_synced)
+		return;
 	catalog_refresh(&discovery->catalog, &place, &source->services);
 	roster_list(&discovery->roster, &source->pods);
 }
 
 static void built(struct source *source)
 {
-	catalog_built(&of_source(source)->catalog);
+	struct discovery *discovery = of_source(source);
+	if (!discovery->is_synced)
+		return;
+	catalog_built(&discovery->catalog);
+	discovery->is_built = true;
+	control_release_adopted(discovery->control);
 }
 
 /* ---- what the API server tells ---- */
@@ -91,11 +103,16 @@ static void on_changed(void *owner, const struct kube_object *before,
 		       const struct kube_object *after)
 {
 	struct discovery *discovery = owner;
-	if (take(discovery, before, after))
+	if (take(discovery, before, after) && discovery->is_synced)
 		control_sources_changed(discovery->control);
 }
 
-bool discovery_is_synced(const struct discovery *discovery)
+bool discovery_is_built(const struct discovery *discovery)
+{
+	return discovery->is_built;
+}
+
+static bool all_are_synced(const struct discovery *discovery)
 {
 	for (int kind = 0; kind < KUBE_KINDS; kind++) {
 		struct kube_status status;
@@ -113,7 +130,9 @@ static void on_synced(void *owner, enum kube_kind kind)
 	kube_status(discovery->kube, kind, &status);
 	log_info("kubernetes_listed", "kind=%s objects=%llu", kube_kind_name(kind),
 		 (unsigned long long)status.objects);
-	control_sources_changed(discovery->control);
+	discovery->is_synced = all_are_synced(discovery);
+	if (discovery->is_synced)
+		control_sources_changed(discovery->control);
 }
 
 static const struct kube_events kube_events = {.changed = on_changed, .synced = on_synced};
@@ -172,6 +191,18 @@ static void begin_anew(struct discovery *discovery)
 	control_sources_changed(discovery->control);
 }
 
+/* ---- pods that started while weftd was silent ---- */
+
+/* What weft-cni would have asked (cni/ask.h). True: it needs no answer any more. */
+static bool settle_pending(void *owner, struct span body)
+{
+	struct discovery *discovery = owner;
+	struct text answer = {0};
+	unsigned status = discovery_sandbox_added(discovery, body, &answer);
+	text_fini(&answer);
+	return status != 202;
+}
+
 static void on_tick(struct timer *timer)
 {
 	struct discovery *discovery = container_of(timer, struct discovery, tick);
@@ -182,6 +213,9 @@ static void on_tick(struct timer *timer)
 		begin_anew(discovery);
 	if (roster_tick(&discovery->roster))
 		control_sources_changed(discovery->control);
+	unsigned settled = pending_settle(discovery->pending_dir, settle_pending, discovery);
+	if (settled)
+		log_info("pending_settled", "pods=%u", settled);
 }
 
 /* ---- the container runtime ---- */
@@ -433,6 +467,14 @@ static int find_node(const struct settings *settings, char node[256], struct tex
 	return 0;
 }
 
+/* Beside weftd's socket, where weft-cni files them. */
+static void name_pending_dir(struct discovery *discovery, const char *socket)
+{
+	const char *slash = strrchr(socket, '/');
+	snprintf(discovery->pending_dir, sizeof(discovery->pending_dir), "%.*s/pending",
+		 slash ? (int)(slash - socket) : 0, socket);
+}
+
 static int kube_begin(struct discovery *discovery, struct wire_loop *loop, struct text *why)
 {
 	static const char *const keep[] = {"weft.io/", NULL};
@@ -476,6 +518,7 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	roster_init(&discovery->roster, &hooks);
 	discovery->roster.on_proxy_death = settings->pod_on_proxy_death;
 	timer_init(&discovery->tick, on_tick);
+	name_pending_dir(discovery, settings->control_socket);
 	int error = find_node(settings, discovery->node, why);
 	if (!error)
 		error = kube_begin(discovery, loop, why);
