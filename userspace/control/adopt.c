@@ -151,7 +151,7 @@ void adopted_settle(struct control *control, const char *name, const struct weft
 
 void adopted_settle_absent(struct control *control, const struct snapshot *snapshot)
 {
-	for (uint32_t i = 0; i < control->adopted_count; i++) {
+	for (uint32_t i = 0; !control->holds_adopted && i < control->adopted_count; i++) {
 		struct adopted_pod *adopted = &control->adopted[i];
 		bool is_wanted = snapshot_pod_named(snapshot, span_text(adopted->name));
 		if (!adopted->is_settled && !is_wanted)

@@ -78,6 +78,10 @@ static struct build_options build_options(const struct control *control, struct 
 {
 	return (struct build_options){
 		.previous = control->current,
+		.known_services = control->adopted_names.services,
+		.known_service_count = control->adopted_names.service_count,
+		.known_pods = control->adopted_names.pods,
+		.known_pod_count = control->adopted_names.pod_count,
 		.series = claim_series,
 		.series_owner = control->options.series,
 		.left_out = on_left_out,
@@ -209,6 +213,15 @@ void control_sources_changed(struct control *control)
 	build_soon(control);
 }
 
+void control_release_adopted(struct control *control)
+{
+	if (!control->holds_adopted)
+		return;
+	control->holds_adopted = false;
+	adopted_names_fini(&control->adopted_names);
+	destinations_remove_stale(control);
+}
+
 static void on_file_changed(void *owner)
 {
 	control_reload(owner);
@@ -241,24 +254,17 @@ static void on_start(struct io_mail *mail)
 
 static int load_first(struct control *control, struct text *why)
 {
-	struct adopted_names names;
+	struct text left_out = {0};
 	struct config *config = NULL;
 	struct snapshot *next = NULL;
-	int error = adopt_read(control, &names);
+	int error = adopt_read(control, &control->adopted_names);
 	if (error) {
 		text_printf(why, "the kernel's maps cannot be read: %s\n", strerror(-error));
 		return error;
 	}
-	const struct build_options options = {
-		.known_services = names.services,
-		.known_service_count = names.service_count,
-		.known_pods = names.pods,
-		.known_pod_count = names.pod_count,
-		.series = claim_series,
-		.series_owner = control->options.series,
-	};
+	const struct build_options options = build_options(control, &left_out);
 	error = config_load(control->config_path, &control->sources, &options, why, &config, &next);
-	adopted_names_fini(&names);
+	note_left_out(control, &left_out);
 	if (error)
 		return error;
 	/* What main.c may have published already was built without ids and series: the new one
@@ -266,8 +272,10 @@ static int load_first(struct control *control, struct text *why)
 	const struct snapshot *before = snapshot_current(control->options.slot);
 	if (before)
 		next->generation = before->generation + 1;
+	control->holds_adopted = true;
 	publish_config(control, config, next);
-	destinations_remove_stale(control);
+	if (!next->settings.kubernetes)
+		control_release_adopted(control);
 	return 0;
 }
 
@@ -278,6 +286,7 @@ static void control_free(struct control *control)
 	config_free(control->config);
 	mem_free(control->config_path);
 	mem_free(control->adopted);
+	adopted_names_fini(&control->adopted_names);
 	text_fini(&control->last_error);
 	text_fini(&control->left_out);
 	mem_free(control);

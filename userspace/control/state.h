@@ -23,6 +23,17 @@ struct adopted_pod {
 	bool is_settled; /* removed, or overwritten by an enrolment */
 };
 
+/* Ids of a weftd before this one. */
+struct adopted_names {
+	struct known_id *services;
+	uint32_t service_count;
+	uint32_t service_capacity;
+	struct known_id *pods;
+	uint32_t pod_count;
+	uint32_t pod_capacity;
+	int error;
+};
+
 enum enrolment_state {
 	ENROLMENT_WAITING,  /* for one that leaves and has the same id or place */
 	ENROLMENT_FAILED,   /* tried again each second */
@@ -74,22 +85,15 @@ struct control {
 	struct list enrolments;
 	struct adopted_pod *adopted;
 	uint32_t adopted_count;
+	struct adopted_names adopted_names;
+	bool holds_adopted; /* until control_release_adopted nothing of that weftd's is removed */
 	time_t loaded_at;
 	struct text last_error; /* of the last read; empty = it was good */
 	time_t failed_at;
 	struct text left_out; /* services of sources that had to give way, a line for each */
 };
 
-/* ---- adopt.c: what a weftd before this one left in the maps ---- */
-struct adopted_names {
-	struct known_id *services;
-	uint32_t service_count;
-	uint32_t service_capacity;
-	struct known_id *pods;
-	uint32_t pod_count;
-	uint32_t pod_capacity;
-	int error;
-};
+/* ---- adopt.c ---- */
 /* Fills control->adopted and the names with their ids. */
 int adopt_read(struct control *control, struct adopted_names *ret_names) MUST_CHECK;
 void adopted_names_fini(struct adopted_names *names);

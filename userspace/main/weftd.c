@@ -86,7 +86,7 @@ static void on_pod_left(void *owner, uint32_t pod_id, unsigned worker)
 static bool is_ready(void *owner)
 {
 	const struct daemon *daemon = owner;
-	bool knows_cluster = !daemon->discovery || discovery_is_synced(daemon->discovery);
+	bool knows_cluster = !daemon->discovery || discovery_is_built(daemon->discovery);
 	return !daemon->is_draining && knows_cluster && control_is_ready(daemon->control);
 }
 

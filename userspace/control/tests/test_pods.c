@@ -1,4 +1,5 @@
 /* Pods' way into capture and out of it. */
+#include "control/source.h"
 #include "control/tests/stage.h"
 
 #define CLIENT "pods:\n- {name: client, netns: @/client}\n"
@@ -492,6 +493,36 @@ static void any_allocation_may_fail_while_pods_come_and_go(void **state)
 	stage_until(control_is_ready(stage.control));
 }
 
+static void rows_of_before_stay_until_the_cluster_is_known(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_open(
+		"services:\n- {name: web, addresses: [10.96.0.1], ports: [80]}\n"
+		"pods:\n- {name: client, netns: @/client}\n");
+	stage_until(stage_is_captured("client"));
+	uint32_t service_id = destination_of("10.96.0.1:80")->service_id;
+	uint32_t pod_id = stage_row("client").row.pod_id;
+	stage_close();
+	stage_open(
+		"kubernetes: {enabled: true, node: n1}\n"
+		"services:\n- {name: other, addresses: [10.96.0.2], ports: [80]}\n");
+	stage_until(control_is_ready(stage.control));
+	stage_turn_for(100000000);
+	assert_int_equal(destination_of("10.96.0.1:80")->service_id, service_id);
+	assert_true(stage_has_row("client"));
+	assert_int_not_equal(destination_of("10.96.0.2:80")->service_id, service_id);
+	/* The cluster turns out to have the pod and not the service. */
+	stage_write("weft.yaml",
+		    "kubernetes: {enabled: true, node: n1}\n"
+		    "pods:\n- {name: client, netns: @/client}\n");
+	stage_until(stage.added == 2);
+	control_release_adopted(stage.control);
+	assert_null(destination_of("10.96.0.1:80"));
+	stage_until(stage_is_captured("client"));
+	assert_int_equal(stage_row("client").row.pod_id, pod_id);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +549,7 @@ int main(void)
 		stage_test(a_shutdown_leaves_closed_pods_that_are_on_their_way_in_refused),
 		stage_test(a_pod_is_shown_with_all_that_is_known_of_it),
 		stage_test(any_allocation_may_fail_while_pods_come_and_go),
+		stage_test(rows_of_before_stay_until_the_cluster_is_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
