@@ -125,24 +125,23 @@ static struct block *take_block(struct wire *wire, size_t size)
 				  : blocks_take_large(wire->loop->blocks);
 }
 
-/* One piece of plain text. As tls_read. */
+/* A block of plain bytes, as full as there are. What the last tls_read said: above 0, there may be
+ * more. */
 static int read_some(struct wire *wire, size_t expected)
 {
 	struct block *block = take_block(wire, expected);
 	struct block *none = NULL;
+	int size = 1;
 	if (!block)
 		return -ENOMEM;
-	int size = tls_read(wire->tls->session, block->data, block->capacity);
-	if (size > 0) {
-		bool is_large = block->capacity == BLOCK_LARGE_BYTES;
-		block->end = (uint32_t)size;
-		wire->bytes_received += (uint32_t)size;
-		struct span bytes = block_span(block);
-		if (is_large)
-			wire_deliver(wire, bytes, &block);
-		else
-			wire_deliver(wire, bytes, &none);
+	while (size > 0 && block_room(block)) {
+		size = tls_read(wire->tls->session, block->data + block->end, block_room(block));
+		block->end += size > 0 ? (uint32_t)size : 0;
 	}
+	struct span bytes = block_span(block);
+	wire->bytes_received += bytes.size;
+	if (bytes.size)
+		wire_deliver(wire, bytes, bytes.size >= LARGE_BYTES ? &block : &none);
 	blocks_give(wire->loop->blocks, block);
 	return size;
 }
