@@ -13,6 +13,7 @@ from conftest import ROOT
 
 VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 PLUGIN = os.path.join(os.environ.get("WEFT_BUILD", os.path.join(ROOT, "build")), "weft-cni")
+NETNS = "/run/netns/weft-test-none"
 PATIENCE_S = 2  # of the plugin
 DEADLINE_S = 20  # of a test
 CAPTURED = b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\nConnection: close\r\n\r\n{"verdict":"captured"}'
@@ -83,12 +84,12 @@ def weftd(tmp_path):
 def plugin(tmp_path):
     """plugin(command, …) runs weft-cni."""
 
-    def run(command, version="1.0.0", policy="open", namespace="shop", container="0a1b", config=None, **more):
+    def run(command, version="1.0.0", policy="open", namespace="shop", container="0a1b", config=None, netns=NETNS, **more):
         given = {"cniVersion": version, "name": "net", "type": "weft-cni", "socket": str(tmp_path / "weftd.sock"),
                  "pendingDir": str(tmp_path / "run/pending"), "onProxyDeath": policy, **more}  # fmt: skip
         if command in ("ADD", "CHECK", "DEL"):
             given.setdefault("prevResult", result(version))
-        environment = {"CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": "/var/run/netns/cni-1",
+        environment = {"CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": str(netns),
                        "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/cni/bin"}  # fmt: skip
         if namespace:
             environment["CNI_ARGS"] = f"IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME=web-1;K8S_POD_UID=u-1"
@@ -124,9 +125,19 @@ def test_an_add_hands_over_the_pod_and_returns_the_result_unchanged(weftd, plugi
     server = weftd(CAPTURED)
     assert_started(plugin("ADD", version), version)
     assert server.asked == [("/cni/add", {
-        "container_id": "0a1b", "netns": "/var/run/netns/cni-1", "interface": "eth0", "namespace": "shop",
+        "container_id": "0a1b", "netns": NETNS, "interface": "eth0", "namespace": "shop",
         "pod": "web-1", "pod_uid": "u-1", "addresses": ["10.244.1.5"]})]  # fmt: skip
     assert not plugin.pending.exists()
+
+
+def test_the_path_of_the_namespace_has_no_links(weftd, plugin, tmp_path):
+    """weftd finds it below the node's root, where a link would lead it back into its own container."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/cni-1").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    server = weftd(CAPTURED)
+    assert_started(plugin("ADD", netns=tmp_path / "link/cni-1"))
+    assert server.asked[0][1]["netns"] == str(tmp_path / "real/cni-1")
 
 
 def test_the_result_is_returned_byte_by_byte(weftd, plugin):

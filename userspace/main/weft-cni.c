@@ -1,4 +1,5 @@
 /* weft-cni: what a container runtime runs for each pod; environment and stdin in, stdout out. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,14 @@ static const char *variable(const char *name)
 {
 	const char *value = getenv(name);
 	return value ? value : "";
+}
+
+/* weftd sees the node's files from a container, where an absolute link (/var/run) leads elsewhere.
+ */
+static const char *without_links(const char *path)
+{
+	static char resolved[PATH_MAX];
+	return realpath(path, resolved) ? resolved : path;
 }
 
 static int config_read(struct text *config)
@@ -27,7 +36,7 @@ int main(void)
 	struct cni_environment environment = {
 		.command = variable("CNI_COMMAND"),
 		.container_id = variable("CNI_CONTAINERID"),
-		.netns = variable("CNI_NETNS"),
+		.netns = without_links(variable("CNI_NETNS")),
 		.interface = variable("CNI_IFNAME"),
 		.arguments = variable("CNI_ARGS"),
 	};
