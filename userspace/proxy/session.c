@@ -1,5 +1,6 @@
 #include "proxy/session.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 
 #include "base/log.h"
@@ -35,10 +36,23 @@ static uint32_t destination_series(struct worker *worker, const struct weft_flow
 	return series_slot_spare(worker->series, span_text(text));
 }
 
-static void session_begin(struct session *session)
+/* What the pod says of the port it dials goes before what the service says. */
+static enum protocol protocol_of(const struct session *session)
 {
 	const struct service *service = session_service(session);
-	enum protocol protocol = service ? service->protocol : PROTOCOL_AUTO;
+	const struct pod *pod =
+		snapshot_pod_named(session->worker->snapshot, span_text(session->pod->name));
+	uint16_t port = ntohs(session->flow.destination.port);
+	if (pod && port_list_has(&pod->opaque_ports, port))
+		return PROTOCOL_OPAQUE;
+	if (pod && port_list_has(&pod->http_ports, port))
+		return PROTOCOL_HTTP;
+	return service ? service->protocol : PROTOCOL_AUTO;
+}
+
+static void session_begin(struct session *session)
+{
+	enum protocol protocol = protocol_of(session);
 	if (protocol == PROTOCOL_HTTP) {
 		session->mode = SESSION_SNIFF;
 		wire_read_start(&session->client);

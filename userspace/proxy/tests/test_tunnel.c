@@ -524,6 +524,49 @@ TEST(tls_passes_and_its_name_is_recorded, tls)
 TEST(a_client_hello_of_two_segments_passes_at_once_and_its_name_is_recorded, tls_in_segments)
 TEST(http2_passes, http2)
 
+static struct draft_value port_80 = {.number = 80};
+
+static void web_is_opaque(struct stage_draft *all)
+{
+	all->pod.opaque_ports = (struct draft_list){1, &port_80};
+}
+
+static void raw_is_http(struct stage_draft *all)
+{
+	all->pod.http_ports = (struct draft_list){1, &port_80};
+}
+
+/* The service "web" declares HTTP; this pod says that it speaks something else there. */
+static void opaque_for_the_pod(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, client, "GET /x\r\n");
+	sees(stage, server, "GET /x\r\n");
+	WANT(stage, counted(stage, WEFT_PROXY_OPAQUE) == 1);
+}
+
+static void http_for_the_pod(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, RAW);
+	stage_settle(stage);
+	WANT(stage, dials_to(RAW_ENDPOINT) == 0); /* not before there is a request */
+	peer_sends(stage, client, "GET /x HTTP/1.1\r\nHost: raw\r\n\r\n");
+	WANT(stage, series_of(stage, "raw", "")->requests_active == 1);
+}
+
+static void a_pod_may_call_a_port_opaque(void **state)
+{
+	(void)state;
+	play_with(opaque_for_the_pod, web_is_opaque);
+}
+
+static void a_pod_may_call_a_port_http(void **state)
+{
+	(void)state;
+	play_with(http_for_the_pod, raw_is_http);
+}
+
 static void an_idle_tunnel_ends_when_asked_for(void **state)
 {
 	(void)state;
@@ -536,6 +579,8 @@ int main(void)
 		cmocka_unit_test(a_server_may_speak_first),
 		cmocka_unit_test(a_client_may_speak_first),
 		cmocka_unit_test(a_declared_opaque_port_is_never_parsed),
+		cmocka_unit_test(a_pod_may_call_a_port_opaque),
+		cmocka_unit_test(a_pod_may_call_a_port_http),
 		cmocka_unit_test(http_is_detected_after_a_minute_of_silence),
 		cmocka_unit_test(http_is_detected_letter_by_letter),
 		cmocka_unit_test(held_bytes_go_first_into_the_tunnel),
