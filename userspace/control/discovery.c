@@ -292,11 +292,14 @@ unsigned discovery_sandbox_removed(struct discovery *discovery, struct span body
 				   struct text *answer)
 {
 	char netns[256];
+	char name[WEFT_NAME_MAX];
 	struct roster_sandbox sandbox;
 	cJSON *json = cJSON_ParseWithLength(body.data, body.size);
 	bool is_whole = json && read_sandbox(discovery, json, netns, &sandbox);
-	if (is_whole && roster_sandbox_removed(&discovery->roster, &sandbox))
+	if (is_whole && roster_sandbox_removed(&discovery->roster, &sandbox, name)) {
+		pods_cut(discovery->control, name);
 		control_sources_changed(discovery->control);
+	}
 	cJSON_Delete(json);
 	text_add(answer, span_text("{}\n"));
 	return is_whole ? 200 : 400;

@@ -498,6 +498,16 @@ bool pods_is_captured(const struct control *control, const char *name)
 	return false;
 }
 
+void pods_cut(struct control *control, const char *name)
+{
+	list_each (&control->enrolments, item) {
+		struct enrolment *enrolment = list_entry(item, struct enrolment, item);
+		if (!enrolment->is_leaving && strcmp(enrolment->pod->name, name) == 0 &&
+		    has_workers(enrolment))
+			leave(enrolment, 0);
+	}
+}
+
 void pods_drain(struct control *control, enum drain drain)
 {
 	adopted_settle_all(control, drain);

@@ -19,6 +19,7 @@ struct roster_pod {
 	char name[WEFT_NAME_MAX];
 	enum roster_verdict verdict;
 	char netns[NETNS_PATH_MAX]; /* "" = not found yet */
+	bool has_ended; /* the runtime is removing the sandbox, whatever still runs in it */
 	struct draft_value addresses[2];
 	uint32_t address_count;
 	struct arena arena; /* what the draft's lists lie in */
@@ -181,6 +182,7 @@ static void take_uid(struct roster_pod *pod, const char *uid)
 		return;
 	snprintf(pod->uid, sizeof(pod->uid), "%s", uid);
 	pod->netns[0] = '\0';
+	pod->has_ended = false;
 	pod->address_count = 0;
 	text_clear(&pod->problem);
 }
@@ -245,7 +247,7 @@ static void read_annotations(struct roster *roster, struct roster_pod *pod)
 
 static void find_netns(struct roster *roster, struct roster_pod *pod)
 {
-	if (pod->netns[0])
+	if (pod->netns[0] || pod->has_ended)
 		return;
 	text_clear(&pod->problem);
 	if (roster->hooks.find_netns(roster->hooks.owner, pod->uid, pod->netns, &pod->problem))
@@ -347,6 +349,7 @@ enum roster_verdict roster_sandbox_added(struct roster *roster,
 	if (pod->verdict != ROSTER_MESHED)
 		return pod->verdict;
 	snprintf(pod->netns, sizeof(pod->netns), "%s", sandbox->netns);
+	pod->has_ended = false;
 	if (pod->pod->ip_count == 0) {
 		pod->address_count = 0;
 		for (uint32_t i = 0; i < sandbox->address_count; i++)
@@ -357,13 +360,16 @@ enum roster_verdict roster_sandbox_added(struct roster *roster,
 	return ROSTER_MESHED;
 }
 
-bool roster_sandbox_removed(struct roster *roster, const struct roster_sandbox *sandbox)
+bool roster_sandbox_removed(struct roster *roster, const struct roster_sandbox *sandbox,
+			    char ret_name[WEFT_NAME_MAX])
 {
 	struct roster_pod *pod = find(roster, sandbox->namespace, sandbox->name);
 	if (!pod || strcmp(pod->uid, sandbox->uid) != 0 || !pod->netns[0])
 		return false;
 	bool is_due = is_listed(pod);
+	memcpy(ret_name, pod->name, sizeof(pod->name));
 	pod->netns[0] = '\0';
+	pod->has_ended = true;
 	pod->address_count = 0;
 	if (!pod->pod)
 		forget(roster, pod);

@@ -70,8 +70,9 @@ struct roster_sandbox {
 enum roster_verdict roster_sandbox_added(struct roster *roster,
 					 const struct roster_sandbox *sandbox,
 					 char ret_name[WEFT_NAME_MAX]);
-/* True: a build is due. */
-bool roster_sandbox_removed(struct roster *roster, const struct roster_sandbox *sandbox);
+/* True: the draft with this name is gone, a build is due. */
+bool roster_sandbox_removed(struct roster *roster, const struct roster_sandbox *sandbox,
+			    char ret_name[WEFT_NAME_MAX]);
 
 /* The drafts of all that have a namespace; valid until the next change. */
 void roster_list(struct roster *roster, struct draft_list *ret);

@@ -123,6 +123,8 @@ void pods_apply(struct control *control);
 void pods_tick(struct control *control);
 void pods_drain(struct control *control, enum drain drain);
 bool pods_is_captured(const struct control *control, const char *name);
+/* Its sandbox is about to be removed: everything of it ends now. */
+void pods_cut(struct control *control, const char *name);
 /* Forgets them; the kernel's map stays as it is. */
 void pods_close(struct control *control);
 
