@@ -283,7 +283,7 @@ static void a_name_has_namespace_service_and_port(void **state)
 
 static void the_longest_name_fits(void **state)
 {
-	char label[64];
+	static char label[64]; /* web outlives this function */
 	char name[WEFT_NAME_MAX];
 	(void)state;
 	memset(label, 'a', 63);
@@ -304,8 +304,9 @@ static void session_affinity_balances_by_client(void **state)
 
 static void headless_endpoints_are_balanced_only_when_asked(void **state)
 {
-	struct kube_pair pair = {ANNOTATION_HEADLESS, "balance"};
+	static struct kube_pair pair; /* web outlives this function */
 	(void)state;
+	pair = (struct kube_pair){ANNOTATION_HEADLESS, "balance"};
 	web.service.is_headless = true;
 	assert_false(kube_service_balances_endpoints(&web.service));
 	web.service.object.annotations = &pair;
