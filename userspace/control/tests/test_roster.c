@@ -451,9 +451,26 @@ static void the_runtime_knows_a_pod_before_it_has_processes(void **state)
 	assert_true(put_pod(&node.pod, &next));
 	assert_int_equal(draft_of("shop/web-1")->addresses.count, 2);
 
-	assert_true(roster_sandbox_removed(&node.roster, &sandbox));
+	assert_true(roster_sandbox_removed(&node.roster, &sandbox, name));
+	assert_string_equal(name, "shop/web-1");
 	assert_false(is_listed());
-	assert_false(roster_sandbox_removed(&node.roster, &sandbox));
+	assert_false(roster_sandbox_removed(&node.roster, &sandbox, name));
+}
+
+/* The pause process outlives the removal of the pod's network for a moment. */
+static void a_sandbox_that_ends_is_not_found_again(void **state)
+{
+	struct roster_sandbox sandbox = sandbox_of("uid");
+	char name[WEFT_NAME_MAX];
+	(void)state;
+	make_sandbox("uid");
+	put_pod(NULL, &node.pod);
+	assert_true(is_listed());
+	assert_true(roster_sandbox_removed(&node.roster, &sandbox, name));
+	assert_false(roster_tick(&node.roster));
+	assert_false(is_listed());
+	assert_int_equal(roster_sandbox_added(&node.roster, &sandbox, name), ROSTER_MESHED);
+	assert_true(is_listed());
 }
 
 static void the_runtimes_word_is_about_one_uid(void **state)
@@ -464,7 +481,7 @@ static void the_runtimes_word_is_about_one_uid(void **state)
 	make_sandbox("uid");
 	put_pod(NULL, &node.pod);
 	assert_int_equal(roster_sandbox_added(&node.roster, &old, name), ROSTER_UNKNOWN);
-	assert_false(roster_sandbox_removed(&node.roster, &old));
+	assert_false(roster_sandbox_removed(&node.roster, &old, name));
 	assert_true(is_listed());
 }
 
@@ -482,11 +499,12 @@ static void the_runtime_is_told_who_is_not_meshed(void **state)
 static void a_pod_that_the_api_forgot_ends_with_its_sandbox(void **state)
 {
 	struct roster_sandbox sandbox = sandbox_of("uid");
+	char name[WEFT_NAME_MAX];
 	(void)state;
 	make_sandbox("uid");
 	put_pod(NULL, &node.pod);
 	put_pod(&node.pod, NULL);
-	assert_true(roster_sandbox_removed(&node.roster, &sandbox));
+	assert_true(roster_sandbox_removed(&node.roster, &sandbox, name));
 	assert_false(shown_of("shop/web-1").is_found);
 }
 
@@ -585,6 +603,7 @@ int main(void)
 		test(bad_annotations_are_told_once_and_the_rest_holds),
 		test(a_namespaces_annotations_are_its_pods),
 		test(the_runtime_knows_a_pod_before_it_has_processes),
+		test(a_sandbox_that_ends_is_not_found_again),
 		test(the_runtimes_word_is_about_one_uid),
 		test(the_runtime_is_told_who_is_not_meshed),
 		test(a_pod_that_the_api_forgot_ends_with_its_sandbox),
