@@ -350,11 +350,10 @@ enum roster_verdict roster_sandbox_added(struct roster *roster,
 		return pod->verdict;
 	snprintf(pod->netns, sizeof(pod->netns), "%s", sandbox->netns);
 	pod->has_ended = false;
-	if (pod->pod->ip_count == 0) {
-		pod->address_count = 0;
-		for (uint32_t i = 0; i < sandbox->address_count; i++)
-			add_address(pod, &sandbox->addresses[i]);
-	}
+	pod->address_count = 0;
+	for (uint32_t i = 0; i < sandbox->address_count; i++)
+		add_address(pod, &sandbox->addresses[i]);
+	take_addresses(pod);
 	text_clear(&pod->problem);
 	memcpy(ret_name, pod->name, sizeof(pod->name));
 	return ROSTER_MESHED;
