@@ -82,11 +82,14 @@ static void label_write(struct weft_series_label *label, const struct wanted *wa
 /* ---- finding and claiming ---- */
 
 /* SERIES_OVERFLOW when there is none; then *ret_place is where it may be claimed, SERIES_OVERFLOW
- * when the table is full. */
+ * when the table is full. A service that is called overflow has that slot too: no label is shown
+ * twice. */
 static uint32_t find(const struct series_store *store, const struct wanted *wanted,
 		     uint32_t *ret_place)
 {
 	*ret_place = SERIES_OVERFLOW;
+	if (label_is(&store->labels[SERIES_OVERFLOW], wanted))
+		return SERIES_OVERFLOW;
 	for (uint32_t tried = 0; tried < WEFT_SERIES_MAX; tried++) {
 		uint32_t slot = (wanted->hash + tried) % WEFT_SERIES_MAX;
 		const struct weft_series_label *label = &store->labels[slot];
@@ -231,7 +234,7 @@ void series_settle(struct series_store *store, const bool used[WEFT_SERIES_MAX])
 
 void slots_adopt(struct series_store *store)
 {
-	struct wanted overflow = {.service = span_text("overflow"), .endpoint = span_text("")};
+	struct wanted overflow = wanted_of(span_text("overflow"), span_text(""));
 	label_write(&store->labels[SERIES_OVERFLOW], &overflow);
 	state_set(&store->labels[SERIES_OVERFLOW], WEFT_SERIES_READY);
 	for (uint32_t slot = 0; slot < WEFT_SERIES_MAX; slot++) {

@@ -115,6 +115,16 @@ static void a_label_without_a_name_is_overflow(void **state)
 	assert_int_equal(slot_of("", "10.0.0.1:80"), SERIES_OVERFLOW);
 }
 
+/* Its own slot would be a second series of the same labels on the page. */
+static void a_service_called_overflow_counts_there(void **state)
+{
+	(void)state;
+	assert_int_equal(slot_of("overflow", ""), SERIES_OVERFLOW);
+	assert_int_equal(series_slot_spare(&store, span_text("overflow")), SERIES_OVERFLOW);
+	assert_int_not_equal(slot_of("overflow", "10.0.0.1:80"), SERIES_OVERFLOW);
+	assert_int_equal(store.claimed, 2); /* the second is the endpoint's */
+}
+
 static void sums_go_over_all_workers(void **state)
 {
 	(void)state;
@@ -423,6 +433,7 @@ int main(void)
 		cmocka_unit_test_setup(names_that_apps_invent_leave_room_for_services, fresh_store),
 		cmocka_unit_test_setup(a_long_label_is_cut_at_a_whole_character, fresh_store),
 		cmocka_unit_test_setup(a_label_without_a_name_is_overflow, fresh_store),
+		cmocka_unit_test_setup(a_service_called_overflow_counts_there, fresh_store),
 		cmocka_unit_test_setup(sums_go_over_all_workers, fresh_store),
 		cmocka_unit_test_setup(a_new_start_keeps_counters_and_closes_what_was_open,
 				       fresh_store),
