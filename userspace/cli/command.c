@@ -40,6 +40,9 @@ bool view_option(struct view_options *options, const struct command *self, int o
 	case 's':
 		options->socket = optarg;
 		return true;
+	case 'n':
+		options->namespace = optarg;
+		return true;
 	case 'o':
 		if (strcmp(optarg, "json") && strcmp(optarg, "table")) {
 			*ret_exit =
@@ -64,7 +67,7 @@ bool view_options_only(struct view_options *options, const struct command *self,
 {
 	static const struct option known[] = {VIEW_OPTIONS, {NULL, 0, NULL, 0}};
 	*options = (struct view_options){.socket = DEFAULT_SOCKET};
-	for (int option; (option = getopt_long(argc, argv, "o:h", known, NULL)) != -1;)
+	for (int option; (option = getopt_long(argc, argv, VIEW_SHORT_OPTIONS, known, NULL)) != -1;)
 		if (!view_option(options, self, option, ret_exit))
 			return false;
 	if (optind < argc) {

@@ -44,22 +44,27 @@ extern const struct command command_version;
 
 #define DEFAULT_SOCKET "/run/weft/weftd.sock"
 
+#define VIEW_SHORT_OPTIONS "n:o:h"
+
 struct view_options {
 	const char *socket;
+	const char *namespace; /* NULL = all */
 	bool wants_json;
 };
 
 #define VIEW_OPTIONS                                                                               \
 	{"socket", required_argument, NULL, 's'}, {"output", required_argument, NULL, 'o'},        \
+		{"namespace", required_argument, NULL, 'n'},                                       \
 	{                                                                                          \
 		"help", no_argument, NULL, 'h'                                                     \
 	}
 #define VIEW_OPTIONS_HELP                                                                          \
 	"  --socket PATH   weftd's Unix socket (default " DEFAULT_SOCKET                           \
 	")\n"                                                                                      \
+	"  -n NAMESPACE    only pods and services of this namespace of Kubernetes\n"               \
 	"  -o json|table   what to print (default table)\n"
 
-/* Takes s, o and h, complains about everything else. True: go on. False: return *ret_exit. */
+/* Takes s, n, o and h, complains about everything else. True: go on. False: return *ret_exit. */
 bool view_option(struct view_options *options, const struct command *self, int option,
 		 int *ret_exit);
 /* For a command with these options and no arguments. */

@@ -1,11 +1,10 @@
 /* weft edges: what each pod sent where. */
 #include <stdio.h>
 
-#include "cli/client.h"
-#include "cli/command.h"
 #include "cli/json_view.h"
 #include "cli/table.h"
 #include "cli/units.h"
+#include "cli/view.h"
 #include "weft/limits.h"
 
 static void add_count(struct table *table, uint64_t count)
@@ -60,21 +59,6 @@ static void edges_table(const cJSON *json, struct text *text)
 	table_fini(&table);
 }
 
-static int edges_show(const struct view_options *options, const char *path)
-{
-	if (options->wants_json)
-		return client_print(options->socket, path);
-	cJSON *json = client_json(options->socket, path);
-	if (!json)
-		return EXIT_FAILED;
-	struct text text = {0};
-	edges_table(json, &text);
-	cJSON_Delete(json);
-	fputs(text.data ? text.data : "", stdout);
-	text_fini(&text);
-	return EXIT_OK;
-}
-
 static int edges_run(const struct command *self, int argc, char **argv)
 {
 	static const struct option known[] = {
@@ -82,7 +66,8 @@ static int edges_run(const struct command *self, int argc, char **argv)
 	struct view_options options = {.socket = DEFAULT_SOCKET};
 	char path[WEFT_NAME_MAX + 32] = "/edges.json";
 	int status;
-	for (int option; (option = getopt_long(argc, argv, "o:h", known, NULL)) != -1;) {
+	for (int option;
+	     (option = getopt_long(argc, argv, VIEW_SHORT_OPTIONS, known, NULL)) != -1;) {
 		if (option == 'p')
 			snprintf(path, sizeof(path), "/edges.json?pod=%.*s", WEFT_NAME_MAX, optarg);
 		else if (!view_option(&options, self, option, &status))
@@ -90,7 +75,7 @@ static int edges_run(const struct command *self, int argc, char **argv)
 	}
 	if (optind < argc)
 		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
-	return edges_show(&options, path);
+	return view_show(&options, path, edges_table);
 }
 
 const struct command command_edges = {

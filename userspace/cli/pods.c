@@ -1,11 +1,10 @@
 /* weft pods: who is enrolled, and what the kernel decided about its dials. */
 #include <stdio.h>
 
-#include "cli/client.h"
-#include "cli/command.h"
 #include "cli/json_view.h"
 #include "cli/table.h"
 #include "cli/units.h"
+#include "cli/view.h"
 
 /* "captured 12, pass_not_mesh 3": the reasons that were counted. */
 static void add_reasons(struct table *table, const cJSON *reasons)
@@ -74,17 +73,7 @@ static int pods_run(const struct command *self, int argc, char **argv)
 	int status;
 	if (!view_options_only(&options, self, argc, argv, &status))
 		return status;
-	if (options.wants_json)
-		return client_print(options.socket, "/pods.json");
-	cJSON *json = client_json(options.socket, "/pods.json");
-	if (!json)
-		return EXIT_FAILED;
-	struct text text = {0};
-	pods_table(json, &text);
-	cJSON_Delete(json);
-	fputs(text.data ? text.data : "", stdout);
-	text_fini(&text);
-	return EXIT_OK;
+	return view_show(&options, "/pods.json", pods_table);
 }
 
 const struct command command_pods = {

@@ -1,11 +1,10 @@
 /* weft services, endpoints, routes: what the snapshot in force holds. */
 #include <stdio.h>
 
-#include "cli/client.h"
-#include "cli/command.h"
 #include "cli/json_view.h"
 #include "cli/table.h"
 #include "cli/units.h"
+#include "cli/view.h"
 
 static void add_count(struct table *table, const cJSON *object, const char *key)
 {
@@ -143,17 +142,7 @@ static int show_table(const struct command *self, int argc, char **argv, const c
 	int status;
 	if (!view_options_only(&options, self, argc, argv, &status))
 		return status;
-	if (options.wants_json)
-		return client_print(options.socket, path);
-	cJSON *json = client_json(options.socket, path);
-	if (!json)
-		return EXIT_FAILED;
-	struct text text = {0};
-	build(json, &text);
-	cJSON_Delete(json);
-	fputs(text.data ? text.data : "", stdout);
-	text_fini(&text);
-	return EXIT_OK;
+	return view_show(&options, path, build);
 }
 
 static int services_run(const struct command *self, int argc, char **argv)

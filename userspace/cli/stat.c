@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli/client.h"
-#include "cli/command.h"
 #include "cli/sample.h"
+#include "cli/view.h"
 
 struct stat_options {
 	struct view_options view;
@@ -16,11 +16,12 @@ struct stat_options {
 	size_t service_count;
 };
 
-static int take_sample(const char *socket, struct sample *ret_sample)
+static int take_sample(const struct view_options *view, struct sample *ret_sample)
 {
-	cJSON *json = client_json(socket, "/stat.json");
+	cJSON *json = client_json(view->socket, "/stat.json");
 	if (!json)
 		return -EPROTO;
+	view_keep(json, view->namespace);
 	int error = sample_parse(json, ret_sample);
 	cJSON_Delete(json);
 	if (error)
@@ -62,7 +63,7 @@ static void show(const struct sample *sample, const struct stat_options *options
 static int stat_once(const struct stat_options *options)
 {
 	struct sample sample;
-	if (take_sample(options->view.socket, &sample))
+	if (take_sample(&options->view, &sample))
 		return EXIT_FAILED;
 	bool known = all_known(&sample, options);
 	if (known)
@@ -83,7 +84,7 @@ static int stat_watch(const struct stat_options *options)
 {
 	bool redraws = isatty(STDOUT_FILENO) && !options->view.wants_json;
 	struct sample before;
-	if (take_sample(options->view.socket, &before))
+	if (take_sample(&options->view, &before))
 		return EXIT_FAILED;
 	if (!all_known(&before, options)) {
 		sample_fini(&before);
@@ -93,7 +94,7 @@ static int stat_watch(const struct stat_options *options)
 		struct sample now;
 		struct sample shown;
 		wait_seconds(options->interval_seconds);
-		if (take_sample(options->view.socket, &now))
+		if (take_sample(&options->view, &now))
 			break;
 		if (sample_copy(&now, &shown)) {
 			complain("out of memory");
@@ -131,7 +132,8 @@ static int stat_run(const struct command *self, int argc, char **argv)
 		VIEW_OPTIONS, {"watch", optional_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
 	struct stat_options options = {.view = {.socket = DEFAULT_SOCKET}};
 	int status;
-	for (int option; (option = getopt_long(argc, argv, "o:h", known, NULL)) != -1;) {
+	for (int option;
+	     (option = getopt_long(argc, argv, VIEW_SHORT_OPTIONS, known, NULL)) != -1;) {
 		if (option != 'w') {
 			if (!view_option(&options.view, self, option, &status))
 				return status;
