@@ -7,7 +7,7 @@
  *     200 {"verdict": "captured"}     enrolled, its dials are captured from the first one on
  *     200 {"verdict": "not_meshed"}   weftd knows the pod, and it is none of the mesh's
  *     anything else                   weftd cannot tell yet; it is asked again until the limit
- *   POST /cni/del   the same object; any answer will do. Sent before the namespace is removed.
+ *   POST /cni/del   the same object; any answer will do. The namespace is about to go.
  */
 #ifndef CNI_ASK_H
 #define CNI_ASK_H
