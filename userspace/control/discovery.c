@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cni/pending.h"
+#include "control/annotations.h"
 #include "control/catalog.h"
 #include "control/roster.h"
 #include "control/state.h"
@@ -61,6 +62,39 @@ static void built(struct source *source)
 	control_release_adopted(discovery->control);
 }
 
+/* ---- Events ---- */
+
+static void tell(void *owner, const struct kube_object *object, const char *faults)
+{
+	struct discovery *discovery = owner;
+	const struct kube_note note = {
+		.object = object,
+		.reason = "BadAnnotation",
+		.message = faults,
+		.now_s = (uint64_t)time(NULL),
+	};
+	int error = kube_tell(discovery->kube, &note);
+	if (error)
+		log_warn("event_not_made", "object=%s/%s error=\"%s\"", object->namespace,
+			 object->name, strerror(-error));
+}
+
+/* What is wrong in a Service's annotations is told when it comes or changes. */
+static void check_service(struct discovery *discovery, const struct kube_object *before,
+			  const struct kube_object *after)
+{
+	struct text old = {0};
+	struct text now = {0};
+	if (before)
+		annotations_check_service(before, &old);
+	if (after)
+		annotations_check_service(after, &now);
+	if (now.size > 0 && !span_equal(text_span(&old), text_span(&now)))
+		tell(discovery, after, now.data);
+	text_fini(&old);
+	text_fini(&now);
+}
+
 /* ---- what the API server tells ---- */
 
 static void take_node(struct discovery *discovery, const struct kube_object *node)
@@ -88,6 +122,7 @@ static bool take(struct discovery *discovery, const struct kube_object *before,
 			take_node(discovery, after);
 		return true;
 	case KUBE_SERVICES:
+		check_service(discovery, before, after);
 		catalog_service_changed(&discovery->catalog, before, after);
 		return true;
 	case KUBE_SLICES:
@@ -151,21 +186,6 @@ static int find_netns(void *owner, const char *pod_uid, char *ret_path, struct t
 	const struct settings *settings = &discovery->control->current->settings;
 	const struct sandbox_view view = {.proc = settings->proc_root};
 	return sandbox_find(&view, pod_uid, ret_path, why);
-}
-
-static void tell(void *owner, const struct kube_object *pod, const char *faults)
-{
-	struct discovery *discovery = owner;
-	const struct kube_note note = {
-		.object = pod,
-		.reason = "BadAnnotation",
-		.message = faults,
-		.now_s = (uint64_t)time(NULL),
-	};
-	int error = kube_tell(discovery->kube, &note);
-	if (error)
-		log_warn("event_not_made", "pod=%s/%s error=\"%s\"", pod->namespace, pod->name,
-			 strerror(-error));
 }
 
 /* ---- after memory was short: everything anew from the cache ---- */
