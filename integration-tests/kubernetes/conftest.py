@@ -1,6 +1,7 @@
 """Fixtures: the run's cluster of two nodes, and a namespace for each test."""
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -11,10 +12,11 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from k8s import echo  # noqa: E402
-from k8s.cluster import Cluster, guarded_run  # noqa: E402
+from k8s.cluster import Cluster, guarded_run, wait_for  # noqa: E402
 from k8s.weft import MESHED, Weft  # noqa: E402
 
 SECONDS_PER_TEST = 120
+_numbers = itertools.count(1)
 SECONDS_TO_BUILD = 1500
 
 
@@ -102,6 +104,16 @@ class Namespace:
     def wait_pods(self, selector, count=1):
         return self.cluster.wait_pods(selector, count, self.name)
 
+    def wait_restarted(self, selector):
+        """The one pod, Ready again after its container was started a second time."""
+
+        def restarted():
+            (pod,) = self.cluster.pods(self.name, selector)
+            return pod["status"]["containerStatuses"][0]["restartCount"] == 1
+
+        wait_for(restarted, f"the second start of {selector}", 60, 0.2)
+        return self.wait_pods(selector)[0]
+
     def remote(self, pod):
         """The remote control of an echo pod (an object of the API, or the name of a pod)."""
         if isinstance(pod, str):
@@ -119,7 +131,9 @@ class Namespace:
 
 
 def name_of(request):
-    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:50].strip("-")
+    """A namespace's name that says which test it is of."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))
+    return f"{words[:50].strip('-')}-{next(_numbers)}"
 
 
 @pytest.fixture

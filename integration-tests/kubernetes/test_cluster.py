@@ -163,12 +163,7 @@ def test_a_node_comes_back_after_a_reboot(cluster, namespace):
     node.stop()
     node.start()
 
-    def restarted():
-        (pod,) = cluster.pods(namespace.name, "app=app")
-        return pod["status"]["containerStatuses"][0]["restartCount"] == 1 and pod
-
-    wait_for(restarted, "the pod's second start", 60, 0.2)
-    (after,) = namespace.wait_pods("app=app")
+    after = namespace.wait_restarted("app=app")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert namespace.run_client().get_one(f"http://{after['status']['podIP']}:8080/")["pod"] == "app"
 

@@ -146,6 +146,12 @@ class Weft:
         finally:
             connection.close()
 
+    def is_serving(self, node):
+        try:
+            return self.admin(node, "/ready")[0] == 200
+        except OSError:
+            return False
+
     def metrics(self, node):
         status, text = self.admin(node, "/metrics")
         assert status == 200, text
