@@ -328,6 +328,16 @@ static void hello_begins(struct session *session, struct span prefix)
 	session_note_hello(session, prefix);
 }
 
+/* Before a request an empty line may stand (RFC 9112 2.2); servers take many, the reader refuses
+ * them, so none may hide a request from it. Elsewhere a line end may be all that a client says. */
+static struct span skip_line_ends(const struct session *session, struct span bytes)
+{
+	bool is_declared = session->mode == SESSION_SNIFF;
+	while (is_declared && bytes.size && (*bytes.data == '\r' || *bytes.data == '\n'))
+		bytes = span_of(bytes.data + 1, bytes.size - 1);
+	return bytes;
+}
+
 enum sniff session_sniff(struct session *session, struct span bytes)
 {
 	char seen[sizeof(session->prefix)];
@@ -336,7 +346,7 @@ enum sniff session_sniff(struct session *session, struct span bytes)
 	size_t more = bytes.size < room ? bytes.size : room;
 	memcpy(seen, session->prefix, held);
 	memcpy(seen + held, bytes.data, more);
-	enum sniff answer = sniff_client(span_of(seen, held + more));
+	enum sniff answer = sniff_client(skip_line_ends(session, span_of(seen, held + more)));
 	if (answer == SNIFF_MORE && more == bytes.size) {
 		memcpy(session->prefix + held, bytes.data, more);
 		session->prefix_size = (uint8_t)(held + more);

@@ -52,6 +52,9 @@ static void a_bad_head_reaches_no_upstream(void **state)
 		"POST /a HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
 		"GET /a HTTP/2.5\r\nHost: a\r\n\r\n",
+		"\r\n\r\n" GET,
+		"\n" GET,
+		"\r\r\n" GET,
 	};
 	(void)state;
 	bad_status = "400";
