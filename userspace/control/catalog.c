@@ -1,6 +1,7 @@
 #include "control/catalog.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 
@@ -22,6 +23,7 @@ struct catalog_service {
 	struct list item;
 	struct entry *entry;
 	uint32_t index; /* of its draft */
+	bool is_wanted; /* by its entry as that is now */
 	struct claimant claimant;
 	struct claim *claims; /* one for each endpoint, in the same order */
 	struct endpoint_draft *endpoints;
@@ -215,37 +217,85 @@ static int drafts_make_room(struct catalog *catalog)
 	if (!drafts)
 		return -ENOMEM;
 	catalog->drafts = drafts;
-	struct catalog_service **owners =
-		mem_realloc(catalog->owners, capacity * sizeof(struct catalog_service *));
-	if (!owners)
-		return -ENOMEM;
-	catalog->owners = owners;
 	catalog->capacity = capacity;
 	return 0;
 }
 
-static void draft_remove(struct catalog *catalog, uint32_t index)
+static struct catalog_service *owner_of(const struct service_draft *draft)
 {
-	uint32_t last = --catalog->count;
-	catalog->drafts[index] = catalog->drafts[last];
-	catalog->owners[index] = catalog->owners[last];
-	catalog->owners[index]->index = index;
+	return container_of((char(*)[WEFT_NAME_MAX])draft->name, struct catalog_service, name);
 }
 
-static void service_free(struct catalog_service *service)
+static int compare_drafts(const void *a, const void *b)
 {
+	return strcmp(((const struct service_draft *)a)->name,
+		      ((const struct service_draft *)b)->name);
+}
+
+static void drafts_sort(struct catalog *catalog)
+{
+	if (catalog->is_unsorted)
+		qsort(catalog->drafts, catalog->count, sizeof(*catalog->drafts), compare_drafts);
+	for (uint32_t i = 0; catalog->is_unsorted && i < catalog->count; i++)
+		owner_of(&catalog->drafts[i])->index = i;
+	catalog->is_unsorted = false;
+}
+
+static void draft_remove(struct catalog *catalog, uint32_t index)
+{
+	struct service_draft *last = &catalog->drafts[--catalog->count];
+	owner_of(last)->index = index;
+	catalog->drafts[index] = *last;
+	catalog->is_unsorted = true;
+}
+
+/* ---- services ---- */
+
+static struct catalog_service *service_named(const struct entry *entry, const char *name)
+{
+	list_each (&entry->services, item) {
+		struct catalog_service *service = list_entry(item, struct catalog_service, item);
+		if (strcmp(service->name, name) == 0)
+			return service;
+	}
+	return NULL;
+}
+
+static struct catalog_service *service_add(struct catalog *catalog, struct entry *entry,
+					   const char *name)
+{
+	struct catalog_service *service = mem_zalloc(sizeof(*service));
+	if (!service || drafts_make_room(catalog)) {
+		mem_free(service);
+		return NULL;
+	}
+	service->entry = entry;
+	memcpy(service->name, name, sizeof(service->name));
+	service->index = catalog->count++;
+	catalog->drafts[service->index].name = service->name;
+	catalog->is_unsorted = true;
+	list_add_last(&entry->services, &service->item);
+	return service;
+}
+
+static void service_empty(struct catalog *catalog, struct catalog_service *service)
+{
+	claims_drop(catalog, service);
 	mem_free(service->claims);
 	mem_free(service->endpoints);
 	mem_free(service->addresses);
-	mem_free(service);
+	service->claims = NULL;
+	service->endpoints = NULL;
+	service->endpoint_count = 0;
+	service->addresses = NULL;
 }
 
 static void service_remove(struct catalog *catalog, struct catalog_service *service)
 {
-	claims_drop(catalog, service);
+	service_empty(catalog, service);
 	draft_remove(catalog, service->index);
 	list_remove(&service->item);
-	service_free(service);
+	mem_free(service);
 }
 
 static void draft_write(struct catalog_service *service, const struct kube_service *of,
@@ -267,7 +317,6 @@ static int service_fill(struct catalog_service *service, const struct entry *ent
 			const struct kube_service_port *port, const struct kube_place *place)
 {
 	const struct kube_service *of = entry->service;
-	kube_service_name(of, port, service->name);
 	service->claimant = (struct claimant){
 		.name = service->name,
 		.created_s = of->object.created_s,
@@ -286,24 +335,20 @@ static int service_fill(struct catalog_service *service, const struct entry *ent
 static int service_enter(struct catalog *catalog, struct entry *entry,
 			 const struct kube_service_port *port, const struct kube_place *place)
 {
-	struct catalog_service *service = mem_zalloc(sizeof(*service));
+	char name[WEFT_NAME_MAX];
+	kube_service_name(entry->service, port, name);
+	struct catalog_service *service = service_named(entry, name);
+	if (service)
+		service_empty(catalog, service);
+	else
+		service = service_add(catalog, entry, name);
 	if (!service)
 		return -ENOMEM;
-	service->entry = entry;
 	int error = service_fill(service, entry, port, place);
 	if (!error)
-		error = drafts_make_room(catalog);
-	if (error) {
-		service_free(service);
-		return error;
-	}
-	service->index = catalog->count++;
-	catalog->owners[service->index] = service;
-	list_add_last(&entry->services, &service->item);
+		error = claims_enter(catalog, service);
+	service->is_wanted = !error; /* else it is removed with those that are gone */
 	draft_write(service, entry->service, port, &catalog->drafts[service->index]);
-	error = claims_enter(catalog, service);
-	if (error)
-		service_remove(catalog, service);
 	return error;
 }
 
@@ -333,17 +378,9 @@ static bool is_second(const struct kube_service *service, uint16_t index)
 	return false;
 }
 
-static void entry_compute(struct catalog *catalog, struct entry *entry,
-			  const struct kube_place *place)
+static void entry_fill(struct catalog *catalog, struct entry *entry, const struct kube_place *place)
 {
 	const struct kube_service *service = entry->service;
-	entry_clear(catalog, entry);
-	if (!service && entry->slice_count == 0) {
-		entry_forget(catalog, entry);
-		return;
-	}
-	if (!service || !kube_service_is_meshed(service))
-		return;
 	for (uint16_t i = 0; i < service->port_count; i++) {
 		const struct kube_service_port *port = &service->ports[i];
 		if (!kube_service_port_is_meshed(port) || is_second(service, i))
@@ -351,7 +388,24 @@ static void entry_compute(struct catalog *catalog, struct entry *entry,
 		if (service_enter(catalog, entry, port, place))
 			catalog->has_gaps = true;
 	}
-	if (!list_is_linked(&entry->moved))
+}
+
+/* What stays keeps the place of its draft. */
+static void entry_compute(struct catalog *catalog, struct entry *entry,
+			  const struct kube_place *place)
+{
+	list_each (&entry->services, item)
+		list_entry(item, struct catalog_service, item)->is_wanted = false;
+	if (entry->service && kube_service_is_meshed(entry->service))
+		entry_fill(catalog, entry, place);
+	list_each (&entry->services, item) {
+		struct catalog_service *service = list_entry(item, struct catalog_service, item);
+		if (!service->is_wanted)
+			service_remove(catalog, service);
+	}
+	if (!entry->service && entry->slice_count == 0)
+		entry_forget(catalog, entry);
+	else if (!list_is_linked(&entry->moved))
 		list_add_last(&catalog->moved, &entry->moved);
 }
 
@@ -365,7 +419,7 @@ static void mark_destinations(struct catalog *catalog, struct entry *entry)
 				claims_winner(&catalog->claims, &endpoint->address) ==
 				&service->claimant;
 		}
-		catalog->drafts[service->index].is_same = false;
+		catalog->drafts[service->index].same_id = 0;
 	}
 }
 
@@ -382,13 +436,24 @@ void catalog_refresh(struct catalog *catalog, const struct kube_place *place,
 		list_remove(&entry->moved);
 		mark_destinations(catalog, entry);
 	}
+	drafts_sort(catalog);
 	*ret = (struct draft_list){.count = catalog->count, .items = catalog->drafts};
 }
 
-void catalog_built(struct catalog *catalog)
+/* 0 = it was left out. In its place may be a service of the config, with its name and then its id.
+ */
+static uint32_t id_in(const struct snapshot *snapshot, const struct service_draft *draft)
+{
+	const struct service *service =
+		draft->same_id ? snapshot_service(snapshot, draft->same_id)
+			       : snapshot_service_named(snapshot, span_text(draft->name));
+	return service && service->may_be_left_out ? service->id : 0;
+}
+
+void catalog_built(struct catalog *catalog, const struct snapshot *snapshot)
 {
 	for (uint32_t i = 0; i < catalog->count; i++)
-		catalog->drafts[i].is_same = true;
+		catalog->drafts[i].same_id = id_in(snapshot, &catalog->drafts[i]);
 }
 
 void catalog_fini(struct catalog *catalog)
@@ -403,6 +468,5 @@ void catalog_fini(struct catalog *catalog)
 	hash_fini(&catalog->entries);
 	claims_fini(&catalog->claims);
 	mem_free(catalog->drafts);
-	mem_free(catalog->owners);
 	catalog_init(catalog);
 }

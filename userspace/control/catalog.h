@@ -9,15 +9,13 @@
 #include "control/claims.h"
 #include "control/kube_service.h"
 
-struct catalog_service;
-
 struct catalog {
 	struct hash entries; /* of struct entry by namespace and name */
 	struct claims claims;
-	struct list stale; /* entries to compute anew */
-	struct list moved; /* entries whose claims somebody else's change has touched */
-	struct service_draft *drafts;
-	struct catalog_service **owners; /* of the drafts, by the same index */
+	struct list stale;            /* entries to compute anew */
+	struct list moved;            /* entries whose claims somebody else's change has touched */
+	struct service_draft *drafts; /* sorted by name, but while is_unsorted */
+	bool is_unsorted;
 	uint32_t count;
 	uint32_t capacity;
 	bool has_gaps; /* something was lost for want of memory */
@@ -38,7 +36,7 @@ void catalog_place_changed(struct catalog *catalog);
 /* Computes what is stale; the drafts in `ret` are valid until the next change or refresh. */
 void catalog_refresh(struct catalog *catalog, const struct kube_place *place,
 		     struct draft_list *ret);
-/* A snapshot has all drafts as they were refreshed last. */
-void catalog_built(struct catalog *catalog);
+/* Of the drafts as they were refreshed last, this snapshot has all that were not left out. */
+void catalog_built(struct catalog *catalog, const struct snapshot *snapshot);
 
 #endif

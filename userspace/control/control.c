@@ -112,7 +112,7 @@ static void publish_config(struct control *control, struct config *config, struc
 	config_free(control->config);
 	control->config = config;
 	destinations_publish(control, next);
-	sources_built(&control->sources);
+	sources_built(&control->sources, control->current);
 	text_clear(&control->last_error);
 	control->loaded_at = time(NULL);
 	log_info("config_loaded", "path=%s generation=%llu services=%u pods=%u",
@@ -154,7 +154,7 @@ static bool take_sources(struct control *control)
 		guests_tell(&control->guests, NULL, why.data ? why.data : strerror(-error));
 	} else {
 		destinations_publish(control, next);
-		sources_built(&control->sources);
+		sources_built(&control->sources, control->current);
 	}
 	note_left_out(control, &left_out);
 	text_fini(&why);

@@ -52,12 +52,12 @@ static void refresh(struct source *source)
 	roster_list(&discovery->roster, &source->pods);
 }
 
-static void built(struct source *source)
+static void built(struct source *source, const struct snapshot *snapshot)
 {
 	struct discovery *discovery = of_source(source);
 	if (!discovery->is_synced)
 		return;
-	catalog_built(&discovery->catalog);
+	catalog_built(&discovery->catalog, snapshot);
 	discovery->is_built = true;
 	control_release_adopted(discovery->control);
 }

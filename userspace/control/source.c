@@ -56,12 +56,12 @@ void sources_refresh(const struct list *sources)
 	}
 }
 
-void sources_built(const struct list *sources)
+void sources_built(const struct list *sources, const struct snapshot *snapshot)
 {
 	list_each (sources, item) {
 		struct source *source = list_entry(item, struct source, item);
 		if (source->built)
-			source->built(source);
+			source->built(source, snapshot);
 	}
 }
 

@@ -18,8 +18,8 @@ struct source {
 	struct draft_list pods;     /* of pod_draft */
 	/* Either may be NULL. Before the lists are read: the last moment to fill them. */
 	void (*refresh)(struct source *source);
-	/* What was read is in the snapshot that is current now. */
-	void (*built)(struct source *source);
+	/* What was read is in this snapshot, which is current now. */
+	void (*built)(struct source *source, const struct snapshot *snapshot);
 };
 
 void control_source_add(struct control *control, struct source *source);
@@ -38,7 +38,7 @@ void control_release_adopted(struct control *control);
 
 /* Calls `refresh` of all, or `built`. */
 void sources_refresh(const struct list *sources);
-void sources_built(const struct list *sources);
+void sources_built(const struct list *sources, const struct snapshot *snapshot);
 /* The config's draft and what the sources have as one, which borrows from all of them. */
 int sources_join(const struct list *sources, const struct draft *config,
 		 struct draft *ret_joined) MUST_CHECK;

@@ -19,7 +19,7 @@ struct build {
 	const struct build_options *options;
 	struct snapshot *next;
 	struct ids service_ids;
-	struct ids endpoint_ids;
+	struct ids endpoint_ids; /* in use before, or taken since */
 	struct ids pod_ids;
 	struct named *fixed; /* names of services that must be right, sorted */
 	uint32_t fixed_count;

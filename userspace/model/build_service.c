@@ -169,6 +169,7 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 {
 	return service->protocol == old->protocol && service->balancer == old->balancer &&
 	       service->balances_endpoints == old->balances_endpoints &&
+	       service->may_be_left_out == old->may_be_left_out &&
 	       service->address_count == old->address_count &&
 	       memcmp(service->addresses, old->addresses,
 		      old->address_count * sizeof(*old->addresses)) == 0 &&
@@ -206,6 +207,7 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 	service->protocol = draft->protocol;
 	service->balancer = draft->balancer;
 	service->balances_endpoints = draft->balances_endpoints;
+	service->may_be_left_out = draft->may_be_left_out;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
 	int error = fill_addresses(build, draft, service);
 	if (!error)

@@ -1,5 +1,6 @@
 #include "model/builder.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -220,17 +221,19 @@ static uint32_t count_endpoints(const struct draft *draft)
 
 static void hold_previous(struct build *build, const struct snapshot *previous)
 {
-	for (uint32_t i = 0; i < previous->service_count; i++) {
-		const struct service *service = previous->services[i];
-		ids_hold(&build->service_ids, service->id);
-		for (uint32_t j = 0; j < service->endpoint_count; j++)
-			ids_hold(&build->endpoint_ids, service->endpoints[j].id);
+	for (uint32_t id = 0; id < previous->service_id_limit; id++) {
+		if (previous->service_by_id[id])
+			ids_hold(&build->service_ids, id);
 	}
 	for (uint32_t i = 0; i < previous->pod_count; i++)
 		ids_hold(&build->pod_ids, previous->pods[i]->id);
 	build->service_ids.next = previous->service_id_next;
-	build->endpoint_ids.next = previous->endpoint_id_next;
 	build->pod_ids.next = previous->pod_id_next;
+}
+
+static int copy_endpoint_ids(const struct snapshot *previous, uint32_t more, struct ids *ret_ids)
+{
+	return ids_copy(ret_ids, &previous->endpoint_ids, previous->endpoint_count, more);
 }
 
 static int init_ids(struct build *build)
@@ -239,17 +242,16 @@ static int init_ids(struct build *build)
 	const struct build_options *options = build->options;
 	const struct draft *draft = build->draft;
 	const struct snapshot *previous = options->previous ? options->previous : &nothing;
-	uint32_t held_endpoints = 0;
-	for (uint32_t i = 0; i < previous->service_count; i++)
-		held_endpoints += previous->services[i]->endpoint_count;
+	uint32_t more = count_endpoints(draft);
 	int error = ids_init(&build->service_ids, 1,
 			     previous->service_count + options->known_service_count,
 			     known_limit(options->known_services, options->known_service_count,
 					 previous->service_id_limit),
 			     draft->services.count);
 	if (!error)
-		error = ids_init(&build->endpoint_ids, 0, held_endpoints,
-				 previous->endpoint_id_limit, count_endpoints(draft));
+		error = copy_endpoint_ids(previous, more, &build->endpoint_ids);
+	if (!error)
+		error = copy_endpoint_ids(previous, more, &build->next->endpoint_ids);
 	if (!error)
 		error = ids_init(&build->pod_ids, 1, previous->pod_count + options->known_pod_count,
 				 known_limit(options->known_pods, options->known_pod_count,
@@ -305,13 +307,11 @@ static int take_service(struct build *build, const struct service_draft *draft,
 		*ret_service = NULL;
 		return 0;
 	}
-	struct service *same =
-		draft->is_same && previous
-			? (struct service *)snapshot_service_named(previous, span_text(draft->name))
-			: NULL;
-	if (!same)
+	if (!draft->same_id || !previous)
 		return build_service(build, draft, ret_service);
-	*ret_service = service_keep(same);
+	const struct service *same = snapshot_service(previous, draft->same_id);
+	assert(same); /* whoever says so has seen it there */
+	*ret_service = service_keep((struct service *)same);
 	return 0;
 }
 
@@ -439,26 +439,72 @@ static int compare_pods(const void *a, const void *b)
 	return strcmp((*(struct pod *const *)a)->name, (*(struct pod *const *)b)->name);
 }
 
+/* Those of a source are sorted already. */
+static bool are_sorted(const struct snapshot *snapshot)
+{
+	for (uint32_t i = 1; i < snapshot->service_count; i++) {
+		if (strcmp(snapshot->services[i - 1]->name, snapshot->services[i]->name) > 0)
+			return false;
+	}
+	return true;
+}
+
 static void note_limits(struct build *build)
 {
 	struct snapshot *next = build->next;
 	for (uint32_t i = 0; i < next->service_count; i++) {
-		const struct service *service = next->services[i];
-		uint32_t count = service->endpoint_count;
-		/* endpoints are sorted by id */
-		uint32_t limit = count ? service->endpoints[count - 1].id + 1 : 0;
-		if (service->id >= next->service_id_limit)
-			next->service_id_limit = service->id + 1;
-		if (limit > next->endpoint_id_limit)
-			next->endpoint_id_limit = limit;
+		if (next->services[i]->id >= next->service_id_limit)
+			next->service_id_limit = next->services[i]->id + 1;
 	}
 	for (uint32_t i = 0; i < next->pod_count; i++) {
 		if (next->pods[i]->id >= next->pod_id_limit)
 			next->pod_id_limit = next->pods[i]->id + 1;
 	}
 	next->service_id_next = build->service_ids.next;
-	next->endpoint_id_next = build->endpoint_ids.next;
 	next->pod_id_next = build->pod_ids.next;
+}
+
+/* ---- endpoints' ids, from what differs between the two snapshots ---- */
+
+static void release_endpoints(struct build *build, const struct service *service)
+{
+	build->next->endpoint_count -= service->endpoint_count;
+	for (uint32_t i = 0; i < service->endpoint_count; i++)
+		ids_release(&build->next->endpoint_ids, service->endpoints[i].id);
+}
+
+static void hold_endpoints(struct build *build, const struct service *service)
+{
+	struct snapshot *next = build->next;
+	uint32_t count = service->endpoint_count;
+	next->endpoint_count += count;
+	for (uint32_t i = 0; i < count; i++)
+		ids_hold(&next->endpoint_ids, service->endpoints[i].id);
+	/* endpoints are sorted by id */
+	if (count && service->endpoints[count - 1].id >= next->endpoint_id_limit)
+		next->endpoint_id_limit = service->endpoints[count - 1].id + 1;
+}
+
+/* An endpoint's id stays with its service, so the order of services does not matter. */
+static void note_endpoints(struct build *build)
+{
+	static const struct snapshot nothing;
+	const struct snapshot *previous = build->options->previous;
+	struct snapshot *next = build->next;
+	if (!previous)
+		previous = &nothing;
+	next->endpoint_count = previous->endpoint_count;
+	next->endpoint_id_limit = previous->endpoint_id_limit;
+	for (uint32_t id = 0; id < previous->service_id_limit || id < next->service_id_limit;
+	     id++) {
+		const struct service *old = snapshot_service(previous, id);
+		const struct service *new = snapshot_service(next, id);
+		if (old && old != new)
+			release_endpoints(build, old);
+		if (new &&old != new)
+			hold_endpoints(build, new);
+	}
+	next->endpoint_ids.next = build->endpoint_ids.next;
 }
 
 static void claim_slot(const struct build *build, uint32_t *slot, const char *service,
@@ -487,7 +533,9 @@ static void claim_series(const struct build *build)
 static int sort_out(struct build *build)
 {
 	struct snapshot *next = build->next;
-	qsort(next->services, next->service_count, sizeof(struct service *), compare_services);
+	if (!are_sorted(next))
+		qsort(next->services, next->service_count, sizeof(struct service *),
+		      compare_services);
 	qsort(next->pods, next->pod_count, sizeof(struct pod *), compare_pods);
 	note_limits(build);
 	next->service_by_id = mem_zalloc((next->service_id_limit + 1) * sizeof(struct service *));
@@ -495,6 +543,7 @@ static int sort_out(struct build *build)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < next->service_count; i++)
 		next->service_by_id[next->services[i]->id] = next->services[i];
+	note_endpoints(build);
 	claim_series(build);
 	return 0;
 }

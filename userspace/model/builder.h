@@ -4,7 +4,10 @@
  *
  * Ids: a service, endpoint or pod keeps its id for as long as it exists. An id whose owner is gone
  * is given again as late as the arrays by id allow (they have room for four times what there is),
- * and never while the snapshot before still uses it.
+ * and never while the snapshot before still uses it. The limit of endpoints' ids never shrinks.
+ *
+ * A build costs what changed, and a few words for each service: a draft with same_id is not looked
+ * at, and the endpoints' ids in use are taken over from the snapshot before.
  */
 #ifndef MODEL_BUILDER_H
 #define MODEL_BUILDER_H

@@ -35,7 +35,7 @@ struct service_draft {
 	enum balancer balancer;
 	bool balances_endpoints; /* as in struct service */
 	bool may_be_left_out;    /* a fault in it costs only itself, not the build */
-	bool is_same; /* as in the snapshot before, if that has it: not looked at again */
+	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */
 	struct draft_list ports;     /* of draft_value: number */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -17,6 +18,17 @@ int ids_init(struct ids *ids, uint32_t first, uint32_t held, uint32_t held_limit
 	*ids = (struct ids){.space = (uint32_t)space, .first = first, .next = first};
 	ids->used = mem_zalloc(space / 8);
 	return ids->used ? 0 : -ENOMEM;
+}
+
+int ids_copy(struct ids *ids, const struct ids *from, uint32_t held, uint32_t more)
+{
+	int error = ids_init(ids, from->first, held, from->space, more);
+	if (error)
+		return error;
+	if (from->used)
+		memcpy(ids->used, from->used, from->space / 8);
+	ids->next = from->next;
+	return 0;
 }
 
 void ids_fini(struct ids *ids)
@@ -34,6 +46,12 @@ bool ids_hold(struct ids *ids, uint32_t id)
 		return false;
 	ids->used[id / 64] |= bit;
 	return true;
+}
+
+void ids_release(struct ids *ids, uint32_t id)
+{
+	assert(id < ids->space);
+	ids->used[id / 64] &= ~(1ull << (id % 64));
 }
 
 uint32_t ids_take(struct ids *ids)

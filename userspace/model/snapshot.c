@@ -162,6 +162,7 @@ void snapshot_free(struct snapshot *snapshot)
 	mem_free(snapshot->services);
 	mem_free(snapshot->pods);
 	mem_free(snapshot->service_by_id);
+	ids_fini(&snapshot->endpoint_ids);
 	index_free(snapshot->index);
 	settings_fini(&snapshot->settings);
 	mem_free(snapshot);

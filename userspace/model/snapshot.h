@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/attr.h"
+#include "model/ids.h"
 #include "weft/limits.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
@@ -30,9 +31,10 @@ struct endpoint {
 };
 
 struct service {
-	uint32_t id;     /* >= 1, dense, stable for a name while it exists */
-	uint32_t series; /* slot in the metric store, the service's total */
-	uint32_t users;  /* who holds it; written by the control thread only */
+	uint32_t id;          /* >= 1, dense, stable for a name while it exists */
+	uint32_t series;      /* slot in the metric store, the service's total */
+	uint32_t users;       /* who holds it; written by the control thread only */
+	bool may_be_left_out; /* as in its draft: not of the config */
 	enum protocol protocol;
 	enum balancer balancer;
 	char name[WEFT_NAME_MAX];
@@ -116,9 +118,10 @@ struct snapshot {
 	uint32_t service_id_limit;      /* every id is below */
 	uint32_t endpoint_id_limit;
 	uint32_t pod_id_limit;
+	uint32_t endpoint_count;
 	uint32_t service_id_next; /* where the builder looks for a free id */
-	uint32_t endpoint_id_next;
 	uint32_t pod_id_next;
+	struct ids endpoint_ids;      /* in use */
 	struct snapshot_index *index; /* (address, port) -> service */
 	struct settings settings;
 };

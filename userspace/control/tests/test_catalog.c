@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "control/annotations.h"
 #include "control/tests/cluster.h"
+#include "model/builder.h"
 
 #define SERVICES  6
 #define SLICES    10
@@ -34,7 +35,9 @@ static struct {
 	struct held_service *services[SERVICES];
 	struct held_slice *slices[SLICES];
 	struct rng rng;
-	struct text before; /* what the drafts were when they were built last */
+	struct text before;        /* what the drafts were when they were built last */
+	struct snapshot *snapshot; /* that was built last */
+	const char *config_name;   /* of a service of the config, NULL = there is none */
 } world;
 
 static const char *const names[] = {"a", "b", "c", "d", "e", "kubernetes"};
@@ -59,6 +62,7 @@ static int tear_down(void **state)
 	(void)state;
 	mem_fail_nth(0);
 	catalog_fini(&world.catalog);
+	snapshot_free(world.snapshot);
 	text_fini(&world.before);
 	for (unsigned i = 0; i < SERVICES; i++)
 		mem_free(world.services[i]);
@@ -273,8 +277,16 @@ static bool has_line(const struct text *text, struct span wanted)
 	return false;
 }
 
+static void check_order(const struct draft_list *list)
+{
+	const struct service_draft *drafts = list->items;
+	for (uint32_t i = 1; i < list->count; i++)
+		assert_true(strcmp(drafts[i - 1].name, drafts[i].name) < 0);
+}
+
 static void check_against_world(const struct draft_list *list)
 {
+	check_order(list);
 	static struct offer offers[SERVICES * PORTS];
 	unsigned count = offers_of_world(offers);
 	struct text drafts = {0};
@@ -300,7 +312,7 @@ static void check_sameness(const struct draft_list *list)
 	for (uint32_t i = 0; i < list->count; i++) {
 		struct text line = {0};
 		print_draft(&line, &drafts[i]);
-		if (drafts[i].is_same && !has_line(&world.before, text_span(&line)))
+		if (drafts[i].same_id && !has_line(&world.before, text_span(&line)))
 			fail_msg("not the same: %.*s\nin:\n%.*s", SPAN_PRINT(text_span(&line)),
 				 SPAN_PRINT(text_span(&world.before)));
 		text_fini(&line);
@@ -316,9 +328,20 @@ static struct draft_list refresh(void)
 	return list;
 }
 
+/* Together with a service of the config, whose name or address may be one of the catalog's. */
 static void build(const struct draft_list *list)
 {
-	catalog_built(&world.catalog);
+	struct service_draft drafts[SERVICES * PORTS + 1];
+	struct draft draft = {.services = {.count = list->count, .items = drafts}};
+	const struct build_options options = {.previous = world.snapshot};
+	struct snapshot *next;
+	memcpy(drafts, list->items, list->count * sizeof(*drafts));
+	if (world.config_name)
+		drafts[draft.services.count++] = (struct service_draft){.name = world.config_name};
+	assert_int_equal(snapshot_build(&draft, &options, &next), 0);
+	snapshot_free(world.snapshot);
+	world.snapshot = next;
+	catalog_built(&world.catalog, next);
 	text_clear(&world.before);
 	print_drafts(&world.before, list);
 }
@@ -421,7 +444,8 @@ static void only_what_changed_is_looked_at_again(void **state)
 	list = refresh();
 	const struct service_draft *drafts = list.items;
 	for (uint32_t i = 0; i < list.count; i++)
-		assert_int_equal(drafts[i].is_same, strcmp(drafts[i].name, "/svc/shop/a/80") == 0);
+		assert_int_equal(drafts[i].same_id != 0,
+				 strcmp(drafts[i].name, "/svc/shop/a/80") == 0);
 }
 
 static void a_failed_build_leaves_changes_to_the_next(void **state)
@@ -430,7 +454,7 @@ static void a_failed_build_leaves_changes_to_the_next(void **state)
 	put_pair(0, false, 100, "10.0.0.1");
 	(void)refresh(); /* and no build */
 	struct draft_list list = refresh();
-	assert_false(((struct service_draft *)list.items)[0].is_same);
+	assert_int_equal(((struct service_draft *)list.items)[0].same_id, 0);
 }
 
 static void tcp_and_udp_of_one_number_are_one_service(void **state)
@@ -441,6 +465,25 @@ static void tcp_and_udp_of_one_number_are_one_service(void **state)
 	dns->ports[0].number = dns->ports[1].number = 53;
 	put_service(0, dns);
 	expect("/svc/shop/a/53 p0 b0 10.96.0.1 53 :\n");
+}
+
+/* ... and is not taken for it afterwards. */
+static void a_service_of_the_config_takes_a_name_while_it_has_it(void **state)
+{
+	static const char name[] = "/svc/shop/a/80";
+	(void)state;
+	put_pair(0, false, 100, "10.0.0.1");
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 2; i++) {
+			struct draft_list list = refresh();
+			build(&list);
+			const struct service *service =
+				snapshot_service_named(world.snapshot, span_text(name));
+			assert_int_equal(service->may_be_left_out, !world.config_name);
+			assert_int_equal(service->endpoint_count, world.config_name ? 0 : 1);
+		}
+		world.config_name = world.config_name ? NULL : name;
+	}
 }
 
 static void another_zone_is_another_choice(void **state)
@@ -613,6 +656,7 @@ int main(void)
 		test(only_what_changed_is_looked_at_again),
 		test(a_failed_build_leaves_changes_to_the_next),
 		test(tcp_and_udp_of_one_number_are_one_service),
+		test(a_service_of_the_config_takes_a_name_while_it_has_it),
 		test(another_zone_is_another_choice),
 		test(any_changes_give_what_a_computation_from_scratch_gives),
 		test(what_was_lost_for_want_of_memory_is_there_after_a_new_beginning),

@@ -483,13 +483,14 @@ static void what_is_the_same_is_not_looked_at_again(void **state)
 {
 	(void)state;
 	struct service_draft *web = plan_simple("web", "10.96.0.1", "10.0.0.1:80");
-	web->is_same = true; /* and there is nothing before it */
+	web->same_id = 5; /* and there is nothing before it */
 	struct snapshot *first = build(NULL);
 	assert_non_null(service_of(first, "web"));
+	web->same_id = service_of(first, "web")->id;
 	web->protocol = PROTOCOL_OPAQUE; /* a lie, to see that nobody looks */
 	struct snapshot *second = build(first);
 	assert_ptr_equal(service_of(second, "web"), service_of(first, "web"));
-	web->is_same = false;
+	web->same_id = 0;
 	struct snapshot *third = build(second);
 	assert_int_equal(service_of(third, "web")->protocol, PROTOCOL_OPAQUE);
 	snapshot_free(third);
