@@ -82,6 +82,13 @@ def test_the_daemon_is_a_privileged_pod_of_the_node_everywhere(template):
     assert update == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
 
 
+def test_labels_and_annotations_of_values_stand_beside_our_own(template):
+    values = "podLabels.team=net,podAnnotations.note=x"
+    metadata = named(template("--set", values), "DaemonSet")["spec"]["template"]["metadata"]
+    assert metadata["labels"] == {"app.kubernetes.io/name": "weft", "app.kubernetes.io/component": "daemon", "team": "net"}
+    assert metadata["annotations"] == {"kubectl.kubernetes.io/default-container": "weftd", "note": "x"}
+
+
 def test_a_changed_config_restarts_nothing(template):
     before, after = template(), template("--set", "config.log.level=debug")
     assert weft_yaml(before) != weft_yaml(after)
