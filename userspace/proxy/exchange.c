@@ -28,7 +28,8 @@ static void count_outcome(const struct exchange *exchange, struct weft_series *r
 	uint64_t latency_us = (now_ns - exchange->started_ns) / 1000;
 	unsigned class = exchange->status / 100;
 	series_add(&row->requests, 1);
-	series_add(&row->responses[class < 6 ? class : 0], 1);
+	/* what is no class counts as 5xx, as for a client (RFC 9110 15) */
+	series_add(&row->responses[class < 6 ? class : 5], 1);
 	series_add(&row->proxy_errors, exchange->answered_by_proxy);
 	series_add(&row->latency_us_sum, latency_us);
 	series_add(&row->latency_buckets[latency_bucket(latency_us)], 1);

@@ -388,6 +388,18 @@ static void not_http(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_NOT_HTTP) == 1);
 }
 
+static void status_without_class(struct stage *stage)
+{
+	static const char answer[] = "HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n";
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, server, answer);
+	sees(stage, client, answer);
+	WANT(stage, series_of(stage, "web", "")->responses[5] == 1);
+	WANT(stage, series_of(stage, "web", "")->responses[0] == 0);
+}
+
 static void empty_line_first(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -466,6 +478,7 @@ TEST(a_refused_upgrade_is_an_ordinary_answer, upgrade_refused)
 TEST(connect_becomes_a_tunnel, connect_method)
 TEST(absolute_form_goes_to_the_service_that_was_dialled, absolute_form)
 TEST(bytes_that_are_not_http_become_a_tunnel, not_http)
+TEST(a_status_of_no_class_counts_as_5xx, status_without_class)
 TEST(an_empty_line_before_the_first_request_is_skipped, empty_line_first)
 TEST(a_destination_outside_the_mesh_is_dialled_as_it_was, to_original_destination)
 TEST(ntlm_keeps_its_connection_to_itself, pinned)
@@ -499,6 +512,7 @@ int main(void)
 		cmocka_unit_test(connect_becomes_a_tunnel),
 		cmocka_unit_test(absolute_form_goes_to_the_service_that_was_dialled),
 		cmocka_unit_test(bytes_that_are_not_http_become_a_tunnel),
+		cmocka_unit_test(a_status_of_no_class_counts_as_5xx),
 		cmocka_unit_test(an_empty_line_before_the_first_request_is_skipped),
 		cmocka_unit_test(a_destination_outside_the_mesh_is_dialled_as_it_was),
 		cmocka_unit_test(ntlm_keeps_its_connection_to_itself),
