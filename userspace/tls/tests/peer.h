@@ -71,7 +71,9 @@ static inline char *peer_pem(const struct peer_identity *identity)
 	char *data;
 	PEM_write_bio_X509(bio, identity->certificate);
 	long size = BIO_get_mem_data(bio, &data);
-	char *copy = strndup(data, (size_t)size);
+	char *copy = calloc(1, (size_t)size + 1);
+	assert_non_null(copy);
+	memcpy(copy, data, (size_t)size);
 	BIO_free(bio);
 	return copy;
 }
