@@ -1,6 +1,9 @@
 """weftd beside an API server's double: what the cluster says is what is captured, balanced and counted, within a
 second; and while the API server is away, what it said last holds."""
 
+import json
+import re
+
 import kube_double
 import pytest
 from harness.poll import wait_for
@@ -208,6 +211,42 @@ def test_the_runtime_asks_before_a_pod_starts(shop):
     out = {**body, "pod": "out", "pod_uid": shop.uid("out")}
     wait_for(lambda: shop.ask("/cni/add", out)[1]["verdict"] == "not_meshed", "a verdict", SECOND)
     assert shop.ask("/cni/add", {"pod": "late"})[0] == 400
+
+
+# ---- on the command line ----
+
+
+def test_weft_pods_shows_faults_and_with_all_who_is_not_enrolled(shop):
+    shop.tell("client", annotations={"weft.io/opaque-ports": "x"})
+    shop.tell("out", labels={LABEL: "disabled"})
+    shop.tell("lost")
+    wait_for(lambda: shop.shown("lost") and shop.shown("client")["annotation_faults"], "the pods", SECOND)
+    plain = shop.weftd.cli("pods").stdout
+    assert 'shop/client: annotation weft.io/opaque-ports: "x"' in plain
+    assert "shop/out" not in plain
+    listed = shop.weftd.cli("pods", "--all").stdout
+    assert re.search(r"^shop/out +weft.io/mesh: disabled$", listed, re.MULTILINE)
+    assert re.search(r"^shop/lost +no process of pod", listed, re.MULTILINE)
+    assert "shop/out" not in shop.weftd.cli("pods", "--all", "-n", "bank").stdout
+    assert len(json.loads(shop.weftd.cli("pods", "--all", "-o", "json").stdout)["pods"]) == 3
+
+
+def checks_of(shop):
+    done = shop.weftd.cli("check", "--json", "--pin-dir", shop.weftd.pin_dir, check=False)
+    return {line["name"]: line for line in json.loads(done.stdout)["checks"]}
+
+
+def test_weft_check_tells_of_watches_and_of_pods_that_are_not_enrolled(shop):
+    checks = checks_of(shop)
+    assert checks["watch-endpoints"]["result"] == "ok" and "1 objects" in checks["watch-endpoints"]["found"]
+    assert checks["pods"]["found"] == "all 1 that are labelled are enrolled"
+    shop.tell("lost")
+    wait_for(lambda: shop.shown("lost"), "the pod", SECOND)
+    assert checks_of(shop)["pods"]["found"].startswith("1 of 2 that are labelled are not: shop/lost: no process")
+    shop.api.fault = "forbidden"
+    shop.api.break_watches("close")
+    wait_for(lambda: checks_of(shop)["watch-pods"]["result"] == "warn", "staleness", 10)
+    assert "still serves" in checks_of(shop)["watch-pods"]["found"]
 
 
 # ---- the API server is away ----

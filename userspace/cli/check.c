@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/command.h"
 #include "cni/place.h"
 #include "kernel/check.h"
@@ -97,17 +99,32 @@ static bool check_cni(const struct cni_place *place, struct check_line *line)
 	return true;
 }
 
+/* ---- Kubernetes, where a weftd follows it ---- */
+
+static size_t check_cluster(const char *socket, struct check_line *lines)
+{
+	if (!client_is_served(socket))
+		return 0;
+	cJSON *cluster = client_json(socket, "/kubernetes.json");
+	cJSON *pods = client_json(socket, "/pods.json");
+	size_t count = cluster && pods ? cluster_check(cluster, pods, lines) : 0;
+	cJSON_Delete(cluster);
+	cJSON_Delete(pods);
+	return count;
+}
+
 static int check_run(const struct command *self, int argc, char **argv)
 {
 	static const struct option known[] = {{"json", no_argument, NULL, 'j'},
 					      {"output", required_argument, NULL, 'o'},
+					      {"socket", required_argument, NULL, 's'},
 					      {"pin-dir", required_argument, NULL, 'p'},
 					      {"cgroup-root", required_argument, NULL, 'c'},
 					      {"cni-bin-dir", required_argument, NULL, 'b'},
 					      {"cni-conf-dir", required_argument, NULL, 'f'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
-	struct view_options options = {0};
+	struct view_options options = {.socket = DEFAULT_SOCKET};
 	struct cni_place cni = {.bin_dir = from_environment("WEFT_CNI_BIN_DIR"),
 				.conf_dir = from_environment("WEFT_CNI_CONF_DIR")};
 	const char *pin_dir = WEFT_PIN_DIR;
@@ -131,8 +148,9 @@ static int check_run(const struct command *self, int argc, char **argv)
 		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
 
 	static struct check_line lines[LINES_MAX];
-	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX - 1);
+	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX - CLUSTER_LINES_MAX - 1);
 	count += check_cni(&cni, &lines[count]);
+	count += check_cluster(options.socket, &lines[count]);
 	bool failed = false;
 	for (size_t i = 0; i < count; i++)
 		failed = failed || lines[i].result == CHECK_FAIL;
@@ -148,10 +166,14 @@ static int check_run(const struct command *self, int argc, char **argv)
 
 const struct command command_check = {
 	.name = "check",
-	.arguments = "[--json] [--pin-dir DIR] [--cgroup-root DIR]",
+	.arguments = "[--json] [--socket PATH] [--pin-dir DIR] [--cgroup-root DIR]",
 	.summary = "Can this machine run weft? One line for each thing it needs",
 	.details =
 		"  --json             one object per line of the table; same as -o json\n"
+		"  --socket PATH      of a weftd whose view of Kubernetes is checked too, if it "
+		"runs\n"
+		"                     (default " DEFAULT_SOCKET
+		")\n"
 		"  --pin-dir DIR      where weft pins its maps (default " WEFT_PIN_DIR
 		")\n"
 		"  --cgroup-root DIR  cgroup v2 (default: found from the mount table)\n"

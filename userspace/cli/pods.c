@@ -1,6 +1,8 @@
 /* weft pods: who is enrolled, and what the kernel decided about its dials. */
 #include <stdio.h>
 
+#include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/json_view.h"
 #include "cli/table.h"
 #include "cli/units.h"
@@ -67,20 +69,57 @@ static void pods_table(const cJSON *json, struct text *text)
 	table_fini(&table);
 }
 
+static int show(const struct view_options *options, bool wants_all)
+{
+	struct text text = {0};
+	cJSON *pods = client_json(options->socket, "/pods.json");
+	cJSON *cluster = pods ? client_json(options->socket, "/kubernetes.json") : NULL;
+	if (cluster) {
+		view_keep(pods, options->namespace);
+		view_keep(cluster, options->namespace);
+		pods_table(pods, &text);
+		cluster_add_faults(cluster, &text);
+		if (wants_all)
+			cluster_add_others(cluster, pods, &text);
+		fputs(text.data ? text.data : "", stdout);
+	}
+	int status = cluster ? EXIT_OK : EXIT_FAILED;
+	cJSON_Delete(pods);
+	cJSON_Delete(cluster);
+	text_fini(&text);
+	return status;
+}
+
 static int pods_run(const struct command *self, int argc, char **argv)
 {
-	struct view_options options;
+	static const struct option known[] = {
+		VIEW_OPTIONS, {"all", no_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
+	struct view_options options = {.socket = DEFAULT_SOCKET};
+	bool wants_all = false;
 	int status;
-	if (!view_options_only(&options, self, argc, argv, &status))
-		return status;
-	return view_show(&options, "/pods.json", pods_table);
+	for (int option;
+	     (option = getopt_long(argc, argv, "a" VIEW_SHORT_OPTIONS, known, NULL)) != -1;) {
+		if (option == 'a')
+			wants_all = true;
+		else if (!view_option(&options, self, option, &status))
+			return status;
+	}
+	if (optind < argc)
+		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
+	if (options.wants_json)
+		return view_show(&options, wants_all ? "/kubernetes.json" : "/pods.json", NULL);
+	return show(&options, wants_all);
 }
 
 const struct command command_pods = {
 	.name = "pods",
-	.arguments = "",
+	.arguments = "[--all]",
 	.summary = "Who is enrolled, and what the kernel decided about its dials",
-	.details = VIEW_OPTIONS_HELP
-	"\nUNCAPTURED are connections older than the enrolment: they work untouched.\n",
+	.details =
+		"  -a, --all       also the node's pods that are not enrolled, and why; as JSON: "
+		"what\n"
+		"                  the Kubernetes API server told, and how old it "
+		"is\n" VIEW_OPTIONS_HELP
+		"\nUNCAPTURED are connections older than the enrolment: they work untouched.\n",
 	.run = pods_run,
 };
