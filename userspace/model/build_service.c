@@ -164,16 +164,21 @@ static int match_endpoints(struct service *service, const struct service *old,
 	return 0;
 }
 
+/* A headless service has none. */
+static bool has_same_addresses(const struct service *service, const struct service *old)
+{
+	size_t size = old->address_count * sizeof(*old->addresses);
+	return service->address_count == old->address_count &&
+	       (size == 0 || memcmp(service->addresses, old->addresses, size) == 0);
+}
+
 static bool is_unchanged(const struct service *service, const struct service *old,
 			 uint32_t unchanged_endpoints)
 {
 	return service->protocol == old->protocol && service->balancer == old->balancer &&
 	       service->balances_endpoints == old->balances_endpoints &&
 	       service->may_be_left_out == old->may_be_left_out &&
-	       service->address_count == old->address_count &&
-	       memcmp(service->addresses, old->addresses,
-		      old->address_count * sizeof(*old->addresses)) == 0 &&
-	       service->endpoint_count == old->endpoint_count &&
+	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
 	       unchanged_endpoints == old->endpoint_count;
 }
 
