@@ -34,8 +34,8 @@ struct kube_options {
 	 * and _PORT, which are then required.
 	 */
 	const char *url;
-	const char *token_file;  /* default: the service account's; with a url: none */
-	const char *ca_file;     /* the same; PEM, required for https */
+	const char *token_file;  /* default: the service account's; with http or a ca_file: none */
+	const char *ca_file;     /* PEM; default for https: the service account's */
 	const char *server_name; /* in the server's certificate; default: the IP */
 	const char *node;        /* only pods on it, and only this node; default: all */
 	unsigned kinds;          /* bit per enum kube_kind; default: all */

@@ -181,9 +181,10 @@ static int keep_names(struct server *server, const struct kube_options *options)
 	const char *name = options->server_name;
 	const char *token = options->token_file;
 	const char *ca = options->ca_file;
-	if (!options->url && !token)
+	bool is_account = !options->url || (server->is_tls && !ca);
+	if (is_account && !token)
 		token = ACCOUNT_FOLDER "token";
-	if (!options->url && !ca)
+	if (is_account && !ca)
 		ca = ACCOUNT_FOLDER "ca.crt";
 	server->name = copy(name ? name : address_print_ip(&server->address, ip));
 	server->token_file = token ? copy(token) : NULL;
@@ -200,10 +201,6 @@ int server_open(struct server *server, const struct kube_options *options, uint6
 		options->url ? parse_url(server, options->url, why) : find_in_cluster(server, why);
 	if (!error)
 		error = keep_names(server, options);
-	if (!error && server->is_tls && !server->ca_file) {
-		text_printf(why, "API server: https needs a CA file\n");
-		error = -EINVAL;
-	}
 	return error ? error : load_files(server, now_ns, why);
 }
 

@@ -64,7 +64,6 @@ static void a_url_names_an_address(void **state)
 		{"http://10.96.0.1:65536", "API server: 65536 is no port\n", NULL},
 		{"ftp://10.96.0.1",
 		 "API server: ftp://10.96.0.1 begins with neither https:// nor http://\n", NULL},
-		{"https://10.96.0.1", "API server: https needs a CA file\n", NULL},
 		{"http://", "API server:  is no IP address (names are not looked up)\n", NULL},
 	};
 	(void)state;
@@ -91,6 +90,22 @@ static void a_url_names_an_address(void **state)
 		}
 		stage_close(&stage);
 	}
+}
+
+static void https_by_url_is_the_service_accounts_too(void **state)
+{
+	struct stage stage;
+	struct text why = {0};
+	(void)state;
+	stage_open_ring(&stage);
+	struct kube_options options = stage_options(&stage);
+	options.url = "https://10.96.0.1";
+	assert_int_equal(kube_open(&options, &why, &stage.kube), -ENOENT);
+	assert_string_equal(why.data,
+			    "token file /var/run/secrets/kubernetes.io/serviceaccount/"
+			    "token: No such file or directory\n");
+	text_fini(&why);
+	stage_close(&stage);
 }
 
 static void a_pod_is_told_where_the_server_is(void **state)
@@ -334,6 +349,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_url_names_an_address),
+		cmocka_unit_test(https_by_url_is_the_service_accounts_too),
 		cmocka_unit_test(a_pod_is_told_where_the_server_is),
 		cmocka_unit_test(a_refused_token_is_read_again_at_once),
 		cmocka_unit_test(a_token_is_read_again_before_it_ends),
