@@ -107,7 +107,8 @@ static int pods_run(const struct command *self, int argc, char **argv)
 	if (optind < argc)
 		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
 	if (options.wants_json)
-		return view_show(&options, wants_all ? "/kubernetes.json" : "/pods.json", NULL);
+		return view_show(&options, wants_all ? "/kubernetes.json" : "/pods.json",
+				 pods_table);
 	return show(&options, wants_all);
 }
 

@@ -1,5 +1,6 @@
 #include "control/roster.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -290,6 +291,7 @@ static bool pod_deleted(struct roster *roster, const struct kube_object *object)
 bool roster_pod_changed(struct roster *roster, const struct kube_object *before,
 			const struct kube_object *after)
 {
+	assert(before || after);
 	if (!after)
 		return pod_deleted(roster, before);
 	struct roster_pod *pod = get(roster, after->namespace, after->name);

@@ -149,10 +149,19 @@ static struct shown shown_of(const char *name)
 	return shown;
 }
 
-static bool put_pod(const struct kube_pod *before, const struct kube_pod *after)
+static bool pod_came(const struct kube_pod *pod)
 {
-	return roster_pod_changed(&node.roster, before ? &before->object : NULL,
-				  after ? &after->object : NULL);
+	return roster_pod_changed(&node.roster, NULL, &pod->object);
+}
+
+static bool pod_changed(const struct kube_pod *before, const struct kube_pod *after)
+{
+	return roster_pod_changed(&node.roster, &before->object, &after->object);
+}
+
+static bool pod_went(const struct kube_pod *pod)
+{
+	return roster_pod_changed(&node.roster, &pod->object, NULL);
 }
 
 /* A copy that a test may change, as the next version of the pod. */
@@ -219,7 +228,7 @@ static void a_meshed_pod_is_a_draft_with_its_namespace_and_addresses(void **stat
 {
 	(void)state;
 	make_sandbox("uid");
-	assert_true(put_pod(NULL, &node.pod));
+	assert_true(pod_came(&node.pod));
 	const struct pod_draft *draft = draft_of("shop/web-1");
 	assert_non_null(draft);
 	assert_non_null(strstr(draft->netns_path, "/uid"));
@@ -238,10 +247,10 @@ static void a_pod_that_is_not_meshed_is_only_shown(void **state)
 	(void)state;
 	make_sandbox("uid");
 	LEND(node.pod.object.labels, node.pod.object.label_count, disabled_label);
-	assert_false(put_pod(NULL, &node.pod));
+	assert_false(pod_came(&node.pod));
 	assert_false(is_listed());
 	assert_int_equal(shown_of("shop/web-1").verdict, ROSTER_DISABLED);
-	assert_false(put_pod(&node.pod, NULL));
+	assert_false(pod_went(&node.pod));
 	assert_false(shown_of("shop/web-1").is_found);
 }
 
@@ -250,11 +259,11 @@ static void labels_that_change_enrol_and_un_enrol(void **state)
 	struct kube_pod next = next_version(&node.pod);
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	LEND(next.object.labels, next.object.label_count, disabled_label);
-	assert_true(put_pod(&node.pod, &next));
+	assert_true(pod_changed(&node.pod, &next));
 	assert_false(is_listed());
-	assert_true(put_pod(&next, &node.pod));
+	assert_true(pod_changed(&next, &node.pod));
 	assert_true(is_listed());
 	node.namespace.label_count = 0;
 	assert_true(roster_namespace_changed(&node.roster, "shop"));
@@ -271,7 +280,7 @@ static void a_pod_may_come_before_its_namespace(void **state)
 	(void)state;
 	make_sandbox("uid");
 	node.has_namespace = false;
-	assert_false(put_pod(NULL, &node.pod));
+	assert_false(pod_came(&node.pod));
 	assert_int_equal(shown_of("shop/web-1").verdict, ROSTER_UNKNOWN);
 	node.has_namespace = true;
 	assert_true(roster_namespace_changed(&node.roster, "shop"));
@@ -281,7 +290,7 @@ static void a_pod_may_come_before_its_namespace(void **state)
 static void a_sandbox_that_comes_late_is_found(void **state)
 {
 	(void)state;
-	assert_false(put_pod(NULL, &node.pod));
+	assert_false(pod_came(&node.pod));
 	assert_false(is_listed());
 	assert_string_equal(shown_of("shop/web-1").problem, "no process of pod uid");
 	assert_false(roster_tick(&node.roster));
@@ -298,9 +307,9 @@ static void a_pod_without_an_address_waits_for_it(void **state)
 	(void)state;
 	make_sandbox("uid");
 	early.ip_count = 0;
-	assert_false(put_pod(NULL, &early));
+	assert_false(pod_came(&early));
 	assert_false(is_listed());
-	assert_true(put_pod(&early, &node.pod));
+	assert_true(pod_changed(&early, &node.pod));
 	assert_true(is_listed());
 }
 
@@ -308,12 +317,12 @@ static void a_pod_stays_while_its_sandbox_lives(void **state)
 {
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	struct kube_pod next = next_version(&node.pod);
 	next.object.is_deleting = true;
-	put_pod(&node.pod, &next);
+	pod_changed(&node.pod, &next);
 	assert_true(is_listed());
-	assert_false(put_pod(&next, NULL)); /* the API forgets it */
+	assert_false(pod_went(&next)); /* the API forgets it */
 	assert_true(is_listed());
 	assert_false(roster_tick(&node.roster));
 	assert_true(is_listed());
@@ -328,21 +337,21 @@ static void a_new_pod_of_the_same_name_is_another_pod(void **state)
 	struct kube_pod second = node.pod;
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
-	put_pod(&node.pod, NULL);
+	pod_came(&node.pod);
+	pod_went(&node.pod);
 	second.object.uid = "uid-2";
 	second.ip_count = 0;
-	assert_true(put_pod(NULL, &second)); /* the old one is to go */
+	assert_true(pod_came(&second)); /* the old one is to go */
 	assert_false(is_listed());
 	make_sandbox("uid-2");
 	struct kube_pod with_ip = next_version(&second);
 	with_ip.ips = &node.ips[1];
 	with_ip.ip_count = 1;
-	assert_true(put_pod(&second, &with_ip));
+	assert_true(pod_changed(&second, &with_ip));
 	const struct pod_draft *draft = draft_of("shop/web-1");
 	assert_non_null(strstr(draft->netns_path, "/uid-2"));
 	assert_int_equal(draft->addresses.count, 1);
-	assert_false(put_pod(&node.pod, NULL)); /* said late: not about this one */
+	assert_false(pod_went(&node.pod)); /* said late: not about this one */
 	assert_true(is_listed());
 }
 
@@ -350,7 +359,7 @@ static void a_sandbox_that_is_made_anew_is_found_anew(void **state)
 {
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	end_sandbox("uid");
 	assert_true(roster_tick(&node.roster));
 	assert_false(is_listed());
@@ -364,11 +373,11 @@ static void a_finished_pod_leaves(void **state)
 	struct kube_pod done = next_version(&node.pod);
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	done.phase = KUBE_SUCCEEDED;
-	assert_true(put_pod(&node.pod, &done));
+	assert_true(pod_changed(&node.pod, &done));
 	assert_false(is_listed());
-	assert_false(put_pod(&done, NULL));
+	assert_false(pod_went(&done));
 	assert_false(shown_of("shop/web-1").is_found);
 }
 
@@ -382,7 +391,7 @@ static void bad_annotations_are_told_once_and_the_rest_holds(void **state)
 	(void)state;
 	make_sandbox("uid");
 	LEND(node.pod.object.annotations, node.pod.object.annotation_count, pairs);
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	assert_int_equal(node.tells, 1);
 	assert_non_null(strstr(node.told, "\"x\""));
 	const struct pod_draft *draft = draft_of("shop/web-1");
@@ -390,18 +399,18 @@ static void bad_annotations_are_told_once_and_the_rest_holds(void **state)
 	assert_int_equal(draft->on_proxy_death, ON_PROXY_DEATH_CLOSED);
 
 	struct kube_pod next = next_version(&node.pod);
-	put_pod(&node.pod, &next);
+	pod_changed(&node.pod, &next);
 	roster_namespace_changed(&node.roster, "shop");
 	assert_int_equal(node.tells, 1);
 	assert_non_null(strstr(shown_of("shop/web-1").faults, "\"x\""));
 
 	struct kube_pod other = next_version(&next);
 	LEND(other.object.annotations, other.object.annotation_count, worse);
-	put_pod(&next, &other);
+	pod_changed(&next, &other);
 	assert_int_equal(node.tells, 2);
 	assert_int_equal(draft_of("shop/web-1")->on_proxy_death, ON_PROXY_DEATH_OPEN);
 	other.object.annotation_count = 0;
-	put_pod(&other, &other);
+	pod_changed(&other, &other);
 	assert_int_equal(node.tells, 2);
 	assert_string_equal(shown_of("shop/web-1").faults, "");
 }
@@ -411,7 +420,7 @@ static void a_namespaces_annotations_are_its_pods(void **state)
 	const struct kube_pair pairs[] = {{ANNOTATION_SKIP_PORTS, "443"}};
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	LEND(node.namespace.annotations, node.namespace.annotation_count, pairs);
 	assert_true(roster_namespace_changed(&node.roster, "shop"));
 	assert_int_equal(draft_of("shop/web-1")->skip_ports.count, 1);
@@ -438,7 +447,7 @@ static void the_runtime_knows_a_pod_before_it_has_processes(void **state)
 	(void)state;
 	assert_int_equal(roster_sandbox_added(&node.roster, &sandbox, name), ROSTER_UNKNOWN);
 	node.pod.ip_count = 0;
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	assert_false(is_listed());
 	assert_int_equal(roster_sandbox_added(&node.roster, &sandbox, name), ROSTER_MESHED);
 	assert_string_equal(name, "shop/web-1");
@@ -448,7 +457,7 @@ static void the_runtime_knows_a_pod_before_it_has_processes(void **state)
 
 	struct kube_pod next = next_version(&node.pod); /* the API knows other addresses */
 	next.ip_count = 2;
-	assert_true(put_pod(&node.pod, &next));
+	assert_true(pod_changed(&node.pod, &next));
 	assert_int_equal(draft_of("shop/web-1")->addresses.count, 2);
 
 	assert_true(roster_sandbox_removed(&node.roster, &sandbox, name));
@@ -464,7 +473,7 @@ static void a_sandbox_that_ends_is_not_found_again(void **state)
 	char name[WEFT_NAME_MAX];
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	assert_true(is_listed());
 	assert_true(roster_sandbox_removed(&node.roster, &sandbox, name));
 	assert_false(roster_tick(&node.roster));
@@ -479,7 +488,7 @@ static void the_runtimes_word_is_about_one_uid(void **state)
 	char name[WEFT_NAME_MAX];
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	assert_int_equal(roster_sandbox_added(&node.roster, &old, name), ROSTER_UNKNOWN);
 	assert_false(roster_sandbox_removed(&node.roster, &old, name));
 	assert_true(is_listed());
@@ -491,7 +500,7 @@ static void the_runtime_is_told_who_is_not_meshed(void **state)
 	char name[WEFT_NAME_MAX];
 	(void)state;
 	LEND(node.pod.object.labels, node.pod.object.label_count, disabled_label);
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	assert_int_equal(roster_sandbox_added(&node.roster, &sandbox, name), ROSTER_DISABLED);
 	assert_false(is_listed());
 }
@@ -502,8 +511,8 @@ static void a_pod_that_the_api_forgot_ends_with_its_sandbox(void **state)
 	char name[WEFT_NAME_MAX];
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
-	put_pod(&node.pod, NULL);
+	pod_came(&node.pod);
+	pod_went(&node.pod);
 	assert_true(roster_sandbox_removed(&node.roster, &sandbox, name));
 	assert_false(shown_of("shop/web-1").is_found);
 }
@@ -524,8 +533,8 @@ static void long_names_stay_apart(void **state)
 	other_name[252] = 'b';
 	pods[0].object.name = long_name;
 	pods[1].object.name = other_name;
-	put_pod(NULL, &pods[0]);
-	put_pod(NULL, &pods[1]);
+	pod_came(&pods[0]);
+	pod_came(&pods[1]);
 	roster_list(&node.roster, &list);
 	const struct pod_draft *drafts = list.items;
 	assert_int_equal(list.count, 2);
@@ -537,7 +546,7 @@ static void begin_anew(struct kube_pod *pods, unsigned count)
 {
 	roster_fini(&node.roster);
 	for (unsigned i = 0; i < count; i++)
-		put_pod(NULL, &pods[i]);
+		pod_came(&pods[i]);
 }
 
 static void what_was_lost_for_want_of_memory_is_there_after_a_new_beginning(void **state)
@@ -576,7 +585,7 @@ static void a_list_is_whole_also_without_memory(void **state)
 	struct draft_list list = {0};
 	(void)state;
 	make_sandbox("uid");
-	put_pod(NULL, &node.pod);
+	pod_came(&node.pod);
 	mem_fail_nth(1);
 	roster_list(&node.roster, &list);
 	mem_fail_nth(0);
