@@ -111,11 +111,6 @@ static void add_buckets(struct json *json, const struct weft_series *sum)
 
 /* ---- /stat.json ---- */
 
-static bool is_configured(const struct snapshot *snapshot, const char *service)
-{
-	return snapshot && snapshot_service_named(snapshot, span_text(service));
-}
-
 /* End of the run of series that belong to the same service as `from`. */
 static size_t service_end(const struct series_sample *samples, size_t count, size_t from)
 {
@@ -138,14 +133,15 @@ static void add_stat_endpoints(struct json *json, const struct series_sample *sa
 	json_close(json, ']');
 }
 
-/* `samples` are one service's: its total, if it has one, is the first. */
-static void add_stat_service(struct json *json, const struct series_sample *samples, size_t count)
+/* `samples` are one service's: its total, if it has one, is the first. None: it had no traffic. */
+static void add_stat_service(struct json *json, const char *name,
+			     const struct series_sample *samples, size_t count)
 {
 	static const struct weft_series zero;
-	bool has_total = !samples[0].label->endpoint[0];
+	bool has_total = count > 0 && !samples[0].label->endpoint[0];
 	const struct weft_series *total = has_total ? &samples[0].sum : &zero;
 	json_open(json, NULL, '{');
-	json_text(json, "name", samples[0].label->service);
+	json_text(json, "name", name);
 	add_counts(json, total);
 	add_buckets(json, total);
 	add_stat_endpoints(json, samples + has_total, count - has_total);
@@ -168,6 +164,38 @@ static void add_bounds(struct json *json)
 	json_close(json, ']');
 }
 
+/* The snapshot's services that stand before `name` in the alphabet (NULL: all others) and have no
+ * series. True: the next is `name`, and is passed. */
+static bool add_idle_services(struct json *json, const struct snapshot *snapshot, const char *name,
+			      uint32_t *next)
+{
+	for (; snapshot && *next < snapshot->service_count; (*next)++) {
+		const char *idle = snapshot->services[*next]->name;
+		int order = name ? strcmp(idle, name) : -1;
+		if (order == 0)
+			(*next)++;
+		if (order >= 0)
+			return order == 0;
+		add_stat_service(json, idle, NULL, 0);
+	}
+	return false;
+}
+
+static void add_stat_services(struct json *json, const struct snapshot *snapshot,
+			      const struct series_sample *samples, size_t count)
+{
+	uint32_t next = 0;
+	for (size_t from = 0, end; from < count; from = end) {
+		const char *name = samples[from].label->service;
+		bool is_configured = add_idle_services(json, snapshot, name, &next);
+		end = service_end(samples, count, from);
+		/* Labels outlive their services for a while: those are left out. */
+		if (is_configured || !all_zero(samples + from, end - from))
+			add_stat_service(json, name, samples + from, end - from);
+	}
+	add_idle_services(json, snapshot, NULL, &next);
+}
+
 void page_stat(const struct page_view *view, struct text *page)
 {
 	struct series_sample *samples;
@@ -185,13 +213,7 @@ void page_stat(const struct page_view *view, struct text *page)
 		     (double)(view->now_ns - view->sources->started_ns) / 1e9);
 	add_bounds(&json);
 	json_open(&json, "services", '[');
-	for (size_t from = 0, end; from < count; from = end) {
-		end = service_end(samples, count, from);
-		/* Labels outlive their services for a while: those are left out. */
-		if (is_configured(view->snapshot, samples[from].label->service) ||
-		    !all_zero(samples + from, end - from))
-			add_stat_service(&json, samples + from, end - from);
-	}
+	add_stat_services(&json, view->snapshot, samples, count);
 	json_close(&json, ']');
 	json_close(&json, '}');
 	text_add(page, span_text("\n"));
@@ -226,11 +248,14 @@ static const char *balancer_name(enum balancer balancer)
 	return "unknown";
 }
 
-static void add_slot_counts(struct json *json, const struct page_view *view, uint32_t slot)
+static void add_slot_counts(struct json *json, const struct page_view *view, const uint32_t *series)
 {
-	struct weft_series sum;
-	series_sum(view->sources->series, slot, &sum);
-	baseline_subtract(view->baseline, slot, &sum);
+	struct weft_series sum = {0};
+	uint32_t slot = series_kept(series);
+	if (slot != SERIES_UNCLAIMED) {
+		series_sum(view->sources->series, slot, &sum);
+		baseline_subtract(view->baseline, slot, &sum);
+	}
 	add_counts(json, &sum);
 }
 
@@ -249,14 +274,14 @@ static void add_service(struct json *json, const struct page_view *view,
 	}
 	json_close(json, ']');
 	json_number(json, "ready_endpoints", service->ready_count);
-	add_slot_counts(json, view, service->series);
+	add_slot_counts(json, view, &service->series);
 	json_open(json, "endpoints", '[');
 	for (uint32_t i = 0; i < service->endpoint_count; i++) {
 		const struct endpoint *endpoint = &service->endpoints[i];
 		json_open(json, NULL, '{');
 		json_text(json, "address", endpoint->text);
 		json_number(json, "weight", endpoint->weight);
-		add_slot_counts(json, view, endpoint->series);
+		add_slot_counts(json, view, &endpoint->series);
 		json_close(json, '}');
 	}
 	json_close(json, ']');

@@ -15,9 +15,13 @@
 _Static_assert(__builtin_offsetof(struct draft, settings) == 0,
 	       "keys outside of lists are fields of struct settings");
 
-static uint32_t claim_series(void *owner, struct span service, struct span endpoint)
+static uint32_t claim_series(void *owner, struct span service, struct span endpoint,
+			     bool must_claim)
 {
-	return series_slot(owner, service, endpoint);
+	uint32_t slot;
+	if (must_claim)
+		return series_slot(owner, service, endpoint);
+	return series_find(owner, service, endpoint, &slot) ? slot : SERIES_UNCLAIMED;
 }
 
 /* ---- settings that take effect here ---- */

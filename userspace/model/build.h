@@ -5,9 +5,6 @@
 #include "model/builder.h"
 #include "model/ids.h"
 
-/* Until everything else of the snapshot is right: a slot once claimed is never given back. */
-#define SERIES_UNCLAIMED UINT32_MAX
-
 /* A name or path, and where it stands. */
 struct named {
 	const char *text;

@@ -15,8 +15,8 @@ static int compare_addresses(const void *a, const void *b)
 
 static int compare_endpoint_addresses(const void *a, const void *b)
 {
-	const struct endpoint *x = a;
-	const struct endpoint *y = b;
+	const struct endpoint *x = *(const struct endpoint *const *)a;
+	const struct endpoint *y = *(const struct endpoint *const *)b;
 	return memcmp(&x->address, &y->address, sizeof(x->address));
 }
 
@@ -107,16 +107,17 @@ static int fill_endpoints(struct build *build, const struct service_draft *draft
 	return 0;
 }
 
-/* A copy in the order of addresses; NULL = out of memory (or none to copy). */
-static struct endpoint *endpoints_by_address(const struct service *service)
+/* In the order of addresses; NULL = out of memory (or there are none). */
+static const struct endpoint **endpoints_by_address(const struct service *service)
 {
-	size_t size = service->endpoint_count * sizeof(struct endpoint);
-	struct endpoint *copy = mem_alloc(size);
-	if (!copy)
+	uint32_t count = service->endpoint_count;
+	const struct endpoint **sorted = mem_alloc(count * sizeof(struct endpoint *));
+	if (!sorted)
 		return NULL;
-	memcpy(copy, service->endpoints, size);
-	qsort(copy, service->endpoint_count, sizeof(*copy), compare_endpoint_addresses);
-	return copy;
+	for (uint32_t i = 0; i < count; i++)
+		sorted[i] = &service->endpoints[i];
+	qsort(sorted, count, sizeof(*sorted), compare_endpoint_addresses);
+	return sorted;
 }
 
 static int check_endpoints(struct build *build, const struct service_draft *draft,
@@ -124,14 +125,14 @@ static int check_endpoints(struct build *build, const struct service_draft *draf
 {
 	if (service->endpoint_count < 2)
 		return 0;
-	struct endpoint *sorted = endpoints_by_address(service);
+	const struct endpoint **sorted = endpoints_by_address(service);
 	if (!sorted)
 		return -ENOMEM;
 	for (uint32_t i = 1; i < service->endpoint_count; i++) {
-		if (address_equal(&sorted[i - 1].address, &sorted[i].address))
+		if (address_equal(&sorted[i - 1]->address, &sorted[i]->address))
 			build_fault(build, draft->line, "services[].endpoints[].address",
 				    "service \"%s\" has the endpoint %s twice", draft->name,
-				    sorted[i].text);
+				    sorted[i]->text);
 	}
 	mem_free(sorted);
 	return 0;
@@ -145,18 +146,19 @@ static int match_endpoints(struct service *service, const struct service *old,
 	*ret_unchanged = 0;
 	if (old->endpoint_count == 0 || service->endpoint_count == 0)
 		return 0;
-	struct endpoint *sorted = endpoints_by_address(old);
+	const struct endpoint **sorted = endpoints_by_address(old);
 	if (!sorted)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < service->endpoint_count; i++) {
 		struct endpoint *endpoint = &service->endpoints[i];
-		const struct endpoint *before =
-			bsearch(endpoint, sorted, old->endpoint_count, sizeof(*sorted),
+		const struct endpoint **found =
+			bsearch(&endpoint, sorted, old->endpoint_count, sizeof(*sorted),
 				compare_endpoint_addresses);
-		if (!before)
+		if (!found)
 			continue;
+		const struct endpoint *before = *found;
 		endpoint->id = before->id;
-		endpoint->series = before->series;
+		endpoint->series = series_kept(&before->series);
 		*ret_unchanged += before->weight == endpoint->weight &&
 				  before->is_destination == endpoint->is_destination;
 	}
@@ -187,7 +189,7 @@ static void give_ids(struct build *build, struct service *service, const struct 
 	const struct build_options *options = build->options;
 	if (old) {
 		service->id = old->id;
-		service->series = old->series;
+		service->series = series_kept(&old->series);
 	} else {
 		uint32_t known = build_known_id(options->known_services,
 						options->known_service_count, service->name);

@@ -507,25 +507,27 @@ static void note_endpoints(struct build *build)
 	next->endpoint_ids.next = build->endpoint_ids.next;
 }
 
-static void claim_slot(const struct build *build, uint32_t *slot, const char *service,
+/* Services of the config are shown from the start. Of a cluster's a node uses few, which claim
+ * when they are used first. */
+static void claim_slot(const struct build *build, uint32_t *slot, const struct service *service,
 		       const char *endpoint)
 {
 	const struct build_options *options = build->options;
-	if (*slot == SERIES_UNCLAIMED)
-		*slot = options->series ? options->series(options->series_owner, span_text(service),
-							  span_text(endpoint))
-					: 0;
+	if (*slot == SERIES_UNCLAIMED && options->series)
+		*slot = options->series(options->series_owner, span_text(service->name),
+					span_text(endpoint), !service->may_be_left_out);
 }
 
+/* Last: what a refused snapshot claimed would not be given back at once. */
 static void claim_series(const struct build *build)
 {
 	for (uint32_t i = 0; i < build->next->service_count; i++) {
 		struct service *service = build->next->services[i];
 		if (service->users > 1)
 			continue; /* shared with the snapshot before, which claimed */
-		claim_slot(build, &service->series, service->name, "");
+		claim_slot(build, &service->series, service, "");
 		for (uint32_t j = 0; j < service->endpoint_count; j++)
-			claim_slot(build, &service->endpoints[j].series, service->name,
+			claim_slot(build, &service->endpoints[j].series, service,
 				   service->endpoints[j].text);
 	}
 }

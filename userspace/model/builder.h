@@ -27,8 +27,9 @@ struct build_options {
 	uint32_t known_service_count;
 	const struct known_id *known_pods;
 	uint32_t known_pod_count;
-	/* Slot in the metric store; endpoint "" = the service's total. NULL: all slots are 0. */
-	uint32_t (*series)(void *owner, struct span service, struct span endpoint);
+	/* Slot in the metric store; endpoint "" = the service's total. With must_claim false only a
+	 * slot that has this label already, else SERIES_UNCLAIMED. NULL: there are none. */
+	uint32_t (*series)(void *owner, struct span service, struct span endpoint, bool must_claim);
 	void *series_owner;
 	/* Told for each fault: line of the draft, config key, sentence. NULL: nobody listens. */
 	void (*fault)(void *owner, uint32_t line, const char *key, const char *sentence);

@@ -2,7 +2,7 @@
  * One immutable picture of config and discovery. Built by the control thread, published by a
  * pointer swap, read by workers once per turn of their loop, freed after a grace period (liburcu,
  * QSBR). Services that did not change are shared between snapshots. Long-lived objects keep ids,
- * never pointers.
+ * never pointers. The one thing that workers write is which slots of the metric store they claimed.
  */
 #ifndef MODEL_SNAPSHOT_H
 #define MODEL_SNAPSHOT_H
@@ -20,10 +20,11 @@ enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN, BALANCER_CLIENT_IP };
 enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 #define ENDPOINT_ID_NONE UINT32_MAX
+#define SERIES_UNCLAIMED UINT32_MAX /* by now; a worker claims at the first use */
 
 struct endpoint {
 	uint32_t id;         /* dense, stable for (service, address) while it exists */
-	uint32_t series;     /* slot in the metric store */
+	uint32_t series;     /* slot in the metric store; see series_kept */
 	uint32_t weight;     /* >= 1; 0 = drained: no new requests */
 	bool is_destination; /* dials to its own address belong to the service, and go there */
 	struct weft_address address;
@@ -136,6 +137,17 @@ const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct spa
 const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id);
 const struct endpoint *service_endpoint_at(const struct service *service,
 					   const struct weft_address *address);
+
+/* `series` of a published service or endpoint, which any worker may fill in. */
+static inline uint32_t series_kept(const uint32_t *series)
+{
+	return __atomic_load_n(series, __ATOMIC_ACQUIRE);
+}
+
+static inline void series_keep(const uint32_t *series, uint32_t slot)
+{
+	__atomic_store_n((uint32_t *)series, slot, __ATOMIC_RELEASE);
+}
 
 /* Control thread; for snapshots that are not published (snapshot_publish frees the published). */
 void snapshot_free(struct snapshot *snapshot); /* NULL is fine */

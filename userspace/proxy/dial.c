@@ -46,7 +46,7 @@ static bool pick_destination(const struct dial *dial, const struct service *serv
 	};
 	if (endpoint) {
 		ret->endpoint_id = endpoint->id;
-		ret->series.endpoint = endpoint->series;
+		ret->series.endpoint = worker_endpoint_series(dial->worker, service, endpoint);
 	}
 	return dial->attempts == 0;
 }
@@ -78,7 +78,8 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 	*ret = (struct target){
 		.address = endpoint->address,
 		.endpoint_id = endpoint->id,
-		.series = {service->series, endpoint->series},
+		.series = {worker_service_series(worker, service),
+			   worker_endpoint_series(worker, service, endpoint)},
 	};
 	return true;
 }

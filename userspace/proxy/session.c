@@ -31,7 +31,7 @@ static uint32_t destination_series(struct worker *worker, const struct weft_flow
 	char text[ADDRESS_TEXT_MAX];
 	const struct service *service = snapshot_service(worker->snapshot, flow->service_id);
 	if (service)
-		return service->series;
+		return worker_service_series(worker, service);
 	address_print(&flow->destination, text);
 	return series_slot_spare(worker->series, span_text(text));
 }

@@ -5,25 +5,55 @@
  */
 #include "proxy/orders.h"
 
-static void mark_snapshot(const struct snapshot *snapshot, bool used[WEFT_SERIES_MAX])
+static bool has_label(const struct snapshot *snapshot, const struct weft_series_label *label)
 {
-	for (uint32_t i = 0; i < snapshot->service_count; i++) {
-		const struct service *service = snapshot->services[i];
-		used[service->series] = true;
-		for (uint32_t j = 0; j < service->endpoint_count; j++)
-			used[service->endpoints[j].series] = true;
+	const struct service *service = snapshot_service_named(snapshot, span_text(label->service));
+	if (!service || !*label->endpoint)
+		return service != NULL;
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		if (strcmp(service->endpoints[i].text, label->endpoint) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* By name, not by the slots that it keeps: one that a worker claimed for the snapshot before, while
+ * this one was being built, is kept nowhere. */
+static void mark_snapshot(const struct series_store *store, const struct snapshot *snapshot,
+			  bool used[WEFT_SERIES_MAX])
+{
+	for (uint32_t slot = 0; slot < WEFT_SERIES_MAX; slot++) {
+		const struct weft_series_label *label = series_label(store, slot);
+		used[slot] = label && has_label(snapshot, label);
 	}
 }
 
 static void mark_all(struct workers *workers, bool used[WEFT_SERIES_MAX])
 {
-	memset(used, 0, WEFT_SERIES_MAX);
-	mark_snapshot(snapshot_current(workers_at(workers, 0)->slot), used);
+	const struct worker *first = workers_at(workers, 0);
+	mark_snapshot(first->series, snapshot_current(first->slot), used);
 	for (unsigned i = 0; i < workers_count(workers); i++) {
 		const struct worker *worker = workers_at(workers, i);
 		for (uint32_t slot = 0; slot < WEFT_SERIES_MAX; slot++)
 			used[slot] |=
 				__atomic_load_n(&worker->series_users[slot], __ATOMIC_RELAXED) > 0;
+	}
+}
+
+static void ask_again(const uint32_t *series)
+{
+	if (series_kept(series) == SERIES_OVERFLOW)
+		series_keep(series, SERIES_UNCLAIMED);
+}
+
+/* What found the table full. */
+static void let_ask_again(const struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->service_count; i++) {
+		const struct service *service = snapshot->services[i];
+		ask_again(&service->series);
+		for (uint32_t j = 0; j < service->endpoint_count; j++)
+			ask_again(&service->endpoints[j].series);
 	}
 }
 
@@ -37,4 +67,5 @@ void workers_sweep_series(struct workers *workers)
 	snapshot_wait_readers();
 	mark_all(workers, used);
 	series_settle(store, used);
+	let_ask_again(snapshot_current(workers_at(workers, 0)->slot));
 }

@@ -22,6 +22,29 @@ struct weft_series *worker_row(struct worker *worker, uint32_t slot)
 	return slot == SERIES_NONE ? &waste_row : series_row(worker->series, worker->index, slot);
 }
 
+/* Two workers that claim at once get the same slot. */
+static uint32_t claim_series(struct worker *worker, const uint32_t *series,
+			     const struct service *service, const char *endpoint)
+{
+	uint32_t slot = series_kept(series);
+	if (slot != SERIES_UNCLAIMED)
+		return slot;
+	slot = series_slot(worker->series, span_text(service->name), span_text(endpoint));
+	series_keep(series, slot);
+	return slot;
+}
+
+uint32_t worker_service_series(struct worker *worker, const struct service *service)
+{
+	return claim_series(worker, &service->series, service, "");
+}
+
+uint32_t worker_endpoint_series(struct worker *worker, const struct service *service,
+				const struct endpoint *endpoint)
+{
+	return claim_series(worker, &endpoint->series, service, endpoint->text);
+}
+
 /* On failure the tables stay short: an id past them has load 0 and its service no balancer. */
 void worker_grow_tables(struct worker *worker)
 {

@@ -100,6 +100,11 @@ static inline uint64_t worker_now_ns(const struct worker *worker)
 /* Rows of the worker's own counters; the endpoint's is a waste row when there is none. */
 struct weft_series *worker_row(struct worker *worker, uint32_t slot);
 
+/* Slots, claimed if this is the first use since the service or endpoint is there. */
+uint32_t worker_service_series(struct worker *worker, const struct service *service);
+uint32_t worker_endpoint_series(struct worker *worker, const struct service *service,
+				const struct endpoint *endpoint);
+
 /* Whoever may still count under a slot says so, +1 and later -1; SERIES_NONE is fine. */
 static inline void worker_series_use(struct worker *worker, uint32_t slot, int change)
 {

@@ -36,6 +36,11 @@ void series_store_init(struct series_store *store, struct weft_series *rows,
 /* The slot of this label, claimed if it is new; any thread. endpoint "" = the service's total.
  * SERIES_OVERFLOW when the table is full. Labels longer than the field are cut. */
 uint32_t series_slot(struct series_store *store, struct span service, struct span endpoint);
+/* Only if a slot has this label already. */
+bool series_find(struct series_store *store, struct span service, struct span endpoint,
+		 uint32_t *ret_slot);
+/* NULL: nothing has this slot. For the thread that gives slots back; the label is in the store. */
+const struct weft_series_label *series_label(const struct series_store *store, uint32_t slot);
 /* For names that an app may invent by dialling: they get no slot of the last quarter, which is kept
  * for services. */
 uint32_t series_slot_spare(struct series_store *store, struct span service);

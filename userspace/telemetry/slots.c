@@ -132,6 +132,12 @@ static bool is_ready(const struct series_store *store, uint32_t slot)
 	return slot != SERIES_OVERFLOW && slot_state(&store->labels[slot]) == WEFT_SERIES_READY;
 }
 
+static void end_spare(struct series_store *store, uint32_t slot)
+{
+	if (__atomic_load_n(&store->is_spare[slot], __ATOMIC_RELAXED))
+		__atomic_store_n(&store->is_spare[slot], false, __ATOMIC_RELAXED);
+}
+
 uint32_t series_slot(struct series_store *store, struct span service, struct span endpoint)
 {
 	struct wanted wanted = wanted_of(service, endpoint);
@@ -141,9 +147,28 @@ uint32_t series_slot(struct series_store *store, struct span service, struct spa
 	uint32_t slot = find(store, &wanted, &place);
 	if (!is_ready(store, slot))
 		slot = claim(store, &wanted, false);
-	if (__atomic_load_n(&store->is_spare[slot], __ATOMIC_RELAXED))
-		__atomic_store_n(&store->is_spare[slot], false, __ATOMIC_RELAXED);
+	end_spare(store, slot);
 	return slot;
+}
+
+bool series_find(struct series_store *store, struct span service, struct span endpoint,
+		 uint32_t *ret_slot)
+{
+	struct wanted wanted = wanted_of(service, endpoint);
+	uint32_t place;
+	uint32_t slot = find(store, &wanted, &place);
+	if (!is_ready(store, slot))
+		return false;
+	end_spare(store, slot);
+	*ret_slot = slot;
+	return true;
+}
+
+const struct weft_series_label *series_label(const struct series_store *store, uint32_t slot)
+{
+	const struct weft_series_label *label = &store->labels[slot];
+	uint32_t state = slot_state(label);
+	return state == WEFT_SERIES_READY || state == WEFT_SERIES_RETIRED ? label : NULL;
 }
 
 uint32_t series_slot_spare(struct series_store *store, struct span service)

@@ -136,6 +136,39 @@ static const cJSON *named(const cJSON *list, const char *key, const char *value)
 
 /* ---- stat ---- */
 
+static void stat_shows_services_that_never_had_traffic_in_their_place(void **state)
+{
+	static struct service idle[] = {
+		{.name = "a", .series = SERIES_UNCLAIMED},
+		{.name = "whale", .series = SERIES_UNCLAIMED},
+		{.name = "zulu", .series = SERIES_UNCLAIMED},
+	};
+	struct service *all[] = {&idle[0], &web, &idle[1], &empty, &idle[2]};
+	struct snapshot more = {.service_count = array_count(all), .services = all};
+	struct page_view of_more = view;
+	(void)state;
+	of_more.snapshot = &more;
+	series_row(&store, 0, slot_of("gone", ""))->requests = 1;
+	series_row(&store, 0, slot_of("zz", ""))->requests = 1;
+	page_stat(&of_more, &page);
+	cJSON *json = parsed();
+	const char *const wanted[] = {"a", "gone", "web", "whale", "zero", "zulu", "zz"};
+	const cJSON *list = item(json, "services");
+	assert_int_equal(cJSON_GetArraySize(list), array_count(wanted));
+	for (unsigned i = 0; i < array_count(wanted); i++)
+		assert_string_equal(item(cJSON_GetArrayItem(list, (int)i), "name")->valuestring,
+				    wanted[i]);
+	assert_int_equal(number(named(list, "name", "whale"), "requests"), 0);
+	cJSON_Delete(json);
+
+	text_fini(&page);
+	page_services(&of_more, &page);
+	json = parsed();
+	list = item(json, "services");
+	assert_int_equal(number(named(list, "name", "zulu"), "requests"), 0);
+	cJSON_Delete(json);
+}
+
 static void stat_counts_per_service_and_endpoint(void **state)
 {
 	(void)state;
@@ -315,6 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define PAGE_TEST(test) cmocka_unit_test_setup_teardown(test, fresh, drop)
+		PAGE_TEST(stat_shows_services_that_never_had_traffic_in_their_place),
 		PAGE_TEST(stat_counts_per_service_and_endpoint),
 		PAGE_TEST(stat_leaves_out_what_an_earlier_weftd_counted),
 		PAGE_TEST(stat_shows_destinations_that_are_no_service),

@@ -376,12 +376,12 @@ static void names_keep_the_ids_of_the_process_before(void **state)
 
 static uint32_t claimed;
 
-static uint32_t claim(void *owner, struct span service, struct span endpoint)
+static uint32_t claim(void *owner, struct span service, struct span endpoint, bool must_claim)
 {
 	(void)owner;
 	(void)service;
 	(void)endpoint;
-	return ++claimed;
+	return must_claim ? ++claimed : SERIES_UNCLAIMED;
 }
 
 static void series_are_claimed_once_and_only_by_a_good_snapshot(void **state)
@@ -409,6 +409,37 @@ static void series_are_claimed_once_and_only_by_a_good_snapshot(void **state)
 	assert_int_equal(service_of(second, "web")->endpoints[1].series, 3);
 	snapshot_free(first);
 	snapshot_free(second);
+}
+
+static void what_may_be_left_out_claims_no_series_and_keeps_what_a_worker_claimed(void **state)
+{
+	const struct build_options options = {.series = claim};
+	(void)state;
+	claimed = 0;
+	struct service_draft *web = plan_simple("web", "10.96.0.1", "10.0.0.1:80");
+	web->may_be_left_out = true;
+	struct snapshot *first = build_with(options, 0);
+	assert_int_equal(claimed, 0);
+	assert_int_equal(service_of(first, "web")->series, SERIES_UNCLAIMED);
+	assert_int_equal(service_of(first, "web")->endpoints[0].series, SERIES_UNCLAIMED);
+	series_keep(&service_of(first, "web")->series, 7);
+	series_keep(&service_of(first, "web")->endpoints[0].series, 8);
+	plan_endpoint(web, "10.0.0.2:80");
+	struct build_options again = options;
+	again.previous = first;
+	struct snapshot *second = build_with(again, 0);
+	assert_int_equal(service_of(second, "web")->series, 7);
+	assert_int_equal(service_of(second, "web")->endpoints[0].series, 8);
+	assert_int_equal(service_of(second, "web")->endpoints[1].series, SERIES_UNCLAIMED);
+	web->may_be_left_out = false; /* it is the config's now */
+	again.previous = second;
+	struct snapshot *third = build_with(again, 0);
+	assert_int_equal(claimed, 1);
+	assert_int_equal(service_of(third, "web")->series, 7);
+	assert_int_equal(service_of(third, "web")->endpoints[1].series, 1);
+	snapshot_free(first);
+	snapshot_free(second);
+	snapshot_free(third);
 }
 
 /* ---- faults ---- */
@@ -637,6 +668,9 @@ int main(void)
 		cmocka_unit_test_setup(names_keep_the_ids_of_the_process_before, fresh_plan),
 		cmocka_unit_test_setup(series_are_claimed_once_and_only_by_a_good_snapshot,
 				       fresh_plan),
+		cmocka_unit_test_setup(
+			what_may_be_left_out_claims_no_series_and_keeps_what_a_worker_claimed,
+			fresh_plan),
 		cmocka_unit_test_setup(two_services_cannot_have_one_address, fresh_plan),
 		cmocka_unit_test_setup(names_are_unique, fresh_plan),
 		cmocka_unit_test_setup(a_service_is_checked_as_a_whole, fresh_plan),

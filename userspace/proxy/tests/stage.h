@@ -159,9 +159,13 @@ static inline void stage_draft_init(struct stage_draft *all)
 	all->draft.pods = (struct draft_list){1, &all->pod};
 }
 
-static inline uint32_t stage_series(void *owner, struct span service, struct span endpoint)
+static inline uint32_t stage_series(void *owner, struct span service, struct span endpoint,
+				    bool must_claim)
 {
-	return series_slot(owner, service, endpoint);
+	uint32_t slot;
+	if (must_claim)
+		return series_slot(owner, service, endpoint);
+	return series_find(owner, service, endpoint, &slot) ? slot : SERIES_UNCLAIMED;
 }
 
 static inline void stage_fault(void *owner, uint32_t line, const char *key, const char *sentence)

@@ -82,6 +82,57 @@ static void stranger_leaves(struct stage *stage)
 	WANT(stage, series_of(stage, STRANGER, "")->requests == 1);
 }
 
+static void are_a_clusters(struct stage_draft *all)
+{
+	for (uint32_t i = 0; i < all->draft.services.count; i++)
+		all->services[i].may_be_left_out = true;
+}
+
+static void one_request(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	io_peer_finish(client);
+	stage_run(stage, 3 * NS_PER_S);
+}
+
+static bool is_known(struct stage *stage, const char *service, const char *endpoint)
+{
+	uint32_t slot;
+	return series_find(&stage->series, span_text(service), span_text(endpoint), &slot);
+}
+
+static void used_first(struct stage *stage)
+{
+	WANT(stage, stage->series.claimed == 1); /* overflow */
+	one_request(stage);
+	WANT(stage, stage->series.claimed == 3);
+	WANT(stage, is_known(stage, "web", "") && is_known(stage, "web", WEB_ENDPOINT));
+	sweep(stage); /* nothing is under way, but the service is there */
+	WANT(stage, series_of(stage, "web", "")->requests == 1);
+	WANT(stage, series_of(stage, "web", WEB_ENDPOINT)->requests == 1);
+}
+
+static void finds_room_again(struct stage *stage)
+{
+	char name[32];
+	for (unsigned i = 0; stage->series.claimed < WEFT_SERIES_MAX; i++) {
+		snprintf(name, sizeof(name), "gone-%u", i);
+		slot_of(stage, name, "");
+	}
+	one_request(stage);
+	WANT(stage, !is_known(stage, "web", ""));
+	WANT(stage, series_row(&stage->series, 0, SERIES_OVERFLOW)->requests > 0);
+	sweep(stage); /* those that are gone are given back */
+	one_request(stage);
+	WANT(stage, series_of(stage, "web", "")->requests == 1);
+	WANT(stage, series_of(stage, "web", WEB_ENDPOINT)->requests == 1);
+}
+
 static void an_endpoint_that_left_keeps_its_slot_until_its_last_answer(void **state)
 {
 	(void)state;
@@ -100,12 +151,26 @@ static void what_is_no_service_is_remembered_after_its_connections(void **state)
 	play(stranger_leaves);
 }
 
+static void a_clusters_service_has_a_slot_from_its_first_use_on(void **state)
+{
+	(void)state;
+	play_all(&(struct play){.run = used_first, .configure = are_a_clusters});
+}
+
+static void what_found_the_table_full_asks_again(void **state)
+{
+	(void)state;
+	play_all(&(struct play){.run = finds_room_again, .configure = are_a_clusters});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_endpoint_that_left_keeps_its_slot_until_its_last_answer),
 		cmocka_unit_test(a_service_that_left_keeps_its_slot_until_its_last_tunnel_ends),
 		cmocka_unit_test(what_is_no_service_is_remembered_after_its_connections),
+		cmocka_unit_test(a_clusters_service_has_a_slot_from_its_first_use_on),
+		cmocka_unit_test(what_found_the_table_full_asks_again),
 	};
 	cmocka_set_test_filter(getenv("ONLY")); /* a pattern, for one test alone */
 	return cmocka_run_group_tests(tests, NULL, NULL);

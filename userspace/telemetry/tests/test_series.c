@@ -352,6 +352,22 @@ static void collecting_without_memory_is_an_error(void **state)
 	mem_fail_nth(0);
 }
 
+static void finding_claims_nothing(void **state)
+{
+	uint32_t slot = 77;
+	unsigned claimed = store.claimed;
+	(void)state;
+	assert_false(series_find(&store, span_text("web"), span_text(""), &slot));
+	assert_int_equal(slot, 77);
+	assert_int_equal(store.claimed, claimed);
+	uint32_t web = series_slot(&store, span_text("web"), span_text(""));
+	assert_true(series_find(&store, span_text("web"), span_text(""), &slot));
+	assert_int_equal(slot, web);
+	assert_false(series_find(&store, span_text("web"), span_text("10.0.0.1:80"), &slot));
+	assert_string_equal(series_label(&store, web)->service, "web");
+	assert_null(series_label(&store, web == 9 ? 8 : 9));
+}
+
 /* ---- threads ---- */
 
 #define THREADS 4
@@ -451,6 +467,7 @@ int main(void)
 				       fresh_store),
 		cmocka_unit_test_setup(collected_series_are_sorted_with_totals_first, fresh_store),
 		cmocka_unit_test_setup(collecting_without_memory_is_an_error, fresh_store),
+		cmocka_unit_test_setup(finding_claims_nothing, fresh_store),
 		cmocka_unit_test_setup(threads_that_claim_at_once_agree, fresh_store),
 		cmocka_unit_test(every_proxy_reason_has_a_name_and_a_help),
 	};
