@@ -196,16 +196,12 @@ static void add_again(void *owner, const struct kube_object *object)
 	(void)take(discovery, NULL, object);
 }
 
+/* Pods are only told again: who lives on without the API and what the runtime said is in no cache. */
 static void begin_anew(struct discovery *discovery)
 {
-	struct roster_hooks hooks = discovery->roster.hooks;
-	enum on_proxy_death on_proxy_death = discovery->roster.on_proxy_death;
 	catalog_fini(&discovery->catalog);
-	roster_fini(&discovery->roster);
-	roster_init(&discovery->roster, &hooks);
-	discovery->roster.on_proxy_death = on_proxy_death;
 	discovery->source.services = (struct draft_list){0};
-	discovery->source.pods = (struct draft_list){0};
+	discovery->roster.has_gaps = false;
 	for (int kind = 0; kind < KUBE_KINDS; kind++)
 		kube_each(discovery->kube, (enum kube_kind)kind, add_again, discovery);
 	control_sources_changed(discovery->control);

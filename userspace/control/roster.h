@@ -44,7 +44,8 @@ struct roster {
 	enum on_proxy_death on_proxy_death; /* of pods that do not say */
 	struct pod_draft *drafts;
 	uint32_t capacity;
-	bool has_gaps; /* something was lost for want of memory */
+	/* Something was lost for want of memory: the owner clears it and tells all pods again. */
+	bool has_gaps;
 };
 
 void roster_init(struct roster *roster, const struct roster_hooks *hooks);

@@ -542,14 +542,13 @@ static void long_names_stay_apart(void **state)
 	assert_int_equal(strlen(drafts[0].name), WEFT_NAME_MAX - 1);
 }
 
-static void begin_anew(struct kube_pod *pods, unsigned count)
+static void tell_all(struct kube_pod *pods, unsigned count)
 {
-	roster_fini(&node.roster);
 	for (unsigned i = 0; i < count; i++)
 		pod_came(&pods[i]);
 }
 
-static void what_was_lost_for_want_of_memory_is_there_after_a_new_beginning(void **state)
+static void what_was_lost_for_want_of_memory_is_there_when_it_is_told_again(void **state)
 {
 	static const char *const names[] = {"a", "b", "c"};
 	const struct kube_pair pairs[] = {{ANNOTATION_OPAQUE, "25,26"}};
@@ -564,16 +563,20 @@ static void what_was_lost_for_want_of_memory_is_there_after_a_new_beginning(void
 		LEND(pods[i].object.annotations, pods[i].object.annotation_count, pairs);
 	}
 	for (n = 1; has_gaps; n++) {
-		list = (struct draft_list){0};
+		roster_fini(&node.roster);
 		mem_fail_nth(n);
-		begin_anew(pods, 3);
+		tell_all(pods, 3);
 		roster_list(&node.roster, &list);
 		mem_fail_nth(0);
 		has_gaps = node.roster.has_gaps;
+		node.roster.has_gaps = false;
 		if (has_gaps)
-			begin_anew(pods, 3);
+			tell_all(pods, 3);
 		roster_list(&node.roster, &list);
 		assert_int_equal(list.count, 3);
+		const struct pod_draft *drafts = list.items;
+		for (unsigned i = 0; i < list.count; i++)
+			assert_int_equal(drafts[i].opaque_ports.count, 2);
 		assert_false(node.roster.has_gaps);
 		assert_in_range(n, 1, 100);
 	}
@@ -617,7 +620,7 @@ int main(void)
 		test(the_runtime_is_told_who_is_not_meshed),
 		test(a_pod_that_the_api_forgot_ends_with_its_sandbox),
 		test(long_names_stay_apart),
-		test(what_was_lost_for_want_of_memory_is_there_after_a_new_beginning),
+		test(what_was_lost_for_want_of_memory_is_there_when_it_is_told_again),
 		test(a_list_is_whole_also_without_memory),
 	};
 	long live = mem_live();
