@@ -196,7 +196,7 @@ static void add_again(void *owner, const struct kube_object *object)
 	(void)take(discovery, NULL, object);
 }
 
-/* Pods are only told again: who lives on without the API and what the runtime said is in no cache. */
+/* Pods are only told again: no cache has who lives on without the API, or what the runtime said. */
 static void begin_anew(struct discovery *discovery)
 {
 	catalog_fini(&discovery->catalog);
