@@ -335,7 +335,8 @@ static void build(const struct draft_list *list)
 	struct draft draft = {.services = {.count = list->count, .items = drafts}};
 	const struct build_options options = {.previous = world.snapshot};
 	struct snapshot *next;
-	memcpy(drafts, list->items, list->count * sizeof(*drafts));
+	if (list->count > 0)
+		memcpy(drafts, list->items, list->count * sizeof(*drafts));
 	if (world.config_name)
 		drafts[draft.services.count++] = (struct service_draft){.name = world.config_name};
 	assert_int_equal(snapshot_build(&draft, &options, &next), 0);
