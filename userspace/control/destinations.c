@@ -98,13 +98,13 @@ static uint32_t endpoint_flags_of(const struct service *service)
 typedef void visit_address(struct control *control, const struct service *service,
 			   const struct weft_address *address, uint32_t flags);
 
-/* The service's own addresses last: they count more. */
-static void each_address(struct control *control, const struct service *service,
-			 visit_address *visit)
+/* Whoever names a service's own address as an endpoint takes none of its dials. */
+static void each_address(struct control *control, const struct snapshot *snapshot,
+			 const struct service *service, visit_address *visit)
 {
 	for (uint32_t i = 0; i < service->endpoint_count; i++) {
 		const struct endpoint *endpoint = &service->endpoints[i];
-		if (endpoint->is_destination)
+		if (endpoint->is_destination && !snapshot_service_at(snapshot, &endpoint->address))
 			visit(control, service, &endpoint->address, endpoint_flags_of(service));
 	}
 	for (uint32_t i = 0; i < service->address_count; i++)
@@ -165,7 +165,7 @@ static void each_changed(struct control *control, const struct snapshot *of,
 {
 	for (uint32_t i = 0; of && i < of->service_count; i++) {
 		if (!is_shared(other, of->services[i]))
-			each_address(control, of->services[i], visit);
+			each_address(control, of, of->services[i], visit);
 	}
 }
 
@@ -186,9 +186,9 @@ void destinations_publish(struct control *control, struct snapshot *next)
 	snapshot_publish(control->options.slot, next);
 	control->current = next;
 	for (uint32_t i = 0; i < count; i++)
-		each_address(control, changed[i], write_if_new);
+		each_address(control, next, changed[i], write_if_new);
 	for (uint32_t i = 0; !changed && i < next->service_count; i++)
-		each_address(control, next->services[i], write_if_new);
+		each_address(control, next, next->services[i], write_if_new);
 	mem_free(changed);
 }
 
@@ -230,7 +230,7 @@ void destinations_reconcile(struct control *control)
 			forget(control, row);
 	}
 	for (uint32_t i = 0; i < control->current->service_count; i++)
-		each_address(control, control->current->services[i], rewrite);
+		each_address(control, control->current, control->current->services[i], rewrite);
 }
 
 void destinations_fini(struct control *control)

@@ -279,6 +279,35 @@ static void a_source_brings_services_and_pods(void **state)
 	assert_non_null(destination_of("10.96.0.1:80"));
 }
 
+/* Its namespace's user may write any address into an EndpointSlice. */
+static void a_service_that_names_anothers_address_as_its_endpoint_takes_no_dial_to_it(void **state)
+{
+	struct draft_value port = {.number = 1};
+	struct endpoint_draft endpoints[] = {
+		{.weight = 1, .is_destination = true, .address = address_of("10.96.0.1:80")},
+		{.weight = 1, .is_destination = true, .address = address_of("10.0.0.9:80")},
+	};
+	struct service_draft thief = {
+		.name = "zz-thief",
+		.balances_endpoints = true,
+		.may_be_left_out = true,
+		.ports = {1, &port},
+		.endpoints = {array_count(endpoints), endpoints},
+	};
+	struct source source = {.services = {1, &thief}};
+	(void)state;
+	stage_open("services:\n" WEB);
+	control_source_add(stage.control, &source);
+	control_sources_changed(stage.control);
+	stage_until(stage_generation() == 2);
+	assert_string_equal(destination_of("10.0.0.9:80")->name, "zz-thief");
+	assert_string_equal(destination_of("10.96.0.1:80")->name, "web");
+	control_source_remove(stage.control, &source);
+	stage_until(stage_generation() == 3);
+	assert_string_equal(destination_of("10.96.0.1:80")->name, "web");
+	assert_null(destination_of("10.0.0.9:80"));
+}
+
 static void what_may_be_left_out_gives_way(void **state)
 {
 	struct draft_value ips[] = {one_ip("10.96.0.1:0"), one_ip("10.96.0.2:0")};
@@ -365,6 +394,8 @@ int main(void)
 		stage_test(one_that_is_replaced_within_one_build_is_told_too),
 		stage_test(draining_takes_guests_out_and_lets_none_in),
 		stage_test(a_source_brings_services_and_pods),
+		stage_test(
+			a_service_that_names_anothers_address_as_its_endpoint_takes_no_dial_to_it),
 		stage_test(what_may_be_left_out_gives_way),
 		stage_test(any_allocation_may_fail_while_guests_come_and_go),
 	};
