@@ -10,6 +10,9 @@
 #include "control/annotations.h"
 
 #define NETNS_PATH_MAX 256
+/* A search reads all cgroups. So many fail in a row, then there is one in so many ticks. */
+#define SEARCHES_EAGER 8
+#define SEARCH_TICKS   16
 
 struct roster_pod {
 	struct hash_item item;
@@ -20,7 +23,8 @@ struct roster_pod {
 	char name[WEFT_NAME_MAX];
 	enum roster_verdict verdict;
 	char netns[NETNS_PATH_MAX]; /* "" = not found yet */
-	bool has_ended; /* the runtime is removing the sandbox, whatever still runs in it */
+	bool has_ended;    /* the runtime is removing the sandbox, whatever still runs in it */
+	unsigned searches; /* for the namespace, in vain, since something changed */
 	struct draft_value addresses[2];
 	uint32_t address_count;
 	struct arena arena; /* what the draft's lists lie in */
@@ -251,10 +255,17 @@ static void find_netns(struct roster *roster, struct roster_pod *pod)
 	if (pod->netns[0] || pod->has_ended)
 		return;
 	text_clear(&pod->problem);
+	pod->searches++;
 	if (roster->hooks.find_netns(roster->hooks.owner, pod->uid, pod->netns, &pod->problem))
 		pod->netns[0] = '\0';
 	else
 		text_clear(&pod->problem);
+}
+
+static void find_netns_again(struct roster *roster, struct roster_pod *pod)
+{
+	if (pod->searches < SEARCHES_EAGER || roster->ticks % SEARCH_TICKS == 0)
+		find_netns(roster, pod);
 }
 
 /* True: its draft has changed, has come or has gone. */
@@ -302,6 +313,7 @@ bool roster_pod_changed(struct roster *roster, const struct kube_object *before,
 	bool was_listed = is_listed(pod);
 	take_uid(pod, after->uid);
 	pod->pod = kube_pod_of(after);
+	pod->searches = 0;
 	return judge(roster, pod) || was_listed;
 }
 
@@ -326,14 +338,17 @@ static bool has_vanished(const struct roster_pod *pod)
 bool roster_tick(struct roster *roster)
 {
 	bool is_due = false;
+	roster->ticks++;
 	hash_each(&roster->pods, item)
 	{
 		struct roster_pod *pod = hash_entry(item, struct roster_pod, item);
 		bool was_listed = is_listed(pod);
-		if (has_vanished(pod))
+		if (has_vanished(pod)) {
 			pod->netns[0] = '\0';
+			pod->searches = 0;
+		}
 		if (pod->pod && pod->verdict == ROSTER_MESHED)
-			find_netns(roster, pod); /* a sandbox may be made anew */
+			find_netns_again(roster, pod); /* a sandbox may be made anew */
 		is_due |= was_listed != is_listed(pod);
 		if (!pod->pod && !pod->netns[0])
 			forget(roster, pod);

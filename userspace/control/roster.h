@@ -44,6 +44,7 @@ struct roster {
 	enum on_proxy_death on_proxy_death; /* of pods that do not say */
 	struct pod_draft *drafts;
 	uint32_t capacity;
+	unsigned ticks;
 	/* Something was lost for want of memory: the owner clears it and tells all pods again. */
 	bool has_gaps;
 };

@@ -23,6 +23,7 @@ static struct {
 	char folder[64];
 	char told[256];
 	unsigned tells;
+	unsigned searches;
 } node;
 
 static const struct kube_object *find_namespace(void *owner, const char *name)
@@ -40,6 +41,7 @@ static int find_netns(void *owner, const char *uid, char *ret_path, struct text 
 {
 	char path[128];
 	(void)owner;
+	node.searches++;
 	sandbox_path(uid, path);
 	if (access(path, F_OK)) {
 		text_printf(why, "no process of pod %s", uid);
@@ -332,6 +334,27 @@ static void a_pod_stays_while_its_sandbox_lives(void **state)
 	assert_false(shown_of("shop/web-1").is_found);
 }
 
+static void a_namespace_that_never_comes_is_searched_for_less_and_less(void **state)
+{
+	(void)state;
+	pod_came(&node.pod);
+	for (unsigned i = 0; i < 800; i++)
+		assert_false(roster_tick(&node.roster));
+	assert_in_range(node.searches, 50, 70);
+	struct kube_pod next = next_version(&node.pod);
+	unsigned before = node.searches;
+	pod_changed(&node.pod, &next); /* something happened to it */
+	for (unsigned i = 0; i < 4; i++)
+		assert_false(roster_tick(&node.roster));
+	assert_in_range(node.searches, before + 5, before + 6);
+	make_sandbox("uid");
+	bool is_due = false;
+	for (unsigned i = 0; i < 16; i++)
+		is_due |= roster_tick(&node.roster);
+	assert_true(is_due);
+	assert_true(is_listed());
+}
+
 static void a_new_pod_of_the_same_name_is_another_pod(void **state)
 {
 	struct kube_pod second = node.pod;
@@ -609,6 +632,7 @@ int main(void)
 		test(a_sandbox_that_comes_late_is_found),
 		test(a_pod_without_an_address_waits_for_it),
 		test(a_pod_stays_while_its_sandbox_lives),
+		test(a_namespace_that_never_comes_is_searched_for_less_and_less),
 		test(a_new_pod_of_the_same_name_is_another_pod),
 		test(a_sandbox_that_is_made_anew_is_found_anew),
 		test(a_finished_pod_leaves),
