@@ -559,7 +559,8 @@ void discovery_close(struct discovery *discovery)
 	if (!discovery)
 		return;
 	timer_clear(io_timers(discovery->control->options.ring), &discovery->tick);
-	kube_close(discovery->kube);
+	/* First: the ring turns while connections end, and a build would read freed objects. */
 	control_source_remove(discovery->control, &discovery->source);
+	kube_close(discovery->kube);
 	discovery_free(discovery);
 }
