@@ -101,6 +101,10 @@ void catalog_service_changed(struct catalog *catalog, const struct kube_object *
 {
 	const struct kube_object *object = after ? after : before;
 	struct entry *entry = entry_get(catalog, object->namespace, object->name);
+	if (kube_service_is_api(object)) {
+		catalog->api = after ? kube_service_of(after) : NULL;
+		catalog_place_changed(catalog);
+	}
 	if (!entry) {
 		catalog->has_gaps = true;
 		return;
@@ -319,6 +323,7 @@ static int service_fill(struct catalog_service *service, const struct entry *ent
 	const struct kube_service *of = entry->service;
 	service->claimant = (struct claimant){
 		.name = service->name,
+		.namespace = entry->namespace,
 		.created_s = of->object.created_s,
 		.is_headless = of->is_headless,
 	};
@@ -409,6 +414,27 @@ static void entry_compute(struct catalog *catalog, struct entry *entry,
 		list_add_last(&catalog->moved, &entry->moved);
 }
 
+static bool is_api(const struct catalog *catalog, const struct weft_address *address)
+{
+	for (uint16_t i = 0; catalog->api && i < catalog->api->ip_count; i++) {
+		if (memcmp(catalog->api->cluster_ips[i].ip, address->ip, sizeof(address->ip)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A slice may name any address. Where that only gives a dial a name, so be it; but what others
+ * claim too is not balanced, which would lead their clients astray. */
+static bool takes_dials(const struct catalog *catalog, const struct catalog_service *service,
+			const struct weft_address *address)
+{
+	if (claims_winner(&catalog->claims, address) != &service->claimant ||
+	    is_api(catalog, address))
+		return false;
+	return !catalog->drafts[service->index].balances_endpoints ||
+	       !claims_are_contested(&catalog->claims, address);
+}
+
 static void mark_destinations(struct catalog *catalog, struct entry *entry)
 {
 	list_each (&entry->services, item) {
@@ -416,8 +442,7 @@ static void mark_destinations(struct catalog *catalog, struct entry *entry)
 		for (uint32_t i = 0; i < service->endpoint_count; i++) {
 			struct endpoint_draft *endpoint = &service->endpoints[i];
 			endpoint->is_destination =
-				claims_winner(&catalog->claims, &endpoint->address) ==
-				&service->claimant;
+				takes_dials(catalog, service, &endpoint->address);
 		}
 		catalog->drafts[service->index].same_id = 0;
 	}

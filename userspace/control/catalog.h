@@ -12,7 +12,8 @@
 struct catalog {
 	struct hash entries; /* of struct entry by namespace and name */
 	struct claims claims;
-	struct list stale;            /* entries to compute anew */
+	const struct kube_service *api; /* default/kubernetes; NULL = not known */
+	struct list stale;              /* entries to compute anew */
 	struct list moved;            /* entries whose claims somebody else's change has touched */
 	struct service_draft *drafts; /* sorted by name, but while is_unsorted */
 	bool is_unsorted;

@@ -37,3 +37,18 @@ const struct claimant *claims_winner(const struct claims *claims,
 	}
 	return best;
 }
+
+bool claims_are_contested(const struct claims *claims, const struct weft_address *address)
+{
+	const char *namespace = NULL;
+	struct hash_item *item = hash_first(&claims->table, address_hash(address));
+	for (; item; item = hash_next(item)) {
+		const struct claim *claim = hash_entry(item, struct claim, item);
+		if (!address_equal(&claim->address, address))
+			continue;
+		if (namespace && strcmp(claim->claimant->namespace, namespace) != 0)
+			return true;
+		namespace = claim->claimant->namespace;
+	}
+	return false;
+}

@@ -12,6 +12,7 @@
 /* Who claims; outlives its claims. */
 struct claimant {
 	const char *name;
+	const char *namespace;
 	uint64_t created_s;
 	bool is_headless;
 };
@@ -33,5 +34,7 @@ void claims_remove(struct claims *claims, struct claim *claim);
 /* NULL = nobody claims it. */
 const struct claimant *claims_winner(const struct claims *claims,
 				     const struct weft_address *address);
+/* Services of more than one namespace claim it. */
+bool claims_are_contested(const struct claims *claims, const struct weft_address *address);
 
 #endif

@@ -8,10 +8,15 @@
 #include "base/mem.h"
 #include "control/annotations.h"
 
+bool kube_service_is_api(const struct kube_object *service)
+{
+	return strcmp(service->namespace, "default") == 0 &&
+	       strcmp(service->name, "kubernetes") == 0;
+}
+
 bool kube_service_is_meshed(const struct kube_service *service)
 {
-	const struct kube_object *object = &service->object;
-	if (strcmp(object->namespace, "default") == 0 && strcmp(object->name, "kubernetes") == 0)
+	if (kube_service_is_api(&service->object))
 		return false;
 	return service->type != KUBE_EXTERNAL_NAME;
 }
@@ -91,6 +96,18 @@ static enum readiness readiness_of(const struct kube_endpoint *endpoint)
 	return endpoint->is_serving && endpoint->is_terminating ? LEAVING : UNREADY;
 }
 
+/* The API server refuses these in slices. From a pod's namespace they would lead to the pod itself
+ * or to the node's neighbours (169.254.169.254 tells secrets of the machine). */
+static bool is_dialable(const struct weft_address *address)
+{
+	const uint8_t *ip = address->ip;
+	if (address_is_any(address) || address_is_loopback(address))
+		return false;
+	if (address_is_v4(address)) /* RFC 3927, RFC 5771 */
+		return (ip[12] != 169 || ip[13] != 254) && ip[12] < 224;
+	return (ip[0] != 0xfe || (ip[1] & 0xc0) != 0x80) && ip[0] != 0xff; /* RFC 4291 2.4 */
+}
+
 /* The slice's number for this port of the Service, 0 = it has none. */
 static uint16_t target_in(const struct kube_slice *slice, const struct kube_service_port *port)
 {
@@ -120,6 +137,8 @@ static uint32_t gather(const struct kube_service_port *port, const struct kube_s
 		uint16_t number = target_in(slice, port);
 		for (uint32_t j = 0; number && j < slice->endpoint_count; j++) {
 			const struct kube_endpoint *endpoint = &slice->endpoints[j];
+			if (!is_dialable(&endpoint->address))
+				continue;
 			struct candidate *to = &ret[count++];
 			*to = (struct candidate){.endpoint = endpoint,
 						 .readiness = readiness_of(endpoint)};

@@ -15,8 +15,9 @@ struct kube_place {
 	const char *zone;
 };
 
-/* Services that have addresses of their own to be dialled; never default/kubernetes, on which
- * weftd itself depends. */
+/* default/kubernetes, on which weftd itself depends. */
+bool kube_service_is_api(const struct kube_object *service);
+/* Services that have addresses of their own to be dialled; never the API. */
 bool kube_service_is_meshed(const struct kube_service *service);
 bool kube_service_port_is_meshed(const struct kube_service_port *port);
 /* "/svc/NAMESPACE/SERVICE/PORT". */

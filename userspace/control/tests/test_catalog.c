@@ -432,6 +432,57 @@ static void a_pod_of_two_services_is_the_cluster_ip_ones_until_that_goes(void **
 	       "/svc/shop/c/80 p1 b0 10.96.0.3 80 :\n");
 }
 
+/* "a" is balanced by its own namespace's wish; "b" of another says that one of its pods is b's. */
+static void an_address_that_two_namespaces_claim_is_not_balanced(void **state)
+{
+	static const char both[] =
+		"/svc/shop/a/80 p1 b0 balanced 80 : 10.0.0.1:8080/1! 10.0.0.2:8080/1!\n";
+	struct held_service *mine = new_service(0, 1);
+	struct held_service *foreign = new_service(1, 1);
+	struct held_slice *slice = new_slice(0, "a");
+	struct held_slice *claim = new_slice(1, "b");
+	struct draft_list list;
+	(void)state;
+	make_headless(mine);
+	mine->service.object.annotations = &mine->headless;
+	mine->service.object.annotation_count = 1;
+	add_endpoint(slice, "10.0.0.1");
+	add_endpoint(slice, "10.0.0.2");
+	make_headless(foreign);
+	foreign->service.object.namespace = claim->slice.object.namespace = "zoo";
+	foreign->service.object.created_s = 200;
+	add_endpoint(claim, "10.0.0.1");
+	put_service(0, mine);
+	put_slice(0, slice);
+	expect(both);
+	put_service(1, foreign);
+	put_slice(1, claim);
+	catalog_refresh(&world.catalog, &world.place, &list);
+	const struct service_draft *drafts = list.items;
+	const struct endpoint_draft *endpoints = drafts[0].endpoints.items;
+	assert_false(endpoints[0].is_destination);
+	assert_true(endpoints[1].is_destination);
+	put_slice(1, NULL);
+	put_service(1, NULL);
+	expect(both);
+}
+
+static void nobody_takes_dials_to_the_api_server(void **state)
+{
+	struct held_service *api = new_service(SERVICES - 1, 1);
+	struct draft_list list;
+	(void)state;
+	api->service.object.namespace = "default";
+	put_pair(0, false, 1, cluster_ips[SERVICES - 1]);
+	(void)refresh();
+	put_service(SERVICES - 1, api);
+	catalog_refresh(&world.catalog, &world.place, &list);
+	const struct service_draft *drafts = list.items;
+	const struct endpoint_draft *endpoints = drafts[0].endpoints.items;
+	assert_int_equal(list.count, 1);
+	assert_false(endpoints[0].is_destination);
+}
+
 static void only_what_changed_is_looked_at_again(void **state)
 {
 	struct held_slice *slice = new_slice(1, "b");
@@ -654,6 +705,8 @@ int main(void)
 		test(a_slice_without_a_service_or_of_another_namespace_is_nobodys),
 		test(a_slice_may_move_to_another_service),
 		test(a_pod_of_two_services_is_the_cluster_ip_ones_until_that_goes),
+		test(an_address_that_two_namespaces_claim_is_not_balanced),
+		test(nobody_takes_dials_to_the_api_server),
 		test(only_what_changed_is_looked_at_again),
 		test(a_failed_build_leaves_changes_to_the_next),
 		test(tcp_and_udp_of_one_number_are_one_service),

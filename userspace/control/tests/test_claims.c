@@ -30,11 +30,14 @@ static void the_order_is_cluster_ip_then_the_oldest_then_the_name(void **state)
 {
 	/* Each beats all before it. */
 	static const struct claimant ranks[] = {
-		{.name = "young-headless", .created_s = 300, .is_headless = true},
-		{.name = "old-headless", .created_s = 50, .is_headless = true},
-		{.name = "young", .created_s = 200},
-		{.name = "z-old", .created_s = 100},
-		{.name = "a-old", .created_s = 100},
+		{.name = "young-headless",
+		 .namespace = "shop",
+		 .created_s = 300,
+		 .is_headless = true},
+		{.name = "old-headless", .namespace = "shop", .created_s = 50, .is_headless = true},
+		{.name = "young", .namespace = "shop", .created_s = 200},
+		{.name = "z-old", .namespace = "shop", .created_s = 100},
+		{.name = "a-old", .namespace = "shop", .created_s = 100},
 	};
 	struct claim list[array_count(ranks)];
 	(void)state;
@@ -53,8 +56,9 @@ static void the_order_is_cluster_ip_then_the_oldest_then_the_name(void **state)
 
 static void another_port_of_a_pod_is_another_claim(void **state)
 {
-	const struct claimant web = {.name = "web"};
-	const struct claimant metrics = {.name = "metrics", .is_headless = true};
+	const struct claimant web = {.name = "web", .namespace = "shop"};
+	const struct claimant metrics = {
+		.name = "metrics", .namespace = "shop", .is_headless = true};
 	struct claim http = claim_of(&web, "10.0.0.1:8080");
 	struct claim scrape = claim_of(&metrics, "10.0.0.1:9100");
 	struct claim none = claim_of(&web, "10.0.0.1:22");

@@ -128,6 +128,22 @@ static void an_address_in_two_slices_is_one_endpoint_and_the_readier_counts(void
 	assert_string_equal(found(), "10.0.0.1:8080 10.0.0.2:8080 10.0.0.3:8080");
 }
 
+static void addresses_that_no_pod_has_are_no_endpoints(void **state)
+{
+	static const char *const ips[] = {
+		"127.0.0.1", "0.0.0.0",   "169.254.169.254", "224.0.0.1",
+		"::1",       "::",        "fe80::1",         "ff02::1",
+		"240.0.0.1", "127.1.2.3", "febf::1",         "255.255.255.255"};
+	(void)state;
+	for (size_t i = 0; i < array_count(ips); i++) {
+		web.slice.endpoint_count = 0;
+		add(ips[i]);
+		add("10.0.0.1");
+		if (strcmp(found(), "10.0.0.1:8080") != 0)
+			fail_msg("%s", ips[i]);
+	}
+}
+
 static void no_slice_is_no_endpoint(void **state)
 {
 	(void)state;
@@ -388,6 +404,7 @@ int main(void)
 		test(one_that_serves_and_does_not_terminate_is_no_last_resort),
 		test(ready_although_terminating_is_ready),
 		test(an_address_in_two_slices_is_one_endpoint_and_the_readier_counts),
+		test(addresses_that_no_pod_has_are_no_endpoints),
 		test(no_slice_is_no_endpoint),
 		test(hints_count_when_all_have_them),
 		test(hints_of_endpoints_that_take_nothing_do_not_count),
