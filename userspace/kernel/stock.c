@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -144,12 +145,24 @@ static int socket_make(const struct stock_share *share, sa_family_t family)
 	return error;
 }
 
+/* The last quarter of the process's descriptors is for connections: there the stock is one. */
+static bool is_scarce(int fd)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	       (rlim_t)fd >= limit.rlim_cur - limit.rlim_cur / 4;
+}
+
 static int ring_fill(struct stock_share *share, struct fd_ring *ring, sa_family_t family)
 {
 	while (fd_ring_count(ring) < share->pod->stock->options.depth) {
 		int fd = socket_make(share, family);
 		if (fd < 0)
 			return fd;
+		if (fd_ring_count(ring) > 0 && is_scarce(fd)) {
+			close(fd);
+			return 0;
+		}
 		if (!fd_ring_add(ring, fd)) {
 			close(fd);
 			return -ENOBUFS;

@@ -2,6 +2,7 @@
 #include "kernel/tests/rig.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -320,12 +321,40 @@ static void older_connections_of_child_cgroups_are_listed_and_those_of_siblings_
 	assert_int_equal(listed, 2);
 }
 
+/* Many pods must not take the descriptors that their connections need. */
+static void the_stock_leaves_descriptors_to_connections(void **state)
+{
+	struct rig *rig = *state;
+	struct rlimit before;
+	struct rig_pod pod;
+	int netns = rig_netns_new(rig, true);
+	int next = dup(netns);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	/* Its listeners fit below three quarters of this, its whole stock does not. */
+	rlim_t few = ((rlim_t)next + 2 * WEFT_LANES * RIG_WORKERS + 4) * 4 / 3;
+	struct rlimit after = {.rlim_cur = few, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &after), 0);
+	rig_pod_open_in(rig, netns, NULL, WEFT_POD_CAPTURE, &pod);
+	int highest = dup(netns);
+	close(highest);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_in_range(highest, 0, few - few / 8);
+	for (unsigned worker = 0; worker < RIG_WORKERS; worker++) {
+		int fd = stock_take(stock_pod_share(pod.stock, worker), AF_INET);
+		assert_true(fd >= 0); /* one is always there */
+		close(fd);
+	}
+	rig_pod_close(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_taken_socket_is_ready_to_dial_from_the_pod),
 		cmocka_unit_test(the_stock_is_filled_again_as_it_is_used),
 		cmocka_unit_test(a_worker_that_found_nothing_is_called_back),
+		cmocka_unit_test(the_stock_leaves_descriptors_to_connections),
 		cmocka_unit_test(a_callback_that_was_taken_back_does_not_come),
 		cmocka_unit_test(listeners_belong_to_the_pod_and_to_nobody_outside),
 		cmocka_unit_test(the_pods_own_addresses_are_found),
