@@ -3,10 +3,13 @@
 import os
 import sys
 
+import pytest
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import measure  # noqa: E402
 import report  # noqa: E402
+import scale  # noqa: E402
 
 
 def figures(cpu, requests_per_second=1000):
@@ -50,3 +53,16 @@ def test_results_hold_exactly_the_promised_keys():
 def test_without_peers_there_is_no_ratio():
     assert report.better_peer({"direct": figures(0)}, "cpu_us_per_request") is None
     assert report.ratio(0.0, None) == "-"
+
+
+def test_a_move_has_taken_effect_when_the_old_endpoint_answered_for_the_last_time():
+    ms = 1000000
+    answers = [(0, "a"), (12, "a"), (14, "b"), (16, "a"), (18, "b"), (30, "b"), (32, "a")]
+    lines = [[str(ns * ms), "200", who] for ns, who in answers]
+    assert scale.effects_of([(10 * ms, "b"), (31 * ms, "a")], lines) == [0.008, 0.001]
+
+
+def test_a_move_without_effect_and_a_failed_request_end_the_bench():
+    for line in (["5", "200", "a"], ["5", "503", "b"]):
+        with pytest.raises(RuntimeError):
+            scale.effects_of([(1, "b")], [line])

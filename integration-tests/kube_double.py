@@ -373,11 +373,12 @@ def fill(api, services, endpoints):
         api.put("endpointslices", slice_of(number, endpoints // services, 0))
 
 
-def change(api, services, endpoints, per_second, is_over):
-    """One slice after the other gets other endpoints, until is_over()."""
-    began, done = time.monotonic(), 0
+def change(api, services, endpoints, per_second, is_over, first=0):
+    """One slice after the other gets other endpoints, until is_over(). Goes on where it stopped
+    with what it returned the last time as `first`."""
+    began, done = time.monotonic(), first
     while not is_over():
-        while done < (time.monotonic() - began) * per_second:
+        while done - first < (time.monotonic() - began) * per_second:
             api.put("endpointslices", slice_of(done % services, endpoints // services, 1 + done // services))
             done += 1
         time.sleep(0.005)
