@@ -1,11 +1,14 @@
 #include "cni/node_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define FRESH_SUFFIX ".weft-new" /* not yet whole */
 
 int node_file_path(char *path, struct span dir, struct span name, const char *suffix)
 {
@@ -60,7 +63,7 @@ static int write_all(int fd, struct span content)
 int node_file_replace(const char *path, struct span content, mode_t mode)
 {
 	char fresh[PATH_MAX];
-	int size = snprintf(fresh, sizeof(fresh), "%s.weft-new", path);
+	int size = snprintf(fresh, sizeof(fresh), "%s" FRESH_SUFFIX, path);
 	if (size < 0 || size >= PATH_MAX)
 		return -ENAMETOOLONG;
 	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -75,4 +78,22 @@ int node_file_replace(const char *path, struct span content, mode_t mode)
 	if (error)
 		unlink(fresh);
 	return error;
+}
+
+static bool is_fresh(struct span name)
+{
+	size_t size = strlen(FRESH_SUFFIX);
+	return name.size > size && memcmp(name.data + name.size - size, FRESH_SUFFIX, size) == 0;
+}
+
+void node_file_sweep(const char *dir)
+{
+	DIR *folder = opendir(dir);
+	if (!folder)
+		return;
+	for (const struct dirent *entry; (entry = readdir(folder));) {
+		if (is_fresh(span_text(entry->d_name)))
+			unlinkat(dirfd(folder), entry->d_name, 0);
+	}
+	closedir(folder);
 }

@@ -13,6 +13,8 @@
 int node_file_read(const char *path, struct text *ret_content, mode_t *ret_mode) MUST_CHECK;
 /* A reader sees the old content or the new one, also after a crash. 0 or -errno. */
 int node_file_replace(const char *path, struct span content, mode_t mode) MUST_CHECK;
+/* Removes what a replacement that was killed left in the folder. */
+void node_file_sweep(const char *dir);
 /* "dir/name" + suffix; -ENAMETOOLONG past PATH_MAX. */
 int node_file_path(char *path, struct span dir, struct span name, const char *suffix) MUST_CHECK;
 

@@ -107,5 +107,6 @@ unsigned pending_settle(const char *dir, bool (*settle)(void *owner, struct span
 void pending_clear(const char *dir)
 {
 	pending_sweep(span_text(dir), span_text("[]"));
+	node_file_sweep(dir);
 	rmdir(dir);
 }

@@ -259,6 +259,8 @@ int cni_remove(const struct cni_place *place, struct text *removed, struct text 
 	int error = lists_visit(place, list_remove, removed, why);
 	if (removed->size)
 		nanosleep(&settle, NULL);
+	node_file_sweep(place->conf_dir);
+	node_file_sweep(place->bin_dir);
 	if (!error)
 		error = node_file_path(path, span_text(place->bin_dir), span_text(CNI_TYPE), "");
 	if (error)

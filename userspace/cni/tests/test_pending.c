@@ -99,6 +99,17 @@ static void files_that_are_still_being_written_are_not_shown(void **state)
 	unlink(path);
 }
 
+static void a_plugin_that_was_killed_leaves_nothing_behind_for_good(void **state)
+{
+	struct folder *folder = *state;
+	char path[128];
+	file(folder, "a", "whole");
+	snprintf(path, sizeof(path), "%s/b.json.weft-new", folder->path);
+	assert_int_equal(node_file_replace(path, span_text("half"), 0600), 0);
+	pending_clear(folder->path);
+	assert_int_equal(access(folder->path, F_OK), -1);
+}
+
 static void a_sweep_spares_what_is_attached(void **state)
 {
 	struct folder *folder = *state;
@@ -129,6 +140,7 @@ int main(void)
 		TEST(what_is_settled_is_removed_and_the_rest_is_shown_again),
 		TEST(no_folder_is_no_pending_pod),
 		TEST(files_that_are_still_being_written_are_not_shown),
+		TEST(a_plugin_that_was_killed_leaves_nothing_behind_for_good),
 		TEST(a_sweep_spares_what_is_attached),
 		TEST(a_second_file_for_a_sandbox_replaces_the_first),
 	};

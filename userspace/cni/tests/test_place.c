@@ -226,6 +226,19 @@ static void taking_it_out_restores_every_byte(void **state)
 	remove_all(node);
 }
 
+static void what_was_left_half_written_goes_too(void **state)
+{
+	struct node *node = *state;
+	put(node, "10-a.conflist", LIST);
+	install(node);
+	put(node, "10-a.conflist.weft-new", "half");
+	assert_int_equal(
+		node_file_replace(at(node->bin, "weft-cni.weft-new"), span_text("EL"), 0755), 0);
+	remove_all(node);
+	assert_false(exists(node->conf, "10-a.conflist.weft-new"));
+	assert_false(exists(node->bin, "weft-cni.weft-new"));
+}
+
 static void a_single_configuration_is_put_away_and_back(void **state)
 {
 	struct node *node = *state;
@@ -285,6 +298,7 @@ int main(void)
 		TEST(another_program_and_other_options_replace_the_old),
 		TEST(it_is_put_in_again_when_another_rewrites_the_list),
 		TEST(taking_it_out_restores_every_byte),
+		TEST(what_was_left_half_written_goes_too),
 		TEST(a_single_configuration_is_put_away_and_back),
 		TEST(a_single_configuration_written_meanwhile_wins),
 		TEST(without_a_configuration_it_waits_for_one),
