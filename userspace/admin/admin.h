@@ -19,8 +19,10 @@ struct admin_sources {
 	const struct series_store *series;
 	const uint64_t *heartbeats; /* [workers], CLOCK_MONOTONIC nanoseconds */
 	unsigned workers;
-	uint64_t started_ns;           /* CLOCK_MONOTONIC */
-	bool (*is_ready)(void *owner); /* config published, every pod's capture on, not draining */
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	/* Config published, the cluster known, every pod's capture on, not draining; else a line
+	 * that says what is missing. */
+	bool (*is_ready)(void *owner, struct text *why);
 	/* Append "{...}" or "[...]". */
 	void (*pods_json)(void *owner, struct text *json);
 	void (*config_json)(void *owner, struct text *json);

@@ -38,8 +38,13 @@ unsigned page_live(const struct page_view *view, struct text *page)
 
 unsigned page_ready(const struct page_view *view, struct text *page)
 {
-	bool is_ready = view->sources->is_ready(view->sources->owner);
-	text_add(page, span_text(is_ready ? "ready\n" : "not ready\n"));
+	struct text why = {0};
+	bool is_ready = view->sources->is_ready(view->sources->owner, &why);
+	if (is_ready)
+		text_add(page, span_text("ready\n"));
+	else
+		text_printf(page, "not ready: %.*s\n", SPAN_PRINT(text_span(&why)));
+	text_fini(&why);
 	return is_ready ? 200 : 503;
 }
 

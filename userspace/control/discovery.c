@@ -142,11 +142,6 @@ static void on_changed(void *owner, const struct kube_object *before,
 		control_sources_changed(discovery->control);
 }
 
-bool discovery_is_built(const struct discovery *discovery)
-{
-	return discovery->is_built;
-}
-
 static bool all_are_synced(const struct discovery *discovery)
 {
 	for (int kind = 0; kind < KUBE_KINDS; kind++) {
@@ -156,6 +151,24 @@ static bool all_are_synced(const struct discovery *discovery)
 			return false;
 	}
 	return true;
+}
+
+bool discovery_is_built(const struct discovery *discovery, struct text *why)
+{
+	if (discovery->is_built)
+		return true;
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		struct kube_status status;
+		kube_status(discovery->kube, (enum kube_kind)kind, &status);
+		if (status.is_synced)
+			continue;
+		text_printf(why, "the API server has not listed %s yet%s%s",
+			    kube_kind_name((enum kube_kind)kind), *status.last_fault ? ": " : "",
+			    status.last_fault);
+		return false;
+	}
+	text_printf(why, "what the API server told is not in force yet");
+	return false;
 }
 
 static void on_synced(void *owner, enum kube_kind kind)

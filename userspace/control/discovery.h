@@ -17,8 +17,8 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 void discovery_close(struct discovery *discovery); /* NULL is fine */
 /* Bytes of the loop's blocks that the client may use. */
 #define KUBE_BLOCK_BYTES (64u << 20)
-/* Every kind was listed once, and a snapshot has what they said. */
-bool discovery_is_built(const struct discovery *discovery);
+/* Every kind was listed once, and a snapshot has what they said; else what is missing. */
+bool discovery_is_built(const struct discovery *discovery, struct text *why);
 /* An object: each watch with its age, and each pod of the node with why it is (not) meshed. */
 void discovery_json(const struct discovery *discovery, struct text *json);
 /* Prometheus lines weft_kubernetes_… */

@@ -83,11 +83,19 @@ static void on_pod_left(void *owner, uint32_t pod_id, unsigned worker)
 
 /* ---- hooks: admin -> everything ---- */
 
-static bool is_ready(void *owner)
+static bool is_ready(void *owner, struct text *why)
 {
 	const struct daemon *daemon = owner;
-	bool knows_cluster = !daemon->discovery || discovery_is_built(daemon->discovery);
-	return !daemon->is_draining && knows_cluster && control_is_ready(daemon->control);
+	if (daemon->is_draining) {
+		text_printf(why, "weftd is draining");
+		return false;
+	}
+	if (daemon->discovery && !discovery_is_built(daemon->discovery, why))
+		return false;
+	bool is_ready = control_is_ready(daemon->control);
+	if (!is_ready)
+		text_printf(why, "pods are being enrolled");
+	return is_ready;
 }
 
 static void pods_json(void *owner, struct text *json)

@@ -22,9 +22,11 @@ static uint64_t heartbeats[WORKERS];
 static struct text page;
 static bool ready;
 
-static bool is_ready(void *owner)
+static bool is_ready(void *owner, struct text *why)
 {
 	(void)owner;
+	if (!ready)
+		text_printf(why, "it is only a test");
 	return ready;
 }
 
@@ -331,6 +333,7 @@ static void ready_asks_its_source(void **state)
 	(void)state;
 	ready = false;
 	assert_int_equal(page_ready(&view, &page), 503);
+	assert_string_equal(page.data, "not ready: it is only a test\n");
 	ready = true;
 	assert_int_equal(page_ready(&view, &page), 200);
 }

@@ -51,9 +51,10 @@ static struct fixture fixture;
 
 /* ---- sources ---- */
 
-static bool is_ready(void *owner)
+static bool is_ready(void *owner, struct text *why)
 {
 	(void)owner;
+	(void)why;
 	return true;
 }
 
