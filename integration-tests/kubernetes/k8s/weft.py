@@ -166,9 +166,10 @@ class Weft:
         known = json.loads(self.admin(node, "/services.json")[1])["services"]
         return {end["address"] for one in known if one["name"] == service for end in one["endpoints"]}
 
-    def stale_seconds(self, node):
-        """For how long the API server has told that weftd nothing; 0 while it does."""
-        return max(value for name, _, value in self.metrics(node).samples if name == "weft_kube_stale_seconds")
+    def silent_seconds(self, node):
+        """For how long the API server has told that weftd nothing about any kind."""
+        samples = self.metrics(node).samples
+        return min(value for name, _, value in samples if name == "weft_kubernetes_watch_age_seconds")
 
     def resident_kib(self, node):
         status = self.cluster.node(node).run(["cat", f"/proc/{self.pid(node)}/status"]).stdout

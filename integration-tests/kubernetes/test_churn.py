@@ -1,0 +1,162 @@
+"""Endpoints that come and go all the time, over a bad road to the API server, or with none at all."""
+
+import collections
+import random
+import time
+
+import pytest
+from conftest import Namespace
+from harness.poll import wait_for
+from k8s import echo
+from k8s.faults import MODES, BadRoad
+from k8s.weft import MESHED, Weft
+
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+WORKERS = 6  # real pods behind the slices that are written
+CATCH_UP_SECONDS = 1  # after the watch is there again
+BACKOFF_SECONDS = 5  # the longest that a new attempt waits
+
+
+@pytest.fixture(scope="module")
+def road(cluster):
+    made = BadRoad(cluster)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def mesh(cluster, road):
+    """weft that reaches the API server by the bad road."""
+    made = Weft(cluster)
+    try:
+        made.install("--set", f"kubernetes.enabled=true,kubernetes.api={road.url}")
+        yield made
+    finally:
+        road.set_mode("pass")
+        made.close()
+
+
+def slice_of(addresses):
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "churn", "labels": {"kubernetes.io/service-name": "churn"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
+    }
+
+
+class Churn:
+    """The service churn, whose slice the test writes; out: {pod: [[left, came back], …]}."""
+
+    def __init__(self, cluster, namespace, mesh):
+        self.cluster, self.namespace, self.mesh = cluster, namespace, mesh
+        self.path = SLICES.format(namespace.name)
+        namespace.apply(echo.deployment("worker", WORKERS))
+        self.pods = {pod["status"]["podIP"]: pod["metadata"]["name"] for pod in
+                     namespace.wait_pods("app=worker", WORKERS)}  # fmt: skip
+        self.current = set(self.pods)
+        self.out = collections.defaultdict(list)
+        service = echo.service("churn")
+        del service["spec"]["selector"]
+        service["spec"]["ports"] = service["spec"]["ports"][:1]
+        namespace.apply(service)
+        cluster.api.create(self.path, slice_of(sorted(self.current)))
+
+    def replace_some(self, choose):
+        """Two others leave, those that were out come back."""
+        leaving = set(choose.sample(sorted(self.pods), 2))
+        now = set(self.pods) - leaving
+        self.cluster.api.replace(f"{self.path}/churn", slice_of(sorted(now)))
+        moment = time.time()
+        for address in self.current - now:
+            self.out[self.pods[address]].append([moment, float("inf")])
+        for address in now - self.current:
+            self.out[self.pods[address]][-1][1] = moment
+        self.current = now
+
+    def is_followed(self, node="n1"):
+        wanted = {f"{address}:8080" for address in self.current}
+        return self.mesh.endpoints(node, f"/svc/{self.namespace.name}/churn/80") == wanted
+
+    def late(self, log, allowed):
+        """Requests that began more than `allowed` seconds after their pod had left, before it came back."""
+        return [
+            entry for entry in log
+            if any(left + allowed < entry["at"] < back for left, back in self.out[entry["pod"]])
+        ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def meshed(cluster, mesh):
+    made = Namespace(cluster, "churn")
+    made.open(MESHED)
+    yield made
+    cluster.delete_namespace(made.name)
+
+
+@pytest.fixture(scope="module")
+def churn(cluster, meshed, mesh):
+    made = Churn(cluster, meshed, mesh)
+    wait_for(made.is_followed, "the first endpoints", 10)
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(churn, meshed):
+    """A pod on n1 that has the service's answers."""
+    made = meshed.run_client()
+    wait_for(lambda: made.get("http://churn/")[0]["status"] == 200, "the service", 10, 0.1)
+    return made
+
+
+def test_a_thousand_changes_are_followed_within_a_second(churn, client, mesh):
+    choose = random.Random(1)
+    before = mesh.resident_kib("n1")
+    with client.load("http://churn/", connections=4, log=True) as load:
+        for _ in range(1000):
+            churn.replace_some(choose)
+        wait_for(churn.is_followed, "the last change", CATCH_UP_SECONDS)
+    assert load.result["failed"] == 0, load.result["failures"]
+    assert churn.late(load.result["log"], 1) == []
+    assert mesh.resident_kib("n1") < before + 4096
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "pass"])
+def test_changes_are_caught_up_with_after_the_road_was_bad(churn, client, road, mode):
+    choose = random.Random(mode)
+    with client.load("http://churn/", connections=2) as load:
+        road.set_mode(mode)
+        for _ in range(20):
+            churn.replace_some(choose)
+            time.sleep(0.1)
+        road.set_mode("pass")
+        wait_for(churn.is_followed, "the missed changes", BACKOFF_SECONDS + CATCH_UP_SECONDS)
+    assert load.result["failed"] == 0, load.result["failures"]
+
+
+def test_a_minute_without_the_api_server_is_served_from_what_is_known(cluster, churn, client, mesh):
+    choose = random.Random(2)
+    churn.replace_some(choose)
+    wait_for(churn.is_followed, "the change", BACKOFF_SECONDS + CATCH_UP_SECONDS)
+    with client.load("http://churn/", connections=2, log=True) as load:
+        with cluster.control.paused_api():
+            wait_for(lambda: mesh.silent_seconds("n1") > 60, "a minute without a word", 70, 0.5)
+        cluster.wait_api()
+        churn.replace_some(choose)
+        wait_for(churn.is_followed, "the change after the pause", BACKOFF_SECONDS + CATCH_UP_SECONDS)
+    assert load.result["failed"] == 0, load.result["failures"]
+
+
+def test_three_dozen_real_pods_are_replaced_under_load(meshed, client):
+    web = echo.deployment("web", 12)
+    web["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}
+    meshed.apply(web, echo.service("web"))
+    meshed.wait_pods("app=web", 12)
+    wait_for(lambda: client.get("http://web/")[0]["status"] == 200, "the service", 10, 0.1)
+    with client.load("http://web/", connections=4) as load:
+        for _ in range(3):
+            meshed.kubectl("rollout", "restart", "deployment/web")
+            meshed.kubectl("rollout", "status", "deployment/web", "--timeout=60s", seconds=70)
+    assert load.result["failed"] == 0, load.result["failures"]
