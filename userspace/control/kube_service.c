@@ -165,6 +165,19 @@ static void take_the_willing(struct candidate *all, uint32_t count)
 		all[i].is_taken = best > UNREADY && all[i].readiness == best;
 }
 
+/* A pod of a dual-stack Service is in a slice of each family, and its app may listen in one only:
+ * the Service's first family, as far as it has endpoints. */
+static void take_one_family(const struct kube_service *service, struct candidate *all,
+			    uint32_t count)
+{
+	bool is_v4 = service->ip_count == 0 || address_is_v4(&service->cluster_ips[0]);
+	bool any = false;
+	for (uint32_t i = 0; i < count; i++)
+		any |= all[i].is_taken && address_is_v4(&all[i].address) == is_v4;
+	for (uint32_t i = 0; any && i < count; i++)
+		all[i].is_taken &= address_is_v4(&all[i].address) == is_v4;
+}
+
 static bool is_on_node(const struct candidate *candidate, const struct kube_place *place)
 {
 	return *place->node && strcmp(candidate->endpoint->node, place->node) == 0;
@@ -244,6 +257,7 @@ int kube_service_endpoints(const struct kube_service *service, const struct kube
 	}
 	uint32_t count = gather(port, slices, slice_count, all);
 	take_the_willing(all, count);
+	take_one_family(service, all, count);
 	take_the_near(service, place, all, count);
 	for (uint32_t i = 0; i < count; i++) {
 		drafts[i].address = all[i].address;

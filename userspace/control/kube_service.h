@@ -33,8 +33,9 @@ bool kube_service_balances_endpoints(const struct kube_service *service);
 
 /*
  * The endpoints of one port, sorted by address, each once; weight 0 = takes nothing now. Ready ones
- * take traffic; while there is none, those that terminate and still serve do. Of these
- * internalTrafficPolicy, the zone hints and trafficDistribution leave those that are near. The
+ * take traffic; while there is none, those that terminate and still serve do. Of these one address
+ * family is left (that of the Service's first ClusterIP, else IPv4, where it has any), then those
+ * that are near, by internalTrafficPolicy, the zone hints and trafficDistribution. The
  * caller frees with mem_free. 0 or -ENOMEM.
  */
 int kube_service_endpoints(const struct kube_service *service, const struct kube_service_port *port,

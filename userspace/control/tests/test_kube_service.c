@@ -128,6 +128,30 @@ static void an_address_in_two_slices_is_one_endpoint_and_the_readier_counts(void
 	assert_string_equal(found(), "10.0.0.1:8080 10.0.0.2:8080 10.0.0.3:8080");
 }
 
+static void a_dual_stack_services_pods_are_asked_in_its_first_family(void **state)
+{
+	struct weft_address ips[] = {ip_of("10.96.0.1"), ip_of("fd00:96::1")};
+	struct weft_address v6_first[] = {ips[1], ips[0]};
+	struct kube_endpoint others[] = {endpoint_at("fd00::1"), endpoint_at("fd00::2")};
+	struct kube_slice other = slice_of("web-2", "web", &web.slice_port, 1, others, 2);
+	(void)state;
+	add("10.0.0.1");
+	add("10.0.0.2");
+	web.slices[1] = &other;
+	web.slice_count = 2;
+	LEND(web.service.cluster_ips, web.service.ip_count, ips);
+	assert_string_equal(found(),
+			    "10.0.0.1:8080 10.0.0.2:8080 ([fd00::1]:8080) "
+			    "([fd00::2]:8080)");
+	LEND(web.service.cluster_ips, web.service.ip_count, v6_first);
+	assert_string_equal(found(),
+			    "(10.0.0.1:8080) (10.0.0.2:8080) [fd00::1]:8080 "
+			    "[fd00::2]:8080");
+	web.slice.endpoint_count = 0; /* of the other family alone is better than none */
+	LEND(web.service.cluster_ips, web.service.ip_count, ips);
+	assert_string_equal(found(), "[fd00::1]:8080 [fd00::2]:8080");
+}
+
 static void addresses_that_no_pod_has_are_no_endpoints(void **state)
 {
 	static const char *const ips[] = {
@@ -404,6 +428,7 @@ int main(void)
 		test(one_that_serves_and_does_not_terminate_is_no_last_resort),
 		test(ready_although_terminating_is_ready),
 		test(an_address_in_two_slices_is_one_endpoint_and_the_readier_counts),
+		test(a_dual_stack_services_pods_are_asked_in_its_first_family),
 		test(addresses_that_no_pod_has_are_no_endpoints),
 		test(no_slice_is_no_endpoint),
 		test(hints_count_when_all_have_them),
