@@ -149,7 +149,7 @@ static void add_stat_service(struct json *json, const char *name,
 	json_text(json, "name", name);
 	add_counts(json, total);
 	add_buckets(json, total);
-	add_stat_endpoints(json, samples + has_total, count - has_total);
+	add_stat_endpoints(json, has_total ? &samples[1] : samples, count - has_total);
 	json_close(json, '}');
 }
 

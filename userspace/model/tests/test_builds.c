@@ -105,7 +105,7 @@ static int compare_endpoints(const void *a, const void *b)
 
 static void print_service(struct text *text, const struct service *service)
 {
-	struct endpoint endpoints[ENDPOINTS];
+	struct endpoint endpoints[ENDPOINTS] = {0};
 	uint32_t count = service->endpoint_count;
 	text_printf(text, "%s %u %u %u", service->name, service->protocol, service->ready_count,
 		    service->may_be_left_out);
