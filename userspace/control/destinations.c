@@ -215,7 +215,7 @@ static void rewrite(struct control *control, const struct service *service,
 	struct destination *row;
 	claim(control, service, address, flags);
 	row = find(control, address);
-	if (row)
+	if (row && !row->is_written) /* a full map must not cost all of it each second */
 		write_row(control, row, service->name);
 }
 

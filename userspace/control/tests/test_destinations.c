@@ -163,6 +163,23 @@ static void rows_that_could_not_be_written_come_later(void **state)
 	stage_until(destination_of("10.0.0.1:80") && destination_of("10.96.0.1:80"));
 }
 
+static void rows_that_are_there_are_not_written_with_those_that_are_owed(void **state)
+{
+	const struct weft_address written = address_of("10.96.0.1:80");
+	struct weft_destination other = {.service_id = 77};
+	(void)state;
+	begin(1);
+	add(0, 0);
+	publish();
+	add(0, 1);
+	kernel_double_fail_put(-E2BIG);
+	publish();
+	kernel_double_fail_put(0);
+	assert_int_equal(kernel_destination_put(NULL, &written, &other), 0);
+	stage_until(destination_of("10.0.0.2:80"));
+	assert_int_equal(destination_of("10.96.0.1:80")->service_id, 77);
+}
+
 /* Each pod is the destination of one service at most, as claims have it. */
 static void change(struct rng *rng)
 {
@@ -237,6 +254,7 @@ int main(void)
 		stage_test(an_endpoint_that_is_another_services_has_that_ones_row),
 		stage_test(a_service_that_goes_takes_its_rows_with_it),
 		stage_test(rows_that_could_not_be_written_come_later),
+		stage_test(rows_that_are_there_are_not_written_with_those_that_are_owed),
 		stage_test(any_changes_give_the_rows_of_the_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
