@@ -175,7 +175,7 @@ static void rows_that_are_there_are_not_written_with_those_that_are_owed(void **
 	kernel_double_fail_put(-E2BIG);
 	publish();
 	kernel_double_fail_put(0);
-	assert_int_equal(kernel_destination_put(NULL, &written, &other), 0);
+	assert_int_equal(kernel_destination_put(stage.kernel, &written, &other), 0);
 	stage_until(destination_of("10.0.0.2:80"));
 	assert_int_equal(destination_of("10.96.0.1:80")->service_id, 77);
 }
