@@ -36,10 +36,14 @@ static uint32_t destination_series(struct worker *worker, const struct weft_flow
 	return series_slot_spare(worker->series, span_text(text));
 }
 
-/* What the pod says of the port it dials goes before what the service says. */
+/*
+ * What the pod says of the port it dials goes before what the service says. Who dials one endpoint
+ * asked for no service: whatever its server speaks must pass, also first.
+ */
 static enum protocol protocol_of(const struct session *session)
 {
 	const struct service *service = session_service(session);
+	bool is_promise = !(session->flow.flags & WEFT_DESTINATION_ENDPOINT);
 	const struct pod *pod =
 		snapshot_pod_named(session->worker->snapshot, span_text(session->pod->name));
 	uint16_t port = ntohs(session->flow.destination.port);
@@ -47,6 +51,8 @@ static enum protocol protocol_of(const struct session *session)
 		return PROTOCOL_OPAQUE;
 	if (pod && port_list_has(&pod->http_ports, port))
 		return PROTOCOL_HTTP;
+	if (service && service->protocol == PROTOCOL_HTTP && !is_promise)
+		return PROTOCOL_AUTO;
 	return service ? service->protocol : PROTOCOL_AUTO;
 }
 
