@@ -20,7 +20,10 @@ spec:
   scope: Namespaced
   names: {kind: PodMonitor, plural: podmonitors, singular: podmonitor}
   versions:
-  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 """
 
 

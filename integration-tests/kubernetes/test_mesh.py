@@ -1,4 +1,4 @@
-"""Pods of a labelled namespace: their dials are captured, balanced per request and counted; all else goes on as it did."""
+"""Pods of a labelled namespace: dials are captured, balanced per request and counted; all else goes on as before."""
 
 import time
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A cluster by hand: up.py [--nodes N] [--cgroups hybrid|v2] [--kube-proxy iptables|nftables|none]. Ends with Ctrl-C and
-takes the cluster with it. Writes a folder of commands (kubectl, helm, and n1, n2, … to enter a node)."""
+"""A cluster by hand: up.py [--nodes N] [--cgroups hybrid|v2] [--kube-proxy iptables|nftables|none]. Ends with Ctrl-C
+and takes the cluster with it. Writes a folder of commands (kubectl, helm, and n1, n2, … to enter a node)."""
 
 import argparse
 import contextlib
