@@ -80,6 +80,8 @@ def test_a_new_pod_is_used_within_a_second(cluster, meshed, web):
         cluster.api.patch(meshed.path("deployments", "web"), {"spec": {"replicas": 3}})
         ready = meshed.wait_pods("app=web", 3)
         (added,) = names(ready) - names(web)
+        (address,) = [pod["status"]["podIP"] for pod in ready if pod["metadata"]["name"] == added]
+        wait_for(lambda: is_endpoint(cluster, meshed, address), "the EndpointSlice to have the pod", 20)
         wait_for(lambda: added in load.so_far()["pods"], "the new pod to answer", 1)
     assert load.result["failed"] == 0, load.result["failures"]
 
@@ -104,16 +106,17 @@ def test_a_pod_that_leaves_is_asked_nothing_a_second_later(cluster, meshed):
     assert load.result["last"][leaving] < left_at + 1
 
 
+def is_endpoint(cluster, namespace, address):
+    """Whether an EndpointSlice of web has that address as ready."""
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace.name}/endpointslices"
+    slices = cluster.api.get(f"{path}?labelSelector=kubernetes.io/service-name=web")["items"]
+    ends = [end for one in slices for end in one["endpoints"] or [] if address in end["addresses"]]
+    return any(end["conditions"].get("ready") for end in ends)
+
+
 def wait_left(cluster, namespace, address):
     """Until no EndpointSlice of web has that address as ready; the moment at which it was so."""
-    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace.name}/endpointslices"
-
-    def gone():
-        slices = cluster.api.get(f"{path}?labelSelector=kubernetes.io/service-name=web")["items"]
-        ends = [end for one in slices for end in one["endpoints"] or [] if address in end["addresses"]]
-        return not any(end["conditions"].get("ready") for end in ends)
-
-    wait_for(gone, "the EndpointSlice to drop the pod", 20)
+    wait_for(lambda: not is_endpoint(cluster, namespace, address), "the EndpointSlice to drop the pod", 20)
     return time.time()
 
 
