@@ -1,58 +1,81 @@
 #include "kernel/metrics.h"
 
+#include <stdio.h>
+
+#include "base/hash.h"
 #include "base/mem.h"
 
-/* Names by id, collected from the maps themselves. */
+/* Of a pod or service that has something to show. */
 struct name {
+	struct hash_item item;
 	uint32_t id;
-	char text[WEFT_NAME_MAX];
+	char text[WEFT_NAME_MAX]; /* "" = nobody knows */
 };
 
+/* By id; the names are collected from the maps themselves. */
 struct names {
-	struct name *items;
-	uint32_t count;
-	uint32_t capacity;
+	struct hash by_id;
 };
+
+/* Ids are dense: they are their own hash. */
+static struct name *find_name(const struct names *names, uint32_t id)
+{
+	struct hash_item *item = hash_first(&names->by_id, id);
+	return item ? hash_entry(item, struct name, item) : NULL;
+}
 
 static const char *name_of(const struct names *names, uint32_t id)
 {
-	for (uint32_t i = 0; i < names->count; i++) {
-		if (names->items[i].id == id)
-			return names->items[i].text;
-	}
-	return "";
+	const struct name *name = find_name(names, id);
+	return name ? name->text : "";
 }
 
-/* A name that finds no memory shows as "". */
-static void add_name(struct names *names, uint32_t id, const char *text)
+/* NULL: no memory, and the name shows as "". */
+static struct name *want_name(struct names *names, uint32_t id)
 {
-	if (*name_of(names, id))
-		return;
-	if (names->count == names->capacity) {
-		uint32_t capacity = names->capacity ? names->capacity * 2 : 64;
-		struct name *items = mem_realloc(names->items, capacity * sizeof(*items));
-		if (!items)
-			return;
-		names->items = items;
-		names->capacity = capacity;
+	struct name *name = find_name(names, id);
+	if (name)
+		return name;
+	name = mem_zalloc(sizeof(*name));
+	if (name && hash_add(&names->by_id, &name->item, id)) {
+		mem_free(name);
+		return NULL;
 	}
-	struct name *name = &names->items[names->count++];
-	name->id = id;
-	memcpy(name->text, text, sizeof(name->text));
-	name->text[sizeof(name->text) - 1] = '\0';
+	if (name)
+		name->id = id;
+	return name;
+}
+
+static void set_name(struct name *name, const char *text)
+{
+	if (name && !*name->text)
+		snprintf(name->text, sizeof(name->text), "%.*s", WEFT_NAME_MAX - 1, text);
+}
+
+static void names_fini(struct names *names)
+{
+	hash_each(&names->by_id, item) mem_free(hash_entry(item, struct name, item));
+	hash_fini(&names->by_id);
 }
 
 static void on_pod(const struct weft_pod_key *key, const struct weft_pod *pod, void *owner)
 {
 	(void)key;
-	add_name(owner, pod->pod_id, pod->name);
+	set_name(want_name(owner, pod->pod_id), pod->name);
+}
+
+static void on_service(const struct weft_traffic_key *key, const struct weft_traffic *traffic,
+		       void *owner)
+{
+	(void)traffic;
+	(void)want_name(owner, key->service_id);
 }
 
 static void on_destination(const struct weft_address *address,
 			   const struct weft_destination *destination, void *owner)
 {
 	(void)address;
-	add_name(owner, destination->service_id, destination->name);
+	set_name(find_name(owner, destination->service_id), destination->name);
 }
 
 /* Label values (text exposition format): backslash, quote and newline are escaped. */
@@ -77,14 +100,16 @@ static void add_decisions(struct kernel *kernel, const struct names *pods, struc
 		 span_text("# HELP weft_capture_decisions_total What the kernel decided about "
 			   "dials, by pod and reason.\n"
 			   "# TYPE weft_capture_decisions_total counter\n"));
-	for (uint32_t i = 0; i < pods->count; i++) {
+	hash_each(&pods->by_id, item)
+	{
+		const struct name *pod = hash_entry(item, struct name, item);
 		for (unsigned reason = 0; reason < WEFT_KERNEL_REASON_COUNT; reason++) {
-			uint64_t count = kernel_reason_count(kernel, pods->items[i].id,
-							     (enum weft_reason)reason);
+			uint64_t count =
+				kernel_reason_count(kernel, pod->id, (enum weft_reason)reason);
 			if (!count)
 				continue;
 			text_add(page, span_text("weft_capture_decisions_total{"));
-			add_label(page, "pod", pods->items[i].text);
+			add_label(page, "pod", pod->text);
 			text_printf(page, ",reason=\"%s\"} %llu\n",
 				    weft_reason_name((enum weft_reason)reason),
 				    (unsigned long long)count);
@@ -141,7 +166,10 @@ void kernel_metrics_page(struct kernel *kernel, struct text *page)
 	struct names services = {0};
 	struct traffic_page to = {.page = page, .pods = &pods, .services = &services};
 	kernel_pod_each(kernel, on_pod, &pods);
-	kernel_destination_each(kernel, on_destination, &services);
+	/* A cluster has ten thousands of destinations; few of them have traffic here. */
+	kernel_traffic_each(kernel, on_service, &services);
+	if (services.by_id.count > 0)
+		kernel_destination_each(kernel, on_destination, &services);
 	add_decisions(kernel, &pods, page);
 	for (to.metric = 0; to.metric < sizeof(traffic_metrics) / sizeof(traffic_metrics[0]);
 	     to.metric++) {
@@ -150,6 +178,6 @@ void kernel_metrics_page(struct kernel *kernel, struct text *page)
 			    traffic_metrics[to.metric].name);
 		kernel_traffic_each(kernel, on_traffic, &to);
 	}
-	mem_free(pods.items);
-	mem_free(services.items);
+	names_fini(&pods);
+	names_fini(&services);
 }
