@@ -132,9 +132,10 @@ $(call objects,$(call room_sources,kernel) $(wildcard userspace/kernel/*/*.c)): 
 $(OUT)/obj/llhttp/%.o: /usr/share/llhttp/%.c $(FLAGS_STAMP) | $(DEPS_STAMP)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_ALL) -w -MMD -c $< -o $@
-/usr/share/llhttp/%.c: | $(DEPS_STAMP)
-	@test -e $@
 LLHTTP := $(addprefix $(OUT)/obj/llhttp/,api.o http.o llhttp.o)
+# Named one by one: what only a pattern names is an intermediate file, which make removes again.
+$(addprefix /usr/share/llhttp/,api.c http.c llhttp.c): | $(DEPS_STAMP)
+	@test -e $@
 EXTRA_OBJECTS_http := $(LLHTTP)
 
 define room_rules
