@@ -35,6 +35,13 @@ static void grow(struct hash *table)
 	mem_free(old.slots);
 }
 
+int hash_init(struct hash *table)
+{
+	*table = (struct hash){0};
+	grow(table);
+	return table->slots ? 0 : -ENOMEM;
+}
+
 int hash_add(struct hash *table, struct hash_item *item, uint32_t hash)
 {
 	if (!table->slots || table->count > table->mask)

@@ -21,6 +21,8 @@ struct hash {
 
 #define hash_entry(item, type, member) container_of(item, type, member)
 
+/* Optional; after it no hash_add fails. 0 or -ENOMEM. */
+int hash_init(struct hash *table) MUST_CHECK;
 /* Frees the slots, not the items. */
 void hash_fini(struct hash *table);
 /* 0 or -ENOMEM (only for the first item: later a table that cannot grow gets slower). */

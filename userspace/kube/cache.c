@@ -1,90 +1,48 @@
 #include "kube/cache.h"
 
-#include <errno.h>
+#include <assert.h>
 
 #include "base/mem.h"
 
-#define FIRST_BUCKETS 64u
-
 int cache_init(struct cache *cache, cache_changed *changed, void *owner)
 {
-	*cache = (struct cache){.changed = changed, .owner = owner, .bucket_count = FIRST_BUCKETS};
-	cache->buckets = mem_zalloc(FIRST_BUCKETS * sizeof(struct kube_object *));
-	return cache->buckets ? 0 : -ENOMEM;
+	*cache = (struct cache){.changed = changed, .owner = owner};
+	return hash_init(&cache->objects);
+}
+
+static struct kube_object *object_of(struct hash_item *item)
+{
+	return hash_entry(item, struct kube_object, item);
 }
 
 void cache_fini(struct cache *cache)
 {
-	for (uint32_t i = 0; cache->buckets && i < cache->bucket_count; i++) {
-		while (cache->buckets[i]) {
-			struct kube_object *object = cache->buckets[i];
-			cache->buckets[i] = object->next;
-			mem_free(object);
-		}
-	}
-	mem_free(cache->buckets);
+	hash_each(&cache->objects, item) mem_free(object_of(item));
+	hash_fini(&cache->objects);
 	*cache = (struct cache){0};
 }
 
-/* FNV-1a; a byte between the two, that neither has. */
 static uint32_t hash_of(const char *namespace, const char *name)
 {
-	uint32_t hash = 2166136261u;
-	for (; *namespace; namespace ++)
-		hash = (hash ^ (uint8_t) * namespace) * 16777619u;
-	hash = (hash ^ '/') * 16777619u;
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * 16777619u;
-	return hash;
+	return hash_text(span_text(name), hash_text(span_text(namespace), 0));
 }
 
-static struct kube_object **bucket_of(const struct cache *cache, uint32_t hash)
+static struct kube_object *find(const struct cache *cache, uint32_t hash, const char *namespace,
+				const char *name)
 {
-	return &cache->buckets[hash & (cache->bucket_count - 1)];
-}
-
-/* Where the object is linked, or would be. */
-static struct kube_object **place_of(const struct cache *cache, uint32_t hash,
-				     const char *namespace, const char *name)
-{
-	struct kube_object **at = bucket_of(cache, hash);
-	while (*at && ((*at)->hash != hash || strcmp((*at)->name, name) != 0 ||
-		       strcmp((*at)->namespace, namespace) != 0))
-		at = &(*at)->next;
-	return at;
+	struct hash_item *item = hash_first(&cache->objects, hash);
+	for (; item; item = hash_next(item)) {
+		struct kube_object *object = object_of(item);
+		if (strcmp(object->name, name) == 0 && strcmp(object->namespace, namespace) == 0)
+			return object;
+	}
+	return NULL;
 }
 
 const struct kube_object *cache_find(const struct cache *cache, const char *namespace,
 				     const char *name)
 {
-	return *place_of(cache, hash_of(namespace, name), namespace, name);
-}
-
-/* Without memory the table stays as it is, and only gets slower. */
-static void grow(struct cache *cache)
-{
-	struct cache larger = *cache;
-	larger.bucket_count *= 4;
-	larger.buckets = mem_zalloc(larger.bucket_count * sizeof(struct kube_object *));
-	if (!larger.buckets)
-		return;
-	for (uint32_t i = 0; i < cache->bucket_count; i++) {
-		while (cache->buckets[i]) {
-			struct kube_object *object = cache->buckets[i];
-			struct kube_object **to = bucket_of(&larger, object->hash);
-			cache->buckets[i] = object->next;
-			object->next = *to;
-			*to = object;
-		}
-	}
-	mem_free(cache->buckets);
-	*cache = larger;
-}
-
-static void unlink_at(struct cache *cache, struct kube_object **at)
-{
-	*at = (*at)->next;
-	cache->count--;
+	return find(cache, hash_of(namespace, name), namespace, name);
 }
 
 static void tell_deleted(struct cache *cache, struct kube_object *object)
@@ -93,22 +51,11 @@ static void tell_deleted(struct cache *cache, struct kube_object *object)
 	mem_free(object);
 }
 
-static void add(struct cache *cache, struct kube_object *object)
-{
-	struct kube_object **to = bucket_of(cache, object->hash);
-	object->next = *to;
-	*to = object;
-	cache->count++;
-	if (cache->count > cache->bucket_count)
-		grow(cache);
-}
-
 void cache_put(struct cache *cache, struct kube_object *object)
 {
-	object->hash = hash_of(object->namespace, object->name);
+	uint32_t hash = hash_of(object->namespace, object->name);
 	object->seen = cache->list;
-	struct kube_object **at = place_of(cache, object->hash, object->namespace, object->name);
-	struct kube_object *before = *at;
+	struct kube_object *before = find(cache, hash, object->namespace, object->name);
 	bool is_same = before && strcmp(before->uid, object->uid) == 0;
 	if (is_same && strcmp(before->version, object->version) == 0) {
 		before->seen = cache->list;
@@ -116,33 +63,30 @@ void cache_put(struct cache *cache, struct kube_object *object)
 		return;
 	}
 	if (before)
-		unlink_at(cache, at);
+		hash_remove(&cache->objects, &before->item);
 	if (before && !is_same) {
 		tell_deleted(cache, before);
 		before = NULL;
 	}
-	add(cache, object);
+	int error = hash_add(&cache->objects, &object->item, hash);
+	assert(!error); /* hash_init */
 	cache->changed(cache->owner, before, object);
 	mem_free(before);
 }
 
 void cache_remove(struct cache *cache, const char *namespace, const char *name)
 {
-	struct kube_object **at = place_of(cache, hash_of(namespace, name), namespace, name);
-	struct kube_object *object = *at;
+	struct kube_object *object = find(cache, hash_of(namespace, name), namespace, name);
 	if (!object)
 		return;
-	unlink_at(cache, at);
+	hash_remove(&cache->objects, &object->item);
 	tell_deleted(cache, object);
 }
 
 void cache_each(const struct cache *cache,
 		void (*each)(void *owner, const struct kube_object *object), void *owner)
 {
-	for (uint32_t i = 0; i < cache->bucket_count; i++) {
-		for (const struct kube_object *at = cache->buckets[i]; at; at = at->next)
-			each(owner, at);
-	}
+	hash_each(&cache->objects, item) each(owner, object_of(item));
 }
 
 void cache_list_begin(struct cache *cache)
@@ -152,16 +96,12 @@ void cache_list_begin(struct cache *cache)
 
 void cache_list_end(struct cache *cache)
 {
-	for (uint32_t i = 0; i < cache->bucket_count; i++) {
-		struct kube_object **at = &cache->buckets[i];
-		while (*at) {
-			struct kube_object *object = *at;
-			if (object->seen == cache->list) {
-				at = &object->next;
-				continue;
-			}
-			unlink_at(cache, at);
-			tell_deleted(cache, object);
-		}
+	hash_each(&cache->objects, item)
+	{
+		struct kube_object *object = object_of(item);
+		if (object->seen == cache->list)
+			continue;
+		hash_remove(&cache->objects, item);
+		tell_deleted(cache, object);
 	}
 }

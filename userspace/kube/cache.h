@@ -12,9 +12,7 @@ typedef void cache_changed(void *owner, const struct kube_object *before,
 			   const struct kube_object *after);
 
 struct cache {
-	struct kube_object **buckets;
-	uint32_t bucket_count; /* a power of two */
-	uint32_t count;
+	struct hash objects;
 	uint32_t list; /* the number of the one that is being read */
 	cache_changed *changed;
 	void *owner;

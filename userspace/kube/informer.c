@@ -572,7 +572,7 @@ void informer_status(const struct informer *informer, struct kube_status *ret_st
 	*ret_status = (struct kube_status){
 		.state = informer->state,
 		.is_synced = informer->lists > 0,
-		.objects = informer->cache.count,
+		.objects = informer->cache.objects.count,
 		.lists = informer->lists,
 		.watches = informer->streams,
 		.changes = informer->changes,

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/hash.h"
 
 enum kube_kind {
 	KUBE_PODS,
@@ -39,9 +40,9 @@ struct kube_object {
 	uint16_t annotation_count;
 	uint8_t kind;     /* enum kube_kind */
 	bool is_deleting; /* has a deletionTimestamp */
-	uint32_t hash;    /* the cache's own, as what follows */
-	uint32_t seen;    /* in which list */
-	struct kube_object *next;
+	/* the cache's own: */
+	struct hash_item item;
+	uint32_t seen; /* in which list */
 };
 
 enum kube_protocol { KUBE_TCP, KUBE_UDP, KUBE_SCTP, KUBE_PROTOCOL_OTHER };

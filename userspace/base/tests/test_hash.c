@@ -66,6 +66,21 @@ static void a_table_that_cannot_grow_still_takes_items(void **state)
 	hash_fini(&table);
 }
 
+static void a_table_made_before_takes_items_without_memory(void **state)
+{
+	struct number number = {.value = 1};
+	struct hash table;
+	(void)state;
+	mem_fail_nth(1);
+	assert_int_not_equal(hash_init(&table), 0);
+	assert_int_equal(hash_init(&table), 0);
+	mem_fail_nth(1);
+	assert_int_equal(hash_add(&table, &number.item, 9), 0);
+	mem_fail_nth(0);
+	assert_ptr_equal(find(&table, 9, 1), &number);
+	hash_fini(&table);
+}
+
 static void texts_hash_by_their_parts(void **state)
 {
 	(void)state;
@@ -80,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_added_is_found_until_it_is_removed),
 		cmocka_unit_test(a_table_that_cannot_grow_still_takes_items),
+		cmocka_unit_test(a_table_made_before_takes_items_without_memory),
 		cmocka_unit_test(texts_hash_by_their_parts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
