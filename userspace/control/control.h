@@ -21,7 +21,7 @@ struct control_hooks {
 	/*
 	 * The pod's listeners are open and marked, its map entry is not yet written. Workers take
 	 * the listeners over (they close them) and each tells control_pod_served when it accepts on
-	 * its own; then capture is switched on.
+	 * its own; then capture is switched on. Who cannot tells control_pod_not_served.
 	 */
 	void (*pod_added)(void *owner, const struct pod *pod, struct stock_pod *stock,
 			  const struct stock_listeners *listeners);
@@ -93,6 +93,9 @@ void control_drain(struct control *control, enum drain drain, void (*done)(void 
 
 /* From any thread. */
 void control_pod_served(struct control *control, uint32_t pod_id, unsigned worker);
+/* A worker could not take the pod's listeners, and closed them: the pod is taken back and tried
+ * again. */
+void control_pod_not_served(struct control *control, uint32_t pod_id, unsigned worker);
 void control_pod_left(struct control *control, uint32_t pod_id, unsigned worker);
 
 /* A config is published, no pod is on its way into the kernel's map (pods that failed and are tried

@@ -366,12 +366,14 @@ void pods_apply(struct control *control)
 
 /* ---- what workers tell ---- */
 
+enum tidings { POD_SERVED, POD_NOT_SERVED, POD_LEFT };
+
 struct report {
 	struct io_mail mail;
 	struct control *control;
 	uint32_t pod_id;
 	uint32_t worker;
-	bool has_left;
+	enum tidings tidings;
 };
 
 static void on_left(struct enrolment *enrolment, uint32_t worker)
@@ -403,6 +405,27 @@ static void on_served(struct enrolment *enrolment, uint32_t worker)
 		start_capture(enrolment);
 }
 
+/* Those that did take it let go at once, then the tick tries again. */
+static void on_not_served(struct enrolment *enrolment)
+{
+	if (enrolment->state != ENROLMENT_SERVING)
+		return;
+	set_error(enrolment, "a worker has no memory for it");
+	leave(enrolment, 0);
+}
+
+static void take_report(struct enrolment *enrolment, const struct report *report)
+{
+	if (report->tidings == POD_LEFT)
+		on_left(enrolment, report->worker);
+	else if (enrolment->control->is_stopped)
+		return;
+	else if (report->tidings == POD_SERVED)
+		on_served(enrolment, report->worker);
+	else
+		on_not_served(enrolment);
+}
+
 static void on_report(struct io_mail *mail)
 {
 	struct report *report = container_of(mail, struct report, mail);
@@ -413,16 +436,14 @@ static void on_report(struct io_mail *mail)
 		/* Two may have the id, but only one of them has workers. */
 		if (enrolment->pod->id != copy.pod_id || !has_workers(enrolment))
 			continue;
-		if (copy.has_left)
-			on_left(enrolment, copy.worker);
-		else if (!copy.control->is_stopped)
-			on_served(enrolment, copy.worker);
+		take_report(enrolment, &copy);
 		return;
 	}
 }
 
 /* Any thread. */
-static void post_report(struct control *control, uint32_t pod_id, unsigned worker, bool has_left)
+static void post_report(struct control *control, uint32_t pod_id, unsigned worker,
+			enum tidings tidings)
 {
 	struct report *report = mem_zalloc(sizeof(*report));
 	if (!report)
@@ -436,18 +457,23 @@ static void post_report(struct control *control, uint32_t pod_id, unsigned worke
 	report->control = control;
 	report->pod_id = pod_id;
 	report->worker = worker;
-	report->has_left = has_left;
+	report->tidings = tidings;
 	io_post(control->options.ring, &report->mail);
 }
 
 void control_pod_served(struct control *control, uint32_t pod_id, unsigned worker)
 {
-	post_report(control, pod_id, worker, false);
+	post_report(control, pod_id, worker, POD_SERVED);
+}
+
+void control_pod_not_served(struct control *control, uint32_t pod_id, unsigned worker)
+{
+	post_report(control, pod_id, worker, POD_NOT_SERVED);
 }
 
 void control_pod_left(struct control *control, uint32_t pod_id, unsigned worker)
 {
-	post_report(control, pod_id, worker, true);
+	post_report(control, pod_id, worker, POD_LEFT);
 }
 
 /* ---- time ---- */

@@ -75,6 +75,12 @@ static void on_pod_served(void *owner, uint32_t pod_id, unsigned worker)
 	control_pod_served(daemon->control, pod_id, worker);
 }
 
+static void on_pod_not_served(void *owner, uint32_t pod_id, unsigned worker)
+{
+	struct daemon *daemon = owner;
+	control_pod_not_served(daemon->control, pod_id, worker);
+}
+
 static void on_pod_left(void *owner, uint32_t pod_id, unsigned worker)
 {
 	struct daemon *daemon = owner;
@@ -348,6 +354,7 @@ static int open_workers(struct daemon *daemon, struct text *why)
 		.heartbeats = kernel_heartbeats(daemon->kernel),
 		.owner = daemon,
 		.pod_served = on_pod_served,
+		.pod_not_served = on_pod_not_served,
 		.pod_left = on_pod_left,
 	};
 	int error = workers_open(&options, why, &daemon->workers);

@@ -16,6 +16,8 @@ struct pod_order {
 /* From the worker's thread to whoever started it. */
 void workers_told_start(struct workers *workers, int error);
 void workers_told_served(struct workers *workers, uint32_t pod_id, unsigned worker);
+/* It has no memory for the pod, and closed its listeners. */
+void workers_told_not_served(struct workers *workers, uint32_t pod_id, unsigned worker);
 void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker);
 
 unsigned workers_count(const struct workers *workers);

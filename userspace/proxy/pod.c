@@ -93,13 +93,25 @@ static void on_refilled(void *owner)
 
 /* ---- added ---- */
 
+/* Its dials find no listener and go direct, or are refused where it fails closed. */
+static void refuse(struct worker *worker, const struct pod_order *order)
+{
+	log_error("pod_not_served", "pod=%s why=\"out of memory\"", order->name);
+	worker_count(worker, WEFT_PROXY_OUT_OF_MEMORY);
+	for (unsigned i = 0; i < WEFT_LANES; i++) {
+		if (order->fd4[i] >= 0)
+			io_close(worker->ring, order->fd4[i]);
+		if (order->fd6[i] >= 0)
+			io_close(worker->ring, order->fd6[i]);
+	}
+	workers_told_not_served(worker->workers, order->pod_id, worker->index);
+}
+
 void worker_pod_add(struct worker *worker, const struct pod_order *order)
 {
 	struct worker_pod *pod = mem_zalloc(sizeof(*pod));
 	if (!pod) {
-		/* Never told as served: the pod stays uncaptured, its dials go direct. */
-		log_error("pod_not_served", "pod=%s why=\"out of memory\"", order->name);
-		worker_count(worker, WEFT_PROXY_OUT_OF_MEMORY);
+		refuse(worker, order);
 		return;
 	}
 	pod->worker = worker;

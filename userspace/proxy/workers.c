@@ -33,6 +33,11 @@ void workers_told_served(struct workers *workers, uint32_t pod_id, unsigned work
 	workers->options.pod_served(workers->options.owner, pod_id, worker);
 }
 
+void workers_told_not_served(struct workers *workers, uint32_t pod_id, unsigned worker)
+{
+	workers->options.pod_not_served(workers->options.owner, pod_id, worker);
+}
+
 void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker)
 {
 	workers->options.pod_left(workers->options.owner, pod_id, worker);

@@ -22,6 +22,7 @@ struct workers_options {
 	/* Told by worker threads. */
 	void *owner;
 	void (*pod_served)(void *owner, uint32_t pod_id, unsigned worker);
+	void (*pod_not_served)(void *owner, uint32_t pod_id, unsigned worker);
 	void (*pod_left)(void *owner, uint32_t pod_id, unsigned worker);
 };
 
@@ -31,7 +32,8 @@ int workers_open(const struct workers_options *options, struct text *why,
 /* Cuts what is still open, ends the threads. */
 void workers_close(struct workers *workers);
 
-/* The workers take the listeners over; each tells pod_served. Copies what it needs. */
+/* The workers take the listeners over; each tells pod_served, or pod_not_served when
+ * it has no memory, and then has closed its own. Copies what it needs. */
 void workers_pod_added(struct workers *workers, const struct pod *pod, struct stock_pod *stock,
 		       const struct stock_listeners *listeners);
 /* Accept what is queued, close the listeners, end idle sessions, cut the rest after drain_ns; each

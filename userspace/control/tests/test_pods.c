@@ -33,6 +33,27 @@ static void a_pod_is_captured_when_every_worker_serves_it(void **state)
 	assert_int_equal(search.key.kind, WEFT_POD_BY_NETNS);
 }
 
+static void a_pod_that_a_worker_cannot_serve_is_taken_back_and_tried_again(void **state)
+{
+	(void)state;
+	stage.workers_serve = false;
+	stage.workers_leave = false;
+	stage_write("client", "");
+	stage_open(CLIENT);
+	stage_until(stage.added == 1);
+	control_pod_served(stage.control, stage.last_pod_id, 0);
+	control_pod_not_served(stage.control, stage.last_pod_id, 1);
+	stage_until(stage.removing == 1); /* worker 0 has listeners to close */
+	assert_int_equal(stage.last_drain_ns, 0);
+	assert_string_equal(stage_pod_text("client", "error"), "a worker has no memory for it");
+	assert_false(stage_has_row("client"));
+	leave_all(stage.last_pod_id);
+	stage.workers_serve = true;
+	stage_until(stage_is_captured("client"));
+	assert_int_equal(stage.added, 2);
+	assert_string_equal(stage_pod_text("client", "error"), "");
+}
+
 static void a_pods_settings_are_in_its_row_and_exclusions(void **state)
 {
 	(void)state;
@@ -527,6 +548,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		stage_test(a_pod_is_captured_when_every_worker_serves_it),
+		stage_test(a_pod_that_a_worker_cannot_serve_is_taken_back_and_tried_again),
 		stage_test(a_pods_settings_are_in_its_row_and_exclusions),
 		stage_test(settings_change_without_new_listeners),
 		stage_test(a_pod_leaves_with_capture_off_first),

@@ -63,6 +63,7 @@ struct stage {
 	bool is_lenient;    /* an allocation may fail: a session may end, nothing worse */
 	jmp_buf leave;      /* the scenario, when memory was short */
 	unsigned pods_served;
+	unsigned pods_not_served;
 	unsigned pods_left;
 	struct io_peer *peers[PEERS_MAX];
 	unsigned peer_count;
@@ -83,6 +84,13 @@ void workers_told_served(struct workers *workers, uint32_t pod_id, unsigned work
 	(void)pod_id;
 	(void)worker;
 	((struct stage *)(void *)workers)->pods_served++;
+}
+
+void workers_told_not_served(struct workers *workers, uint32_t pod_id, unsigned worker)
+{
+	(void)pod_id;
+	(void)worker;
+	((struct stage *)(void *)workers)->pods_not_served++;
 }
 
 void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker)
@@ -247,17 +255,22 @@ static inline void stage_open_kernel(struct stage *stage)
 			  1);
 }
 
-static inline void stage_add_pod(struct stage *stage)
+static inline void stage_order_pod(struct stage *stage, uint32_t pod_id, struct stock_pod *pod,
+				   const struct stock_listeners *listeners)
 {
-	const struct stock_listeners *listeners = &stage->listeners;
 	struct pod_order order = {
-		.pod_id = 1,
+		.pod_id = pod_id,
 		.name = "client",
-		.share = stock_pod_share(stage->pod, 0),
+		.share = stock_pod_share(pod, 0),
 	};
 	memcpy(order.fd4, listeners->fd4[0], sizeof(order.fd4));
 	memcpy(order.fd6, listeners->fd6[0], sizeof(order.fd6));
 	worker_pod_add(&stage->worker, &order);
+}
+
+static inline void stage_add_pod(struct stage *stage)
+{
+	stage_order_pod(stage, 1, stage->pod, &stage->listeners);
 	assert_int_equal(stage->pods_served, 1);
 }
 

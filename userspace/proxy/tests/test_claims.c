@@ -51,6 +51,14 @@ void workers_told_served(struct workers *workers, uint32_t pod_id, unsigned work
 	fail();
 }
 
+void workers_told_not_served(struct workers *workers, uint32_t pod_id, unsigned worker)
+{
+	(void)workers;
+	(void)pod_id;
+	(void)worker;
+	fail();
+}
+
 void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker)
 {
 	(void)workers;

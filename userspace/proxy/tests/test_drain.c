@@ -201,6 +201,33 @@ static void an_empty_pod_leaves_after_the_grace(void **state)
 	stage_close(&stage);
 }
 
+static void a_pod_without_memory_keeps_no_listener(void **state)
+{
+	struct stage stage;
+	struct stock_place place = {.netns_path = "/run/netns/other"};
+	struct stock_listeners listeners;
+	struct stock_pod *other;
+	struct text why = {0};
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	size_t open_before = io_double_open_count();
+	assert_int_equal(stock_pod_open(stage.stock, 2, &place, &why, &other, &listeners), 0);
+	assert_int_equal(io_double_open_count(), open_before + 2 * WEFT_LANES);
+	mem_fail_nth(1);
+	stage_order_pod(&stage, 2, other, &listeners);
+	mem_fail_nth(0);
+	stage_settle(&stage);
+	assert_int_equal(stage.pods_not_served, 1);
+	assert_int_equal(stage.pods_served, 1);
+	assert_int_equal(counted(&stage, WEFT_PROXY_OUT_OF_MEMORY), 1);
+	assert_int_equal(io_double_open_count(), open_before);
+	worker_pod_drain(&stage.worker, 2, LIMIT_NS);
+	assert_int_equal(stage.pods_left, 1); /* as one that it never had */
+	stage.pods_left = 0;
+	stock_pod_close(stage.stock, other);
+	stage_close(&stage);
+}
+
 static void an_unknown_pod_has_left(void **state)
 {
 	struct stage stage;
@@ -224,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_dial_that_waits_for_a_socket_is_served),
 		cmocka_unit_test(an_empty_pod_leaves_after_the_grace),
 		cmocka_unit_test(an_unknown_pod_has_left),
+		cmocka_unit_test(a_pod_without_memory_keeps_no_listener),
 	};
 	cmocka_set_test_filter(getenv("ONLY")); /* a pattern, for one test alone */
 	return cmocka_run_group_tests(tests, NULL, NULL);
