@@ -371,6 +371,27 @@ def test_un_enrolment_while_connections_live(daemon, cluster):
             wait_for(lambda: '"client"' in mesh.weftd.admin("/pods.json")[1], "the pod to be back")
 
 
+def test_a_node_that_serves_stays_ready_while_a_pod_waits_for_the_one_before_it(daemon, cluster):
+    service = Service("echo", ["server2:9303"], at="server:9302", protocol="opaque")
+
+    def state():
+        states = [pod["state"] for pod in mesh.weftd.json("/pods.json") if pod["name"] == "client"]
+        return states[-1] if states else None
+
+    with Upstream(cluster.pod("server2"), 9303, echo):
+        mesh = daemon([service])
+        with Connection(mesh.dial("echo")) as live:
+            live.send("before")
+            assert live.read(6) == b"before"
+            without = mesh.config()
+            without["pods"] = [pod for pod in without["pods"] if pod["name"] != "client"]
+            mesh.weftd.reload(without, until=lambda: state() == "draining")
+            mesh.weftd.reload(mesh.config(), until=lambda: state() == "opening")
+            assert mesh.weftd.admin("/ready") == (200, "ready\n")
+            assert state() == "opening"
+        wait_for(lambda: state() == "captured", "the pod to be back")
+
+
 def test_changing_endpoints_and_enrolment_under_load_loses_nothing(daemon, ends, cluster):
     with Upstream(cluster.pod("server"), 9303, serve(lambda request: answer("200 OK", b"other"))):
         mesh = daemon([WEB])

@@ -50,6 +50,7 @@ struct daemon {
 	struct io_op signal_op;
 	struct timer tick;
 	unsigned ticks;
+	bool was_ready;
 	bool is_draining;
 	bool must_stop;
 };
@@ -89,19 +90,23 @@ static void on_pod_left(void *owner, uint32_t pod_id, unsigned worker)
 
 /* ---- hooks: admin -> everything ---- */
 
+/* Who serves stays ready: a pod that comes later is on its own way in, for as long as one before it
+ * drains, and says nothing of the node. */
 static bool is_ready(void *owner, struct text *why)
 {
-	const struct daemon *daemon = owner;
+	struct daemon *daemon = owner;
 	if (daemon->is_draining) {
 		text_printf(why, "weftd is draining");
 		return false;
 	}
+	if (daemon->was_ready)
+		return true;
 	if (daemon->discovery && !discovery_is_built(daemon->discovery, why))
 		return false;
-	bool is_ready = control_is_ready(daemon->control);
-	if (!is_ready)
+	daemon->was_ready = control_is_ready(daemon->control);
+	if (!daemon->was_ready)
 		text_printf(why, "pods are being enrolled");
-	return is_ready;
+	return daemon->was_ready;
 }
 
 static void pods_json(void *owner, struct text *json)
