@@ -5,13 +5,16 @@ import os
 import signal
 import socket
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from test_cli import SECONDS, WEFT, Run, cgroup_root, places, run, weft
+from test_cli import SECONDS, WEFT, Run, cgroup_root, free_port, places, run, weft
 
 from harness.poll import wait_for
 from harness.process import BARE_ENVIRONMENT
+from harness.weftd import Weftd
 
 
 def without(what, *arguments):
@@ -96,6 +99,57 @@ def test_check_fails_with_advice_for(what, line):
     assert done.returncode == 1
     failed = [text for text in done.stdout.splitlines() if text.startswith("FAIL ")]
     assert [text.split()[1] for text in failed][:1] == [line], done.stdout
+
+
+class OtherVersion(BaseHTTPRequestHandler):
+    """A weftd of the future on another node."""
+
+    def do_GET(self):
+        body = b'{"version":"9.9.9","node":"n9"}' if self.path == "/version.json" else b""
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def three_nodes(tmp_path):
+    """NAME:PORT and hosts of a weftd, of one of another version and of an address where none is."""
+    port = free_port()
+    hosts = tmp_path / "hosts"
+    hosts.write_text("".join(f"127.0.0.{i} weft-nodes\n" for i in (1, 2, 3)))
+    own = f"weft-it-{os.getpid()}-versions"
+    with Weftd(own, str(tmp_path), {"admin": {"address": f"127.0.0.1:{port}"}}) as weftd:
+        with ThreadingHTTPServer(("127.0.0.2", port), OtherVersion) as other:
+            threading.Thread(target=other.serve_forever).start()
+            yield weftd, f"mount --bind {hosts} /etc/hosts", f"weft-nodes:{port}"
+            other.shutdown()
+
+
+def test_check_compares_the_versions_of_all_nodes(three_nodes):
+    weftd, hosts, nodes = three_nodes
+    version = weft("version").stdout.split()[1].rstrip(",")
+    options = ("--socket", weftd.socket, "--pin-dir", weftd.pin_dir, "--nodes", nodes)
+    done = json.loads(without(hosts, "check", "--json", *options).stdout)
+    assert {node["address"]: (node["node"], node["version"], node["error"]) for node in done["nodes"]} == {
+        "127.0.0.1": ("", version, ""),
+        "127.0.0.2": ("n9", "9.9.9", ""),
+        "127.0.0.3": ("", "", "Connection refused"),
+    }
+    (line,) = [check for check in done["checks"] if check["name"] == "versions"]
+    assert line["result"] == "warn" and "127.0.0.3: Connection refused" in line["found"]
+    table = without(hosts, "check", *options).stdout
+    assert "n9    127.0.0.2  9.9.9\n" in table
+
+
+def test_check_says_when_the_nodes_are_not_found():
+    done = weft("check", "--json", "--nodes", "no-such-name.invalid:9990")
+    (line,) = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "versions"]
+    assert line["result"] == "warn" and "cannot be looked up" in line["found"] and line["advice"]
+    assert "nodes" not in json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("key, value", (("address", "127.0.0.1:{port}"), ("socket", "/proc/weft/weftd.sock")))

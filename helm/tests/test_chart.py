@@ -72,6 +72,16 @@ def test_weft_yaml_is_read_by_weftd(template, case, tmp_path, weftd):
     assert done.returncode == 0, done.stderr + path.read_text()
 
 
+def environment(text):
+    return {one["name"]: one.get("value") for one in container(text)["env"]}
+
+
+def test_weft_check_finds_the_other_nodes_where_they_may_be_asked(template):
+    assert environment(template())["WEFT_NODES"] == "weft:9990"
+    assert environment(template(*MATRIX["ipv6"]))["WEFT_NODES"].startswith("weft:")
+    assert "WEFT_NODES" not in environment(template(*MATRIX["loopback"]))
+
+
 def test_the_daemon_is_a_privileged_pod_of_the_node_everywhere(template):
     pod = pod_spec(template())
     assert pod["hostPID"] and pod["hostNetwork"] and pod["dnsPolicy"] == "ClusterFirstWithHostNet"

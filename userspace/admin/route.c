@@ -22,6 +22,7 @@ static const struct admin_path paths[] = {
 	{"/edges.json", PAGE_EDGES, false, "traffic per pod and destination; ?pod=NAME"},
 	{"/config.json", PAGE_CONFIG, false, "the config in force"},
 	{"/kubernetes.json", PAGE_KUBERNETES, false, "what the API server told, and how old it is"},
+	{"/version.json", PAGE_VERSION, false, "weftd's version, and the node that it runs on"},
 	{"/pods", PAGE_POD_ADD, true, "POST, on the Unix socket: a pod while the connection lasts"},
 	{"/cni/add", PAGE_SANDBOX_ADDED, true, "POST, on the Unix socket: a pod is about to start"},
 	{"/cni/del", PAGE_SANDBOX_REMOVED, true, "POST, on the Unix socket: a pod has ended"},

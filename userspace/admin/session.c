@@ -275,6 +275,9 @@ static void answer_page(struct session *session, const struct page_view *view)
 	case PAGE_KUBERNETES:
 		answer_source(session, sources->kubernetes_json);
 		return;
+	case PAGE_VERSION:
+		answer_source(session, sources->version_json);
+		return;
 	case PAGE_POD_ADD:
 		hold_begin(session);
 		return;

@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/versions.h"
 #include "cni/place.h"
 #include "kernel/check.h"
 #include "weft/maps.h"
@@ -40,7 +41,8 @@ static void print_table(const struct check_line *lines, size_t count, struct tex
 	}
 }
 
-static void print_json(const struct check_line *lines, size_t count, struct text *text)
+static void print_json(const struct check_line *lines, size_t count,
+		       const struct versions *versions, struct text *text)
 {
 	text_add(text, span_text("{\"checks\":["));
 	for (size_t i = 0; i < count; i++) {
@@ -52,7 +54,10 @@ static void print_json(const struct check_line *lines, size_t count, struct text
 		text_json_string(text, span_text(lines[i].advice));
 		text_add(text, span_text("}"));
 	}
-	text_add(text, span_text("]}\n"));
+	text_add(text, span_text("]"));
+	if (versions->count)
+		versions_json(versions, text);
+	text_add(text, span_text("}\n"));
 }
 
 /* ---- the CNI plugin ---- */
@@ -113,6 +118,27 @@ static size_t check_cluster(const char *socket, struct check_line *lines)
 	return count;
 }
 
+/* Of all nodes, where somebody said by which name they are found. */
+static bool check_versions(const char *nodes, struct versions *versions, struct check_line *line)
+{
+	struct text why = {0};
+	*line = (struct check_line){.name = "versions"};
+	if (!*nodes)
+		return false;
+	int error = versions_ask(nodes, versions, &why);
+	if (!error) {
+		versions_judge(versions, line);
+		return true;
+	}
+	line->result = CHECK_WARN;
+	snprintf(line->found, sizeof(line->found), "%s", why.size ? why.data : strerror(-error));
+	snprintf(line->advice, sizeof(line->advice),
+		 "does this node reach the cluster's DNS? the versions of other nodes are not "
+		 "known");
+	text_fini(&why);
+	return true;
+}
+
 static int check_run(const struct command *self, int argc, char **argv)
 {
 	static const struct option known[] = {{"json", no_argument, NULL, 'j'},
@@ -122,6 +148,7 @@ static int check_run(const struct command *self, int argc, char **argv)
 					      {"cgroup-root", required_argument, NULL, 'c'},
 					      {"cni-bin-dir", required_argument, NULL, 'b'},
 					      {"cni-conf-dir", required_argument, NULL, 'f'},
+					      {"nodes", required_argument, NULL, 'n'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct view_options options = {.socket = DEFAULT_SOCKET};
@@ -129,6 +156,7 @@ static int check_run(const struct command *self, int argc, char **argv)
 				.conf_dir = from_environment("WEFT_CNI_CONF_DIR")};
 	const char *pin_dir = WEFT_PIN_DIR;
 	const char *cgroup_root = "";
+	const char *nodes = from_environment("WEFT_NODES");
 	int status;
 	for (int option; (option = getopt_long(argc, argv, "o:h", known, NULL)) != -1;) {
 		if (option == 'p')
@@ -139,6 +167,8 @@ static int check_run(const struct command *self, int argc, char **argv)
 			cni.bin_dir = optarg;
 		else if (option == 'f')
 			cni.conf_dir = optarg;
+		else if (option == 'n')
+			nodes = optarg;
 		else if (option == 'j')
 			options.wants_json = true;
 		else if (!view_option(&options, self, option, &status))
@@ -148,19 +178,24 @@ static int check_run(const struct command *self, int argc, char **argv)
 		return command_misused(self, "unexpected argument \"%s\"", argv[optind]);
 
 	static struct check_line lines[LINES_MAX];
-	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX - CLUSTER_LINES_MAX - 1);
+	struct versions versions = {0};
+	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX - CLUSTER_LINES_MAX - 2);
 	count += check_cni(&cni, &lines[count]);
 	count += check_cluster(options.socket, &lines[count]);
+	count += check_versions(nodes, &versions, &lines[count]);
 	bool failed = false;
 	for (size_t i = 0; i < count; i++)
 		failed = failed || lines[i].result == CHECK_FAIL;
 	struct text text = {0};
-	if (options.wants_json)
-		print_json(lines, count, &text);
-	else
+	if (options.wants_json) {
+		print_json(lines, count, &versions, &text);
+	} else {
 		print_table(lines, count, &text);
+		versions_print(&versions, &text);
+	}
 	fputs(text.data ? text.data : "", stdout);
 	text_fini(&text);
+	versions_fini(&versions);
 	return failed ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -180,6 +215,8 @@ const struct command command_check = {
 		"  --cni-bin-dir DIR  the container runtime's CNI plugins (default "
 		"$WEFT_CNI_BIN_DIR)\n"
 		"  --cni-conf-dir DIR and its configuration (default $WEFT_CNI_CONF_DIR)\n"
+		"  --nodes NAME:PORT  every node's weftd, whose versions are compared (default "
+		"$WEFT_NODES)\n"
 		"\nExit status 1 when any line says FAIL.\n",
 	.run = check_run,
 };

@@ -22,24 +22,30 @@ static int socket_address(const char *path, struct sockaddr_un *ret_address)
 	return 0;
 }
 
+/* The limit is that of connect(2), too. */
+static int dial_address(const struct sockaddr *address, socklen_t size, time_t limit_s)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	struct timeval limit = {.tv_sec = limit_s};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (connect(fd, address, size)) {
+		int error = errno == EINPROGRESS ? -ETIMEDOUT : -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
 static int dial(const char *path)
 {
 	struct sockaddr_un address;
 	int error = socket_address(path, &address);
 	if (error)
 		return error;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	struct timeval limit = {.tv_sec = TIMEOUT_S};
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
-	return fd;
+	return dial_address((const struct sockaddr *)&address, sizeof(address), TIMEOUT_S);
 }
 
 bool client_is_served(const char *socket_path)
@@ -148,7 +154,7 @@ static int receive(int fd, struct receipt *receipt, struct text *why)
 		if (size < 0 && errno == EINTR)
 			continue;
 		if (size < 0 && errno == EAGAIN)
-			return say(why, -ETIMEDOUT, "did not come within 10 s");
+			return say(why, -ETIMEDOUT, "did not come in time");
 		if (size < 0)
 			return say(why, -errno, "broke off");
 		size_t used = size ? h1_feed(&receipt->reader, span_of(chunk, (size_t)size)) : 0;
@@ -197,19 +203,44 @@ static int exchange(const char *socket_path, const struct text *request, int *re
 	return error;
 }
 
+static void write_question(struct text *request, const char *method, const char *path)
+{
+	text_printf(request,
+		    "%s %s HTTP/1.1\r\nHost: weft\r\nContent-Length: 0\r\nConnection: "
+		    "close\r\n\r\n",
+		    method, path);
+}
+
 int client_ask(const char *socket_path, const char *method, const char *path,
 	       struct answer *ret_answer, struct text *why)
 {
 	struct text request = {0};
 	int fd;
-	text_printf(&request,
-		    "%s %s HTTP/1.1\r\nHost: weft\r\nContent-Length: 0\r\nConnection: "
-		    "close\r\n\r\n",
-		    method, path);
+	write_question(&request, method, path);
 	int error = exchange(socket_path, &request, &fd, ret_answer, why);
 	text_fini(&request);
 	if (!error)
 		close(fd);
+	return error;
+}
+
+int client_get_at(const struct sockaddr *address, socklen_t size, unsigned limit_s,
+		  const char *path, struct answer *ret_answer, struct text *why)
+{
+	struct text request = {0};
+	int fd = dial_address(address, size, limit_s);
+	if (fd < 0) {
+		text_printf(why, "%s", strerror(-fd));
+		return fd;
+	}
+	write_question(&request, "GET", path);
+	int error = request.failed ? -ENOMEM : send_all(fd, text_span(&request));
+	if (error)
+		text_printf(why, "%s", strerror(-error));
+	else
+		error = client_read(fd, ret_answer, why);
+	text_fini(&request);
+	close(fd);
 	return error;
 }
 

@@ -1,11 +1,12 @@
 /*
- * Asks weftd over its Unix socket: one request, one answer, blocking, with time limits of the
- * socket.
+ * Asks weftd over its Unix socket, or that of another node over TCP: one request, one answer,
+ * blocking, with time limits of the socket.
  */
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
 
 #include <cjson/cJSON.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/attr.h"
@@ -21,6 +22,9 @@ struct answer {
 /* 0, or -errno and a sentence in `why`. The caller ends `answer` with text_fini(&body). */
 int client_ask(const char *socket_path, const char *method, const char *path,
 	       struct answer *ret_answer, struct text *why) MUST_CHECK;
+/* The same of a weftd somewhere else; each step may take so many seconds. */
+int client_get_at(const struct sockaddr *address, socklen_t size, unsigned limit_s,
+		  const char *path, struct answer *ret_answer, struct text *why) MUST_CHECK;
 /* Posts JSON and keeps the connection, which the caller closes. 0, or -errno and a sentence. */
 int client_post(const char *socket_path, const char *path, struct span json, int *ret_fd,
 		struct answer *ret_answer, struct text *why) MUST_CHECK;

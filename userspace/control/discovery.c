@@ -362,6 +362,11 @@ static void watch_json(const struct discovery *discovery, enum kube_kind kind, s
 	text_add(json, span_text("}"));
 }
 
+const char *discovery_node(const struct discovery *discovery)
+{
+	return discovery->node;
+}
+
 struct pods_page {
 	struct text *json;
 	bool has_one;

@@ -19,6 +19,8 @@ void discovery_close(struct discovery *discovery); /* NULL is fine */
 #define KUBE_BLOCK_BYTES (64u << 20)
 /* Every kind was listed once, and a snapshot has what they said; else what is missing. */
 bool discovery_is_built(const struct discovery *discovery, struct text *why);
+/* The name of the node that weftd runs on. */
+const char *discovery_node(const struct discovery *discovery);
 /* An object: each watch with its age, and each pod of the node with why it is (not) meshed. */
 void discovery_json(const struct discovery *discovery, struct text *json);
 /* Prometheus lines weft_kubernetes_… */

@@ -130,6 +130,15 @@ static void kubernetes_json(void *owner, struct text *json)
 		text_add(json, span_text("{\"enabled\":false}"));
 }
 
+static void version_json(void *owner, struct text *json)
+{
+	const struct daemon *daemon = owner;
+	const char *node = daemon->discovery ? discovery_node(daemon->discovery) : "";
+	text_add(json, span_text("{\"version\":\"" WEFT_VERSION "\",\"node\":"));
+	text_json_string(json, span_text(node));
+	text_add(json, span_text("}"));
+}
+
 static unsigned sandbox(void *owner, bool is_added, struct span body, struct text *json)
 {
 	struct daemon *daemon = owner;
@@ -410,6 +419,7 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.pods_json = pods_json,
 		.config_json = config_json,
 		.kubernetes_json = kubernetes_json,
+		.version_json = version_json,
 		.sandbox = sandbox,
 		.kernel_metrics = metrics_of_kernel,
 		.connections_json = connections_json,

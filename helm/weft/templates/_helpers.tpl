@@ -37,6 +37,14 @@ host: {{ .Values.admin.host | quote }}
 {{- end }}
 {{- end }}
 
+{{/* By which `weft check` finds every node's weftd; nothing, where only the node itself may ask. */}}
+{{- define "weft.nodesEnvironment" -}}
+{{- if has .Values.admin.host (list "0.0.0.0" "::") -}}
+- name: WEFT_NODES
+  value: weft:{{ .Values.admin.port }}
+{{- end }}
+{{- end }}
+
 {{/* What a pod needs that works on the node itself: the daemon, and what cleans up after it. */}}
 {{- define "weft.nodePod" -}}
 hostNetwork: true
