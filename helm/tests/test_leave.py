@@ -180,6 +180,42 @@ def test_the_plugin_is_put_in_again_when_another_program_undoes_it(node):
     assert node.has_plugin()
 
 
+def cni_metrics(node):
+    page = subprocess.run(["curl", "-s", "--unix-socket", str(node.socket), "http://weft/metrics"],
+                          capture_output=True, text=True, check=True).stdout  # fmt: skip
+    return {line.split()[0]: int(line.split()[1]) for line in page.splitlines() if line.startswith("weft_cni_")}
+
+
+def test_every_time_that_the_plugin_was_put_in_again_is_counted(node):
+    environment = {"WEFT_CNI_BIN_DIR": str(node.bin), "WEFT_CNI_CONF_DIR": str(node.conf)}
+    node.start_weftd(environment)
+    wait_for(node.is_served, "weftd serves")
+    assert cni_metrics(node) == {"weft_cni_in_place": 0, "weft_cni_reinsertions_total": 0}
+    watch = node.start("weft", "cni", "watch", *node.cni_options)
+    wait_for(lambda: cni_metrics(node)["weft_cni_in_place"] == 1, "the plugin is in")
+    assert cni_metrics(node)["weft_cni_reinsertions_total"] == 0
+    node.list.write_text(LIST)
+    wait_for(lambda: cni_metrics(node) == {"weft_cni_in_place": 1, "weft_cni_reinsertions_total": 1}, "once")
+    watch.kill()
+    watch.wait(DEADLINE_S)
+    node.list.write_text(LIST)
+    assert cni_metrics(node) == {"weft_cni_in_place": 0, "weft_cni_reinsertions_total": 1}
+    # A change of our own settings is none of another program's.
+    watch = node.start("weft", "cni", "watch", *node.cni_options)
+    wait_for(lambda: cni_metrics(node) == {"weft_cni_in_place": 1, "weft_cni_reinsertions_total": 2}, "twice")
+    watch.kill()
+    watch.wait(DEADLINE_S)
+    node.start("weft", "cni", "watch", "--closed", *node.cni_options)
+    wait_for(lambda: '"closed"' in node.list.read_text(), "the other policy")
+    assert cni_metrics(node)["weft_cni_reinsertions_total"] == 2
+    check = node.weft("check", "--json", "--socket", str(node.socket), "--cni-bin-dir", str(node.bin),
+                      "--cni-conf-dir", str(node.conf), "--pin-dir", node.pins)  # fmt: skip
+    (line,) = [one for one in json.loads(check.stdout)["checks"] if one["name"] == "cni"]
+    assert line["found"] == "weft-cni is in 10-net.conflist, where it was put in again 2 times"
+    assert node.weft("leave", *node.leave_options).returncode == 0
+    assert not os.path.exists(node.root / "run/cni.json")
+
+
 def test_a_configuration_that_comes_late_gets_the_plugin(node):
     node.list.unlink()
     watch = node.start("weft", "cni", "watch", *node.cni_options)

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/versions.h"
 #include "cni/place.h"
+#include "cni/record.h"
 #include "kernel/check.h"
 #include "weft/maps.h"
 
@@ -79,8 +80,19 @@ static enum check_result judge_cni(const struct cni_state *state, const char **r
 	return CHECK_FAIL;
 }
 
+static void say_cni(const struct cni_state *state, uint64_t put_in_again, struct check_line *line)
+{
+	char again[64] = "";
+	if (put_in_again)
+		snprintf(again, sizeof(again), ", where it was put in again %llu times",
+			 (unsigned long long)put_in_again);
+	snprintf(line->found, sizeof(line->found), "weft-cni is %s %.80s%s%s",
+		 state->is_listed ? "in" : "not in", state->file, again,
+		 state->has_program ? "" : ", its program is missing");
+}
+
 /* Is our plugin in what the container runtime uses? False: nobody said where that is. */
-static bool check_cni(const struct cni_place *place, struct check_line *line)
+static bool check_cni(const struct cni_place *place, const char *socket, struct check_line *line)
 {
 	struct cni_state state = {0};
 	struct text why = {0};
@@ -96,9 +108,7 @@ static bool check_cni(const struct cni_place *place, struct check_line *line)
 		snprintf(line->found, sizeof(line->found), "no CNI configuration in %s",
 			 place->conf_dir);
 	else
-		snprintf(line->found, sizeof(line->found), "weft-cni is %s %s%s",
-			 state.is_listed ? "in" : "not in", state.file,
-			 state.has_program ? "" : ", its program is missing");
+		say_cni(&state, cni_record_read(socket).put_in_again, line);
 	snprintf(line->advice, sizeof(line->advice), "%s", advice);
 	text_fini(&why);
 	return true;
@@ -180,7 +190,7 @@ static int check_run(const struct command *self, int argc, char **argv)
 	static struct check_line lines[LINES_MAX];
 	struct versions versions = {0};
 	size_t count = kernel_check(pin_dir, cgroup_root, lines, LINES_MAX - CLUSTER_LINES_MAX - 2);
-	count += check_cni(&cni, &lines[count]);
+	count += check_cni(&cni, options.socket, &lines[count]);
 	count += check_cluster(options.socket, &lines[count]);
 	count += check_versions(nodes, &versions, &lines[count]);
 	bool failed = false;

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cni/node_lock.h"
 #include "cni/place.h"
+#include "cni/record.h"
 
 #define SETTLE_NS    200000000 /* changes come in groups */
 #define AGAIN_MS     10000     /* after a failure that no change of a folder may mend */
@@ -21,25 +22,40 @@ struct keeper {
 	const struct cni_place *place;
 	const char *lock_socket; /* weftd's, as this process sees it */
 	int events;
-	bool was_installed;
+	bool has_told;  /* that it is in place */
 	int last_error; /* that was told */
 };
 
 /* ---- looking after it ---- */
 
-static void tell_change(struct keeper *keeper, const struct cni_change *change)
+/* While the node's lock is held. True: somebody had taken the plugin out, perhaps while no watch
+ * ran, between two pods of weft's. */
+static bool record_change(const struct keeper *keeper, const struct cni_change *change)
+{
+	struct cni_record record = cni_record_read(keeper->lock_socket);
+	bool is_first = !record.is_installed;
+	bool was_undone = !is_first && change->list_changed && !change->was_listed;
+	record.is_installed = true;
+	record.put_in_again += was_undone;
+	int error = is_first || was_undone ? cni_record_write(keeper->lock_socket, &record) : 0;
+	if (error)
+		log_warn("cni_not_recorded", "why=\"%s\"", strerror(-error));
+	return was_undone;
+}
+
+static void tell_change(struct keeper *keeper, const struct cni_change *change, bool was_undone)
 {
 	if (change->program_copied)
 		log_info("cni_program_copied", "to=%s/weft-cni", keeper->place->bin_dir);
-	if (change->list_changed && keeper->was_installed)
+	if (was_undone)
 		log_warn("cni_put_in_again",
 			 "list=%s why=\"another program had rewritten the configuration\"",
 			 change->file);
 	else if (change->list_changed)
 		log_info("cni_put_in", "list=%s", change->file);
-	else if (!keeper->was_installed)
+	else if (!keeper->has_told)
 		log_info("cni_in_place", "list=%s", change->file);
-	keeper->was_installed = true;
+	keeper->has_told = true;
 }
 
 static void tell_error(struct keeper *keeper, int error, const struct text *why)
@@ -57,6 +73,7 @@ static int keep(struct keeper *keeper)
 {
 	struct cni_change change;
 	struct text why = {0};
+	bool was_undone = false;
 	int error;
 	int lock = node_lock_share(keeper->lock_socket);
 	if (lock < 0) {
@@ -64,12 +81,14 @@ static int keep(struct keeper *keeper)
 		text_printf(&why, "the node is leaving the mesh: %s", strerror(-lock));
 	} else {
 		error = cni_install(keeper->place, &change, &why);
+		if (!error)
+			was_undone = record_change(keeper, &change);
 		node_lock_end(lock);
 	}
 	if (error)
 		tell_error(keeper, error, &why);
 	else
-		tell_change(keeper, &change);
+		tell_change(keeper, &change, was_undone);
 	keeper->last_error = error;
 	text_fini(&why);
 	return !error ? -1 : lock < 0 ? LEAVING_MS : AGAIN_MS;
@@ -137,6 +156,7 @@ static int once(const struct cni_place *place, const char *verb)
 		status = report(error, &done, &why, "nothing to do\n");
 	} else if (!strcmp(verb, "remove")) {
 		int error = cni_remove(place, &done, &why);
+		cni_record_remove(place->socket);
 		status = report(error, &done, &why, "nothing to remove\n");
 	} else {
 		int error = cni_traces(place, &done, &why);

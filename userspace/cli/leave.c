@@ -14,6 +14,7 @@
 #include "cni/node_lock.h"
 #include "cni/pending.h"
 #include "cni/place.h"
+#include "cni/record.h"
 #include "kernel/kernel.h"
 
 #define ASK_WAIT_NS   100000000
@@ -96,6 +97,7 @@ static void remove_cni(const struct leave *leave)
 	struct text why = {0};
 	if (cni_remove(&leave->cni, &removed, &why))
 		complain("%.*s", SPAN_PRINT(text_span(&why)));
+	cni_record_remove(leave->socket);
 	if (removed.size)
 		printf("removed the CNI plugin:\n%.*s", SPAN_PRINT(text_span(&removed)));
 	text_fini(&removed);

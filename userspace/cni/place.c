@@ -163,6 +163,7 @@ static int list_insert(const struct cni_place *place, const struct config_file *
 	struct span before = text_span(&file->content);
 	struct text ours = {0};
 	struct text after = {0};
+	change->was_listed = conflist_has_ours(before);
 	plugin_print(place, &ours);
 	int error = ours.failed ? -ENOMEM : conflist_insert(before, text_span(&ours), &after);
 	if (error)

@@ -27,7 +27,8 @@ struct cni_place {
 struct cni_change {
 	bool program_copied;
 	bool list_changed;
-	char file[256]; /* name of the list that has the plugin now */
+	bool was_listed; /* before: the change was only of our own settings */
+	char file[256];  /* name of the list that has the plugin now */
 };
 
 /*

@@ -16,6 +16,7 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
+#include "cni/metrics.h"
 #include "cni/node_lock.h"
 #include "control/control.h"
 #include "control/discovery.h"
@@ -150,12 +151,24 @@ static unsigned sandbox(void *owner, bool is_added, struct span body, struct tex
 			: discovery_sandbox_removed(daemon->discovery, body, json);
 }
 
+/* Where the chart says that the plugin is installed. */
+static void cni_metrics(const struct daemon *daemon, struct text *page)
+{
+	const struct cni_place place = {
+		.bin_dir = getenv("WEFT_CNI_BIN_DIR"),
+		.conf_dir = getenv("WEFT_CNI_CONF_DIR"),
+	};
+	if (place.bin_dir && place.conf_dir)
+		cni_metrics_page(&place, daemon->settings.control_socket, page);
+}
+
 static void metrics_of_kernel(void *owner, struct text *page)
 {
 	const struct daemon *daemon = owner;
 	kernel_metrics_page(daemon->kernel, page);
 	if (daemon->discovery)
 		discovery_metrics(daemon->discovery, page);
+	cni_metrics(daemon, page);
 }
 
 static void connections_json(void *owner, void (*done)(void *request, const char *json),
