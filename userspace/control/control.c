@@ -165,12 +165,16 @@ static bool take_sources(struct control *control)
 	return error != -ENOMEM;
 }
 
+/* A source may ask for the next build while it is told of this one. */
 static void build_now(struct control *control)
 {
-	bool took_file = control->file_changed && take_file(control);
-	bool took_sources = took_file || !control->sources_changed || take_sources(control);
+	bool file_changed = control->file_changed;
+	bool sources_changed = control->sources_changed;
 	control->file_changed = false;
-	control->sources_changed = !took_sources;
+	control->sources_changed = false;
+	bool took_file = file_changed && take_file(control);
+	if (!took_file && sources_changed && !take_sources(control))
+		control->sources_changed = true;
 	pods_apply(control);
 }
 

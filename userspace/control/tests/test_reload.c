@@ -1,4 +1,5 @@
 /* The config file's way into the snapshot and into the kernel's map of destinations. */
+#include "control/source.h"
 #include "control/tests/stage.h"
 
 #include <pthread.h>
@@ -401,6 +402,26 @@ static void any_allocation_may_fail_while_it_reloads(void **state)
 	}
 }
 
+static void ask_once_more(struct source *source, const struct snapshot *snapshot)
+{
+	(void)source;
+	if (snapshot->service_count == 2 && snapshot->generation == 3)
+		control_sources_changed(stage.control);
+}
+
+static void a_source_may_ask_for_the_next_build_while_it_is_told_of_one(void **state)
+{
+	struct source source = {.built = ask_once_more};
+	(void)state;
+	stage_open(one);
+	control_source_add(stage.control, &source);
+	control_sources_changed(stage.control);
+	stage_until(stage_generation() == 2);
+	stage_write("weft.yaml", two);
+	stage_until(stage_generation() == 4);
+	control_source_remove(stage.control, &source);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +443,7 @@ int main(void)
 		stage_test(rows_that_could_not_be_written_are_written_later),
 		stage_test(names_of_a_weftd_before_keep_their_ids_and_the_rest_goes),
 		stage_test(what_main_published_is_replaced),
+		stage_test(a_source_may_ask_for_the_next_build_while_it_is_told_of_one),
 		stage_test(any_allocation_may_fail_while_control_opens),
 		stage_test(any_allocation_may_fail_while_it_reloads),
 	};
