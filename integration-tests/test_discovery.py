@@ -249,6 +249,34 @@ def test_weft_check_tells_of_watches_and_of_pods_that_are_not_enrolled(shop):
     assert "still serves" in checks_of(shop)["watch-pods"]["found"]
 
 
+def test_a_service_with_too_many_endpoints_is_left_out_as_a_whole(shop):
+    def limit(most):
+        return {**shop.weftd.config, "limits": {"service_endpoints": most}}
+
+    def left_out():
+        return shop.weftd.metrics().sum("weft_kubernetes_services_left_out")
+
+    shop.service("small", "10.96.0.13", ["web-a"])
+    wait_endpoints(shop, ["web-a"], service="/svc/shop/small/80")
+    assert left_out() == 0 and checks_of(shop)["services"]["result"] == "ok"
+    shop.weftd.reload(limit(1), until=lambda: shop.weftd.service_names() == ["/svc/shop/small/80"])
+    assert left_out() == 1
+    assert shop.weftd.json("/kubernetes.json")["services_left_out"] == [{"name": "shop/web", "endpoints": 2}]
+    assert checks_of(shop)["services"]["result"] == "warn"
+    assert "shop/web" in checks_of(shop)["services"]["found"]
+    wait_for(lambda: [note for note in shop.api.notes.values() if note["reason"] == "TooManyEndpoints"], "an Event", 5)
+    (note,) = [note for note in shop.api.notes.values() if note["reason"] == "TooManyEndpoints"]
+    assert note["involvedObject"]["name"] == "web" and "limits.service_endpoints (1)" in note["message"]
+    captured = shop.weftd.metrics().captured("shop/client")
+    with pytest.raises(OSError):  # it passes, and no kube-proxy is here
+        shop.connect("client", WEB_IP, 80).close()
+    assert shop.weftd.metrics().captured("shop/client") == captured
+    assert shop.answers("client", "10.96.0.13") == {"web-a": 20}
+    shop.weftd.reload(limit(2), until=lambda: WEB in shop.weftd.service_names())
+    assert set(shop.answers("client", WEB_IP)) == {"web-a", "web-b"}
+    assert left_out() == 0
+
+
 # ---- the API server is away ----
 
 

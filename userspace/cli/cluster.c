@@ -128,6 +128,24 @@ static void judge_pods(const cJSON *cluster, const cJSON *pods, struct check_lin
 	snprintf(line->advice, sizeof(line->advice), "`weft pods --all` names each");
 }
 
+/* One of an older weftd does not say. */
+static void judge_services(const cJSON *cluster, struct check_line *line)
+{
+	const cJSON *left_out = view_item(cluster, "services_left_out");
+	int count = cJSON_GetArraySize(left_out);
+	line->result = count ? CHECK_WARN : CHECK_OK;
+	if (count == 0) {
+		snprintf(line->found, sizeof(line->found), "none is too large");
+		return;
+	}
+	snprintf(line->found, sizeof(line->found), "%d not meshed, too large: %s", count,
+		 view_text(cJSON_GetArrayItem(left_out, 0), "name"));
+	snprintf(line->advice, sizeof(line->advice),
+		 "its endpoints, times its TCP ports, are more than limits.service_endpoints "
+		 "(%llu); it is served as without weft",
+		 (unsigned long long)view_number(cluster, "service_endpoint_limit"));
+}
+
 size_t cluster_check(const cJSON *cluster, const cJSON *pods,
 		     struct check_line lines[CLUSTER_LINES_MAX])
 {
@@ -148,5 +166,7 @@ size_t cluster_check(const cJSON *cluster, const cJSON *pods,
 	}
 	lines[count] = (struct check_line){.name = "pods"};
 	judge_pods(cluster, pods, &lines[count++]);
+	lines[count] = (struct check_line){.name = "services"};
+	judge_services(cluster, &lines[count++]);
 	return count;
 }

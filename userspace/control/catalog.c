@@ -15,6 +15,8 @@ struct entry {
 	const struct kube_slice **slices;
 	uint32_t slice_count;
 	uint32_t slice_capacity;
+	uint64_t records; /* that its endpoints take */
+	bool is_left_out; /* they are too many */
 	char *namespace;
 	char *name;
 };
@@ -163,6 +165,13 @@ void catalog_place_changed(struct catalog *catalog)
 {
 	hash_each(&catalog->entries, item)
 		make_stale(catalog, hash_entry(item, struct entry, item));
+}
+
+void catalog_limit(struct catalog *catalog, uint64_t record_limit)
+{
+	if (catalog->record_limit != record_limit)
+		catalog_place_changed(catalog);
+	catalog->record_limit = record_limit;
 }
 
 /* ---- claims ---- */
@@ -395,13 +404,28 @@ static void entry_fill(struct catalog *catalog, struct entry *entry, const struc
 	}
 }
 
+static void entry_judge(struct catalog *catalog, struct entry *entry)
+{
+	bool was_left_out = entry->is_left_out;
+	const struct kube_service *service = entry->service;
+	entry->records = 0;
+	if (service && kube_service_is_meshed(service))
+		entry->records =
+			kube_service_record_count(service, entry->slices, entry->slice_count);
+	entry->is_left_out = catalog->record_limit && entry->records > catalog->record_limit;
+	catalog->left_out_count += (uint32_t)entry->is_left_out - (uint32_t)was_left_out;
+	if (entry->is_left_out && !was_left_out && catalog->left_out)
+		catalog->left_out(catalog->owner, service, entry->records);
+}
+
 /* What stays keeps the place of its draft. */
 static void entry_compute(struct catalog *catalog, struct entry *entry,
 			  const struct kube_place *place)
 {
 	list_each (&entry->services, item)
 		list_entry(item, struct catalog_service, item)->is_wanted = false;
-	if (entry->service && kube_service_is_meshed(entry->service))
+	entry_judge(catalog, entry);
+	if (entry->service && kube_service_is_meshed(entry->service) && !entry->is_left_out)
 		entry_fill(catalog, entry, place);
 	list_each (&entry->services, item) {
 		struct catalog_service *service = list_entry(item, struct catalog_service, item);
@@ -481,8 +505,24 @@ void catalog_built(struct catalog *catalog, const struct snapshot *snapshot)
 		catalog->drafts[i].same_id = id_in(snapshot, &catalog->drafts[i]);
 }
 
+void catalog_each_left_out(const struct catalog *catalog,
+			   void (*each)(void *owner, const char *namespace, const char *name,
+					uint64_t records),
+			   void *owner)
+{
+	if (catalog->left_out_count == 0)
+		return;
+	hash_each(&catalog->entries, item)
+	{
+		const struct entry *entry = hash_entry(item, struct entry, item);
+		if (entry->is_left_out)
+			each(owner, entry->namespace, entry->name, entry->records);
+	}
+}
+
 void catalog_fini(struct catalog *catalog)
 {
+	const struct catalog kept = *catalog;
 	hash_each(&catalog->entries, item)
 	{
 		struct entry *entry = hash_entry(item, struct entry, item);
@@ -494,4 +534,7 @@ void catalog_fini(struct catalog *catalog)
 	claims_fini(&catalog->claims);
 	mem_free(catalog->drafts);
 	catalog_init(catalog);
+	catalog->record_limit = kept.record_limit;
+	catalog->left_out = kept.left_out;
+	catalog->owner = kept.owner;
 }

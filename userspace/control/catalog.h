@@ -20,9 +20,17 @@ struct catalog {
 	uint32_t count;
 	uint32_t capacity;
 	bool has_gaps; /* something was lost for want of memory */
+	/* A Service that takes more records (kube_service_record_count) is left out as a whole:
+	 * half of it would serve some of its clients. */
+	uint64_t record_limit; /* 0 = none; set by catalog_limit */
+	uint32_t left_out_count;
+	/* One is left out from now on; NULL = nobody asks. */
+	void (*left_out)(void *owner, const struct kube_service *service, uint64_t records);
+	void *owner;
 };
 
 void catalog_init(struct catalog *catalog);
+/* Empty again: limit and callback stay. */
 void catalog_fini(struct catalog *catalog);
 
 /* As told by kube_events.changed, for Services and for EndpointSlices. An object that is not
@@ -31,12 +39,18 @@ void catalog_service_changed(struct catalog *catalog, const struct kube_object *
 			     const struct kube_object *after);
 void catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
 			   const struct kube_object *after);
+void catalog_limit(struct catalog *catalog, uint64_t record_limit);
 /* This node has another zone now. */
 void catalog_place_changed(struct catalog *catalog);
 
 /* Computes what is stale; the drafts in `ret` are valid until the next change or refresh. */
 void catalog_refresh(struct catalog *catalog, const struct kube_place *place,
 		     struct draft_list *ret);
+/* Services that are left out. */
+void catalog_each_left_out(const struct catalog *catalog,
+			   void (*each)(void *owner, const char *namespace, const char *name,
+					uint64_t records),
+			   void *owner);
 /* Of the drafts as they were refreshed last, this snapshot has all that were not left out. */
 void catalog_built(struct catalog *catalog, const struct snapshot *snapshot);
 

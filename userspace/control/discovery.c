@@ -42,12 +42,18 @@ static struct discovery *of_source(struct source *source)
 	return container_of(source, struct discovery, source);
 }
 
+static uint64_t limit_of(const struct discovery *discovery)
+{
+	return discovery->control->current->settings.service_endpoint_limit;
+}
+
 static void refresh(struct source *source)
 {
 	struct discovery *discovery = of_source(source);
 	const struct kube_place place = {.node = discovery->node, .zone = discovery->zone};
 	if (!discovery->is_synced)
 		return;
+	catalog_limit(&discovery->catalog, limit_of(discovery));
 	catalog_refresh(&discovery->catalog, &place, &source->services);
 	roster_list(&discovery->roster, &source->pods);
 }
@@ -60,23 +66,46 @@ static void built(struct source *source, const struct snapshot *snapshot)
 	catalog_built(&discovery->catalog, snapshot);
 	discovery->is_built = true;
 	control_release_adopted(discovery->control);
+	if (limit_of(discovery) != discovery->catalog.record_limit)
+		control_sources_changed(discovery->control); /* the file has another one now */
 }
 
 /* ---- Events ---- */
 
-static void tell(void *owner, const struct kube_object *object, const char *faults)
+static void make_event(struct discovery *discovery, const struct kube_object *object,
+		       const char *reason, const char *message)
 {
-	struct discovery *discovery = owner;
 	const struct kube_note note = {
 		.object = object,
-		.reason = "BadAnnotation",
-		.message = faults,
+		.reason = reason,
+		.message = message,
 		.now_s = (uint64_t)time(NULL),
 	};
 	int error = kube_tell(discovery->kube, &note);
 	if (error)
 		log_warn("event_not_made", "object=%s/%s error=\"%s\"", object->namespace,
 			 object->name, strerror(-error));
+}
+
+static void tell(void *owner, const struct kube_object *object, const char *faults)
+{
+	make_event(owner, object, "BadAnnotation", faults);
+}
+
+/* The message names the limit and not the number, which changes: one Event, not many. */
+static void on_left_out(void *owner, const struct kube_service *service, uint64_t records)
+{
+	struct discovery *discovery = owner;
+	const struct kube_object *object = &service->object;
+	char message[160];
+	snprintf(message, sizeof(message),
+		 "not meshed, served as without weft: it has more endpoints, times its TCP ports, "
+		 "than limits.service_endpoints (%llu)",
+		 (unsigned long long)discovery->catalog.record_limit);
+	log_warn("service_left_out", "service=%s/%s endpoints=%llu limit=%llu", object->namespace,
+		 object->name, (unsigned long long)records,
+		 (unsigned long long)discovery->catalog.record_limit);
+	make_event(discovery, object, "TooManyEndpoints", message);
 }
 
 /* What is wrong in a Service's annotations is told when it comes or changes. */
@@ -389,6 +418,17 @@ static void pod_json(void *owner, const char *name, enum roster_verdict verdict,
 	page->has_one = true;
 }
 
+static void left_out_json(void *owner, const char *namespace, const char *name, uint64_t records)
+{
+	struct pods_page *page = owner;
+	char full[WEFT_NAME_MAX];
+	snprintf(full, sizeof(full), "%s/%s", namespace, name);
+	text_printf(page->json, "%s{\"name\":", page->has_one ? "," : "");
+	text_json_string(page->json, span_text(full));
+	text_printf(page->json, ",\"endpoints\":%llu}", (unsigned long long)records);
+	page->has_one = true;
+}
+
 void discovery_json(const struct discovery *discovery, struct text *json)
 {
 	struct pods_page page = {.json = json};
@@ -403,6 +443,10 @@ void discovery_json(const struct discovery *discovery, struct text *json)
 	}
 	text_add(json, span_text("},\"pods\":["));
 	roster_each(&discovery->roster, pod_json, &page);
+	page.has_one = false;
+	text_printf(json, "],\"service_endpoint_limit\":%llu,\"services_left_out\":[",
+		    (unsigned long long)discovery->catalog.record_limit);
+	catalog_each_left_out(&discovery->catalog, left_out_json, &page);
 	text_add(json, span_text("]}"));
 }
 
@@ -485,6 +529,10 @@ void discovery_metrics(const struct discovery *discovery, struct text *page)
 		each_watch(discovery, page, rows[i].name, rows[i].value);
 	}
 	faults_metrics(discovery, page);
+	head(page, "weft_kubernetes_services_left_out", "gauge",
+	     "Services that are not meshed, for they exceed limits.service_endpoints.");
+	text_printf(page, "weft_kubernetes_services_left_out %u\n",
+		    discovery->catalog.left_out_count);
 }
 
 /* ---- life ---- */
@@ -552,6 +600,8 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	discovery->source.refresh = refresh;
 	discovery->source.built = built;
 	catalog_init(&discovery->catalog);
+	discovery->catalog.left_out = on_left_out;
+	discovery->catalog.owner = discovery;
 	roster_init(&discovery->roster, &hooks);
 	discovery->roster.on_proxy_death = settings->pod_on_proxy_death;
 	timer_init(&discovery->tick, on_tick);

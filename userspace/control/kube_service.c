@@ -26,6 +26,30 @@ bool kube_service_port_is_meshed(const struct kube_service_port *port)
 	return port->protocol == KUBE_TCP && port->number != 0;
 }
 
+static uint64_t tcp_ports_of(const struct kube_slice *slice)
+{
+	uint64_t count = 0;
+	for (uint16_t i = 0; i < slice->port_count; i++)
+		count += slice->ports[i].protocol == KUBE_TCP && slice->ports[i].number != 0;
+	return count;
+}
+
+/* By the slices alone, which have the Service's ports: a Service of a thousand ports must not cost
+ * a comparison of each with each before it is found too large. */
+uint64_t kube_service_record_count(const struct kube_service *service,
+				   const struct kube_slice *const *slices, uint32_t slice_count)
+{
+	uint64_t meshed = 0;
+	uint64_t records = 0;
+	for (uint16_t i = 0; i < service->port_count; i++)
+		meshed += kube_service_port_is_meshed(&service->ports[i]);
+	for (uint32_t i = 0; i < slice_count; i++) {
+		uint64_t ports = tcp_ports_of(slices[i]);
+		records += (ports < meshed ? ports : meshed) * slices[i]->endpoint_count;
+	}
+	return records;
+}
+
 void kube_service_name(const struct kube_service *service, const struct kube_service_port *port,
 		       char ret_name[WEFT_NAME_MAX])
 {

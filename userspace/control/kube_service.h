@@ -20,6 +20,9 @@ bool kube_service_is_api(const struct kube_object *service);
 /* Services that have addresses of their own to be dialled; never the API. */
 bool kube_service_is_meshed(const struct kube_service *service);
 bool kube_service_port_is_meshed(const struct kube_service_port *port);
+/* What its endpoints cost: one record for each endpoint of each TCP port, ready or not. */
+uint64_t kube_service_record_count(const struct kube_service *service,
+				   const struct kube_slice *const *slices, uint32_t slice_count);
 /* "/svc/NAMESPACE/SERVICE/PORT". */
 void kube_service_name(const struct kube_service *service, const struct kube_service_port *port,
 		       char ret_name[WEFT_NAME_MAX]);

@@ -97,6 +97,10 @@ static const struct key keys[] = {
 	{"limits.socket_stock", KEY_INTEGER, SETTING(socket_stock), RANGE(1, 1024),
 	 .flags = KEY_AT_START, .fallback = "8", .unit = "sockets",
 	 .meaning = "Unconnected sockets kept ready per pod, worker and address family."},
+	{"limits.service_endpoints", KEY_INTEGER, SETTING(service_endpoint_limit), RANGE(1, 262144),
+	 .fallback = "50000", .unit = "endpoints",
+	 .meaning = "Endpoints of one Service of Kubernetes, counted once for each of its TCP "
+		    "ports; one with more is not meshed."},
 
 	{"http", KEY_MAP, .meaning = "How HTTP is forwarded."},
 	{"http.via", KEY_BOOL, SETTING(via), .fallback = "false",

@@ -91,13 +91,14 @@ struct settings {
 	uint32_t head_limit_bytes;
 	uint32_t line_limit_bytes;
 	uint32_t field_limit;
-	uint32_t window_bytes;       /* queued per direction before reading stops */
-	uint64_t buffer_limit_bytes; /* of one worker's pool */
-	uint32_t session_limit;      /* per worker */
-	uint32_t socket_stock;       /* unconnected sockets kept per pod, worker, family */
-	bool via;                    /* add Via */
-	char *admin_address;         /* "127.0.0.1:9990"; "" = off */
-	char *control_socket;        /* path of the Unix socket */
+	uint32_t window_bytes;           /* queued per direction before reading stops */
+	uint64_t buffer_limit_bytes;     /* of one worker's pool */
+	uint32_t session_limit;          /* per worker */
+	uint32_t socket_stock;           /* unconnected sockets kept per pod, worker, family */
+	uint32_t service_endpoint_limit; /* of one Service of Kubernetes, over all its ports */
+	bool via;                        /* add Via */
+	char *admin_address;             /* "127.0.0.1:9990"; "" = off */
+	char *control_socket;            /* path of the Unix socket */
 	char *pin_dir;
 	char *cgroup_root;                      /* "" = found from the mount table */
 	bool kubernetes;                        /* discover pods and services */

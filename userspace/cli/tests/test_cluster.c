@@ -104,6 +104,22 @@ static void pods_that_ought_to_be_captured_and_are_not_are_counted(void **state)
 	assert_string_equal(lines[5].found, "3 of 4 that are labelled are not: shop/e: no room");
 }
 
+static void services_that_are_left_out_are_named(void **state)
+{
+	struct check_line lines[CLUSTER_LINES_MAX];
+	cJSON *left_out = cJSON_Parse("[{\"name\":\"shop/big\",\"endpoints\":60000}]");
+	(void)state;
+	(void)cluster_check(page.cluster, page.pods, lines);
+	assert_string_equal(lines[6].name, "services");
+	assert_int_equal(lines[6].result, CHECK_OK);
+	cJSON_AddItemToObject(page.cluster, "services_left_out", left_out);
+	cJSON_AddNumberToObject(page.cluster, "service_endpoint_limit", 50000);
+	(void)cluster_check(page.cluster, page.pods, lines);
+	assert_int_equal(lines[6].result, CHECK_WARN);
+	assert_string_equal(lines[6].found, "1 not meshed, too large: shop/big");
+	assert_non_null(strstr(lines[6].advice, "limits.service_endpoints (50000)"));
+}
+
 static void without_kubernetes_nothing_is_said(void **state)
 {
 	struct check_line lines[CLUSTER_LINES_MAX];
@@ -126,6 +142,7 @@ int main(void)
 		test(pods_that_are_not_enrolled_are_listed_with_the_reason),
 		test(a_watch_is_fresh_stale_or_was_never_listed),
 		test(pods_that_ought_to_be_captured_and_are_not_are_counted),
+		test(services_that_are_left_out_are_named),
 		test(without_kubernetes_nothing_is_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
