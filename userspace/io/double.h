@@ -54,6 +54,13 @@ struct io_peer *io_double_reached(const struct weft_address *address);
 /* Connects begun to the address so far. */
 size_t io_double_dials(const struct weft_address *address);
 
+/* What a name leads to (io/lookup.h), ports not counted; 0 = nothing. The answer takes that long,
+ * UINT64_MAX = for ever. Unknown names are not found at once. */
+void io_double_name(const char *name, const struct weft_address *addresses, unsigned count,
+		    uint64_t delay_ns);
+/* Look-ups of a name that was given, so far. */
+size_t io_double_lookups(const char *name);
+
 /* ---- what a peer does ---- */
 
 void io_peer_send(struct io_peer *peer, struct span bytes);

@@ -60,6 +60,7 @@ void io_double_reset(void)
 	memset(world.foreign, 0, sizeof(world.foreign));
 	world.is_random = false;
 	world.missing_buffers = world.missing_descriptors = 0;
+	lookup_reset();
 }
 
 size_t io_double_open_count(void)

@@ -57,6 +57,9 @@ struct world_address {
 	struct io_peer *last_reached;
 };
 
+/* lookup.c */
+void lookup_reset(void);
+
 void world_lock(void);
 void world_unlock(void);
 /* Aborts for one that is not open; a real descriptor becomes a listener here. */
