@@ -103,7 +103,7 @@ def test_nothing_else_is_in_it(image):
         folders.setdefault(os.path.dirname(member.name), set()).add(os.path.basename(member.name))
     libraries = folders.pop("usr/lib/x86_64-linux-gnu") | folders.pop("usr/lib64")
     assert all(".so." in name for name in libraries)
-    assert folders == {"usr/sbin": {"weftd"}, "usr/bin": {"weft"}, "usr/lib/weft": {"weft-cni"}, "etc": {"passwd", "group"},
+    assert folders == {"usr/sbin": {"weftd"}, "usr/bin": {"weft"}, "usr/lib/weft": {"weft-cni"}, "etc": {"passwd", "group", "nsswitch.conf"},
                        "etc/ssl/certs": {"ca-certificates.crt"}}  # fmt: skip
 
 
