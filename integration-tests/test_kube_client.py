@@ -5,6 +5,7 @@ import collections
 import json
 import os
 import random
+import ssl
 import subprocess
 import threading
 import time
@@ -23,10 +24,10 @@ STALL_MS = 2000
 class Follower:
     """tests/follow and the picture that its lines give."""
 
-    def __init__(self, url, *options):
+    def __init__(self, url, *options, prefix=()):
         self.known = collections.defaultdict(dict)  # resource -> {(namespace, name): version}
         self.status = {}
-        self.process = subprocess.Popen([FOLLOW, *options, url], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, FOLLOW, *options, url], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -206,6 +207,85 @@ def test_a_big_cluster_fits_into_little_memory():
         done = kube_double.change(api, 5000, 50000, 100, lambda: time.monotonic() > end)
         assert done > 250
         wait_until(lambda: follower.agrees(api), 1, "the changes")
+        follower.close()
+
+
+# ---- a server that has a name ----
+
+NAME = "api.cluster.test"
+
+
+class Names:
+    """What the resolver of a program knows, run with `prefix`."""
+
+    def __init__(self, folder):
+        self.hosts, nsswitch = folder / "hosts", folder / "nsswitch.conf"
+        self.lead_to("127.0.0.1")
+        nsswitch.write_text("hosts: files\n")
+        mounts = f"mount --bind {self.hosts} /etc/hosts && mount --bind {nsswitch} /etc/nsswitch.conf"
+        script = f'mount --make-rprivate / && {mounts} && exec "$@"'
+        self.prefix = ("unshare", "-m", "sh", "-c", script, "sh")
+
+    def lead_to(self, *addresses):
+        self.hosts.write_text("".join(f"{address} {NAME}\n" for address in addresses))
+
+
+@pytest.fixture
+def names(tmp_path):
+    return Names(tmp_path)
+
+
+def named(url):
+    return url.replace("127.0.0.1", NAME)
+
+
+def test_all_addresses_of_a_name_are_tried(api, names):
+    names.lead_to("::1", "127.0.0.3", "127.0.0.2", "127.0.0.1")
+    follower = Follower(named(api.url), prefix=names.prefix)
+    wait_until(lambda: follower.is_watching() and follower.agrees(api), 10, "the first lists")
+    replace_some(api, 1)
+    wait_until(lambda: follower.agrees(api), 1, "the changes")
+    follower.close()
+
+
+def test_a_name_that_leads_elsewhere_is_followed(api, names):
+    names.lead_to()
+    follower = Follower(named(api.url), prefix=names.prefix)
+    wait_until(lambda: follower.status and follower.faults("resolve") > 0, 10, "the fault's name")
+    names.lead_to("127.0.0.1")
+    wait_until(lambda: follower.is_watching() and follower.agrees(api), BACKOFF_MOST_S + 1, "the first lists")
+    names.lead_to("127.0.0.2")  # which refuses
+    before = follower.faults("connect")
+    api.reset_connections()
+    wait_until(lambda: follower.faults("connect") > before + 2 * len(kube_double.KINDS), 5, "attempts elsewhere")
+    replace_some(api, 1)
+    names.lead_to("127.0.0.2", "127.0.0.1")
+    wait_until(lambda: follower.agrees(api), BACKOFF_MOST_S + 1, "recovery")
+    assert max(follower.state("lists").values()) == 1
+    names.lead_to()  # DNS is away, the server is not
+    api.reset_connections()
+    replace_some(api, 2)
+    wait_until(lambda: follower.agrees(api), BACKOFF_MOST_S + 1, "the last known address")
+    follower.close()
+
+
+@pytest.mark.parametrize("certified", (NAME, "other.cluster.test"))
+def test_the_certificate_is_of_the_name(names, tmp_path, certified):
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=double",
+                    "-addext", f"subjectAltName=DNS:{certified}"], check=True, capture_output=True)  # fmt: skip
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with KubeDouble(tls=tls) as secure:
+        kube_double.fill(secure, 5, 10)
+        follower = Follower(named(secure.url), "-c", certificate, prefix=names.prefix)
+        if certified == NAME:
+            wait_until(lambda: follower.is_watching() and follower.agrees(secure), 10, "the first lists")
+            assert follower.faults("tls") == 0
+        else:
+            wait_until(lambda: follower.status and follower.faults("tls") > 0, 10, "the fault's name")
+            assert not follower.known and not secure.requests
         follower.close()
 
 

@@ -10,6 +10,8 @@
 #define SILENCE_S 30
 /* Until the connection stands and an answer begins. A busy server queues requests. */
 #define ANSWER_NS 20000000000ull
+/* Until the connection stands, where there are other addresses to try. */
+#define CONNECT_NS 5000000000ull
 
 /* Lives until its wire is closed, which may be after its call has forgotten it. */
 struct connection {
@@ -17,6 +19,8 @@ struct connection {
 	struct h1_reader reader;
 	struct callers *callers;
 	struct call *call; /* NULL = dropped */
+	struct weft_address address;
+	struct sockaddr_storage sockaddr;
 	bool is_answering; /* the head of the answer, no interim one, is there */
 	bool is_kept;      /* by what that head said */
 };
@@ -44,10 +48,17 @@ static struct timers *timers_of(struct call *call)
 	return io_timers(call->callers->loop->ring);
 }
 
+static struct addresses *addresses_of(const struct call *call)
+{
+	return &call->callers->server->addresses;
+}
+
 void call_drop(struct call *call)
 {
 	struct connection *connection = call->connection;
 	timer_clear(timers_of(call), &call->timer);
+	addresses_leave(&call->seeker);
+	text_fini(&call->request);
 	call->is_waiting = false;
 	call->connection = NULL;
 	if (!connection)
@@ -60,6 +71,8 @@ void call_drop(struct call *call)
 static void fail(struct call *call, enum kube_fault fault, const char *why)
 {
 	bool is_awaited = call->is_waiting;
+	if (is_awaited && call->connection && fault != KUBE_FAULT_MEMORY)
+		addresses_failed(addresses_of(call), &call->connection->address);
 	call_drop(call);
 	if (is_awaited)
 		call->events->failed(call, fault, why);
@@ -90,6 +103,7 @@ static void on_head(struct h1_reader *reader, const struct http_head *head)
 	if (!connection->call || head->status < 200)
 		return;
 	connection->is_answering = true;
+	addresses_answered(addresses_of(connection->call), &connection->address);
 	connection->is_kept = head->keep_alive && head->framing != HTTP_UNTIL_CLOSE;
 	connection->call->events->head(connection->call, head);
 }
@@ -178,7 +192,9 @@ static void on_drained(struct wire *wire)
 
 static void on_connected(struct wire *wire)
 {
-	(void)wire;
+	struct call *call = of_wire(wire)->call;
+	if (call && call->is_waiting)
+		await(call, ANSWER_NS);
 }
 
 static void on_failed(struct wire *wire, int error)
@@ -223,13 +239,16 @@ static int encrypt(struct connection *connection)
 static int dial(struct call *call)
 {
 	struct callers *callers = call->callers;
-	const struct server *server = callers->server;
+	const struct weft_address *address = addresses_next(addresses_of(call));
+	assert(address); /* whoever dials has looked */
 	struct connection *connection = mem_zalloc(sizeof(*connection));
 	if (!connection)
 		return -ENOMEM;
 	connection->callers = callers;
+	connection->address = *address;
+	socklen_t size = address_to_sockaddr(address, &connection->sockaddr);
 	wire_init(&connection->wire, callers->loop, &wire_events);
-	int fd = io_socket(callers->loop->ring, server->sockaddr.ss_family, SILENCE_S);
+	int fd = io_socket(callers->loop->ring, connection->sockaddr.ss_family, SILENCE_S);
 	int error = fd < 0 ? fd : encrypt(connection);
 	if (error) {
 		if (fd >= 0)
@@ -241,7 +260,7 @@ static int dial(struct call *call)
 	connection->call = call;
 	call->connection = connection;
 	callers->connections++;
-	wire_dial(&connection->wire, fd, &server->sockaddr, server->sockaddr_size);
+	wire_dial(&connection->wire, fd, &connection->sockaddr, size);
 	wire_read_start(&connection->wire);
 	return 0;
 }
@@ -264,26 +283,53 @@ static void write_request(struct text *text, const struct server *server,
 	text_add(text, request->body);
 }
 
+/* By the connection that there is, or a new one. */
+static int transmit(struct call *call)
+{
+	bool is_new = !call->connection;
+	bool has_others = addresses_of(call)->count > 1;
+	int error = is_new ? dial(call) : 0;
+	if (!error)
+		error = wire_write(&call->connection->wire, text_span(&call->request));
+	if (error)
+		return error;
+	text_fini(&call->request);
+	h1_go_on(&call->connection->reader);
+	call->silence_ns = is_new && has_others ? CONNECT_NS : ANSWER_NS;
+	return timer_set(timers_of(call), &call->timer, now_ns(call) + call->silence_ns);
+}
+
+static void on_settled(struct seeker *seeker)
+{
+	struct call *call = container_of(seeker, struct call, seeker);
+	const struct addresses *addresses = addresses_of(call);
+	char why[sizeof(addresses->name) + sizeof(addresses->why)];
+	if (!addresses_next(addresses)) {
+		snprintf(why, sizeof(why), "%s: %s", addresses->name, addresses->why);
+		fail(call, KUBE_FAULT_RESOLVE, why);
+		return;
+	}
+	int error = transmit(call);
+	if (error)
+		fail(call, error == -ENOMEM ? KUBE_FAULT_MEMORY : KUBE_FAULT_CONNECT,
+		     strerror(-error));
+}
+
 int call_send(struct call *call, const struct call_request *request)
 {
-	struct text text = {0};
+	struct addresses *addresses = addresses_of(call);
 	assert(!call->is_waiting);
 	server_refresh(call->callers->server, now_ns(call), false);
-	write_request(&text, call->callers->server, request);
-	int error = text.failed ? -ENOMEM : 0;
-	if (!error && !call->connection)
-		error = dial(call);
-	if (!error)
-		error = wire_write(&call->connection->wire, text_span(&text));
-	if (!error)
-		error = timer_set(timers_of(call), &call->timer, now_ns(call) + ANSWER_NS);
-	call->silence_ns = ANSWER_NS;
-	text_fini(&text);
+	write_request(&call->request, call->callers->server, request);
+	int error = call->request.failed ? -ENOMEM : 0;
+	if (!error && (call->connection || addresses_are_fresh(addresses)))
+		error = transmit(call);
+	else if (!error)
+		error = addresses_seek(addresses, &call->seeker);
 	if (error) {
 		call_drop(call);
 		return error;
 	}
-	h1_go_on(&call->connection->reader);
 	call->quiet_ns = request->quiet_ns;
 	call->is_waiting = true;
 	return 0;
@@ -291,6 +337,7 @@ int call_send(struct call *call, const struct call_request *request)
 
 void call_init(struct call *call, struct callers *callers, const struct call_events *events)
 {
-	*call = (struct call){.callers = callers, .events = events};
+	*call = (struct call){.callers = callers, .events = events, .seeker.settled = on_settled};
+	list_init(&call->seeker.link);
 	timer_init(&call->timer, on_silence);
 }

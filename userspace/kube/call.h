@@ -32,6 +32,8 @@ struct call {
 	struct callers *callers;
 	const struct call_events *events;
 	struct connection *connection; /* NULL = none */
+	struct seeker seeker;          /* of an address, before there is one to dial */
+	struct text request;           /* that is sent then */
 	struct timer timer;            /* the server's silence */
 	uint64_t quiet_ns;             /* how long an answer may pause */
 	uint64_t silence_ns;           /* what the timer was set to */

@@ -166,6 +166,7 @@ void kube_note_counts(const struct kube *kube, struct kube_note_counts *ret_coun
 const char *kube_fault_name(enum kube_fault fault)
 {
 	static const char *const names[KUBE_FAULTS] = {
+		[KUBE_FAULT_RESOLVE] = "resolve",
 		[KUBE_FAULT_CONNECT] = "connect",
 		[KUBE_FAULT_TLS] = "tls",
 		[KUBE_FAULT_UNAUTHORIZED] = "unauthorized",

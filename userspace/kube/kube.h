@@ -30,13 +30,13 @@ struct kube_options {
 	struct wire_loop *loop; /* flushed by the ring's owner before each wait */
 	uint64_t seed;          /* of the jitter */
 	/*
-	 * "https://IP:port" or "http://IP:port"; default: in-cluster, from KUBERNETES_SERVICE_HOST
-	 * and _PORT, which are then required.
+	 * "https://HOST:port" or "http://HOST:port" of an IP address or a name; default:
+	 * in-cluster, from KUBERNETES_SERVICE_HOST and _PORT, which are then required.
 	 */
 	const char *url;
 	const char *token_file;  /* default: the service account's; with http or a ca_file: none */
 	const char *ca_file;     /* PEM; default for https: the service account's */
-	const char *server_name; /* in the server's certificate; default: the IP */
+	const char *server_name; /* in the server's certificate; default: the name or IP */
 	const char *node;        /* only pods on it, and only this node; default: all */
 	unsigned kinds;          /* bit per enum kube_kind; default: all */
 	/* Labels and annotations whose key begins so are kept; ended by NULL. */
@@ -67,6 +67,7 @@ enum kube_watch_state { KUBE_LISTING, KUBE_WATCHING, KUBE_BACKING_OFF };
 
 /* Why an attempt ended or an object was not understood. */
 enum kube_fault {
+	KUBE_FAULT_RESOLVE,      /* its name leads nowhere, and never did */
 	KUBE_FAULT_CONNECT,      /* no connection, or it broke */
 	KUBE_FAULT_TLS,          /* handshake, certificate */
 	KUBE_FAULT_UNAUTHORIZED, /* 401 */

@@ -1,7 +1,9 @@
 #include "kube/server.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,6 +13,9 @@
 #define ACCOUNT_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount/"
 #define FILE_BYTES_MAX (1u << 20)
 #define READ_AGAIN_NS  60000000000ull
+/* RFC 1035 2.3.4 */
+#define NAME_BYTES_MAX  253
+#define LABEL_BYTES_MAX 63
 
 /* ---- files ---- */
 
@@ -114,20 +119,49 @@ void server_refresh(struct server *server, uint64_t now_ns, bool at_once)
 
 /* ---- address ---- */
 
+/* Of letters, digits, hyphens and underscores (RFC 952, and what people use), not all digits at its
+ * end, as an address that was mistyped would be. */
+static bool is_name(struct span host)
+{
+	struct span rest = host;
+	struct span label = {0};
+	bool has_letter = false;
+	if (host.size == 0 || host.size > NAME_BYTES_MAX || host.data[host.size - 1] == '.')
+		return false;
+	while (span_split(&rest, '.', &label)) {
+		if (label.size == 0 || label.size > LABEL_BYTES_MAX)
+			return false;
+		has_letter = false;
+		for (size_t i = 0; i < label.size; i++) {
+			unsigned char byte = (unsigned char)label.data[i];
+			if (!isalnum(byte) && byte != '-' && byte != '_')
+				return false;
+			has_letter |= !isdigit(byte);
+		}
+	}
+	return has_letter;
+}
+
 static int set_address(struct server *server, struct span host, struct span port, struct text *why)
 {
+	struct weft_address address;
 	uint64_t number = 0;
 	if (span_to_u64(port, &number) || number == 0 || number > UINT16_MAX) {
 		text_printf(why, "API server: %.*s is no port\n", SPAN_PRINT(port));
 		return -EINVAL;
 	}
-	if (address_parse_ip(host, (uint16_t)number, &server->address)) {
-		text_printf(why, "API server: %.*s is no IP address (names are not looked up)\n",
+	if (address_parse_ip(host, (uint16_t)number, &address) == 0) {
+		addresses_set(&server->addresses, &address);
+		address_print(&address, server->host);
+		return 0;
+	}
+	if (!is_name(host)) {
+		text_printf(why, "API server: %.*s is neither an IP address nor a name\n",
 			    SPAN_PRINT(host));
 		return -EINVAL;
 	}
-	server->sockaddr_size = address_to_sockaddr(&server->address, &server->sockaddr);
-	address_print(&server->address, server->host);
+	addresses_set_name(&server->addresses, host, (uint16_t)number);
+	snprintf(server->host, sizeof(server->host), "%.*s:%u", SPAN_PRINT(host), (unsigned)number);
 	return 0;
 }
 
@@ -175,6 +209,13 @@ static char *copy(const char *text)
 	return mem_text(text, strlen(text));
 }
 
+/* What its certificate is for, unless somebody says otherwise. */
+static const char *own_name(const struct server *server, char ip[ADDRESS_TEXT_MAX])
+{
+	const struct addresses *addresses = &server->addresses;
+	return *addresses->name ? addresses->name : address_print_ip(addresses_next(addresses), ip);
+}
+
 static int keep_names(struct server *server, const struct kube_options *options)
 {
 	char ip[ADDRESS_TEXT_MAX];
@@ -186,7 +227,7 @@ static int keep_names(struct server *server, const struct kube_options *options)
 		token = ACCOUNT_FOLDER "token";
 	if (is_account && !ca)
 		ca = ACCOUNT_FOLDER "ca.crt";
-	server->name = copy(name ? name : address_print_ip(&server->address, ip));
+	server->name = copy(name ? name : own_name(server, ip));
 	server->token_file = token ? copy(token) : NULL;
 	server->ca_file = ca ? copy(ca) : NULL;
 	bool is_short = !server->name || (token && !server->token_file) || (ca && !server->ca_file);
@@ -197,6 +238,7 @@ int server_open(struct server *server, const struct kube_options *options, uint6
 		struct text *why)
 {
 	*server = (struct server){0};
+	addresses_init(&server->addresses, options->loop->ring);
 	int error =
 		options->url ? parse_url(server, options->url, why) : find_in_cluster(server, why);
 	if (!error)
@@ -206,6 +248,7 @@ int server_open(struct server *server, const struct kube_options *options, uint6
 
 void server_close(struct server *server)
 {
+	addresses_fini(&server->addresses);
 	tls_context_close(server->tls);
 	text_fini(&server->token);
 	text_fini(&server->ca);

@@ -6,18 +6,17 @@
 #define KUBE_SERVER_H
 
 #include "base/text.h"
+#include "kube/addresses.h"
 #include "kube/kube.h"
 #include "tls/context.h"
 
 struct server {
-	struct weft_address address;
-	struct sockaddr_storage sockaddr;
-	socklen_t sockaddr_size;
+	struct addresses addresses;
 	bool is_tls;
-	char host[ADDRESS_TEXT_MAX]; /* of the Host field */
-	char *name;                  /* in its certificate */
-	char *token_file;            /* NULL = no token */
-	char *ca_file;               /* NULL = no TLS */
+	char host[IO_LOOKUP_NAME_MAX + 8]; /* of the Host field */
+	char *name;                        /* in its certificate */
+	char *token_file;                  /* NULL = no token */
+	char *ca_file;                     /* NULL = no TLS */
 	struct text token;
 	struct text ca;
 	struct tls_context *tls;

@@ -113,7 +113,9 @@ static const struct key keys[] = {
 		    "enabled (or whose namespace is), and all services."},
 	{"kubernetes.api", KEY_URL, TEXT(struct draft, settings.kube_api), RANGE(0, 255),
 	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
-	 .meaning = "https://IP:PORT or http://IP:PORT of the API server; \"\" is in-cluster."},
+	 .meaning = "https://HOST:PORT or http://HOST:PORT of the API server, an IP address or a "
+		    "name; "
+		    "\"\" is in-cluster."},
 	{"kubernetes.node", KEY_NAME, TEXT(struct draft, settings.kube_node), RANGE(0, 253),
 	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
 	 .meaning = "This node's name; \"\" takes it from the environment, WEFT_NODE_NAME."},

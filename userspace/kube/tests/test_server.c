@@ -56,15 +56,20 @@ static void a_url_names_an_address(void **state)
 		{"http://10.96.0.1/", NULL, "10.96.0.1:80"},
 		{"http://[2001:db8::1]:8001", NULL, "[2001:db8::1]:8001"},
 		{"http://[2001:db8::1]", NULL, "[2001:db8::1]:80"},
-		{"http://kubernetes.default.svc:443",
-		 "API server: kubernetes.default.svc is no IP address (names are not looked up)\n",
+		{"http://10.96.0.300:443",
+		 "API server: 10.96.0.300 is neither an IP address nor a name\n", NULL},
+		{"http://api..test:443",
+		 "API server: api..test is neither an IP address nor a name\n", NULL},
+		{"http://api.test.:443",
+		 "API server: api.test. is neither an IP address nor a name\n", NULL},
+		{"http://api test", "API server: api test is neither an IP address nor a name\n",
 		 NULL},
 		{"http://10.96.0.1:0", "API server: 0 is no port\n", NULL},
 		{"http://10.96.0.1:x", "API server: x is no port\n", NULL},
 		{"http://10.96.0.1:65536", "API server: 65536 is no port\n", NULL},
 		{"ftp://10.96.0.1",
 		 "API server: ftp://10.96.0.1 begins with neither https:// nor http://\n", NULL},
-		{"http://", "API server:  is no IP address (names are not looked up)\n", NULL},
+		{"http://", "API server:  is neither an IP address nor a name\n", NULL},
 	};
 	(void)state;
 	for (size_t i = 0; i < array_count(cases); i++) {
@@ -236,7 +241,7 @@ struct secure {
 	struct peer peer;
 };
 
-static void secure_open(struct secure *secure, const char *names)
+static void secure_open_at(struct secure *secure, const char *url, const char *names)
 {
 	secure->ca = peer_identity_new(NULL, NULL, DAY_S);
 	secure->identity = peer_identity_new(&secure->ca, names, DAY_S);
@@ -245,12 +250,18 @@ static void secure_open(struct secure *secure, const char *names)
 	account_open(&secure->account, "secret", pem);
 	free(pem);
 	stage_open_ring(&secure->stage);
+	io_double_name("api.k8s.test", &secure->stage.address, 1, 0);
 	struct kube_options options = stage_options(&secure->stage);
-	options.url = "https://10.96.0.1";
+	options.url = url;
 	options.token_file = secure->account.token;
 	options.ca_file = secure->account.ca;
 	stage_open(&secure->stage, &options);
 	secure->stage.server = io_double_reached(&secure->stage.address);
+}
+
+static void secure_open(struct secure *secure, const char *names)
+{
+	secure_open_at(secure, "https://10.96.0.1", names);
 }
 
 static void secure_close(struct secure *secure)
@@ -312,6 +323,26 @@ static void a_server_with_another_name_hears_no_token(void **state)
 	secure_close(&secure);
 }
 
+static void a_named_server_is_known_by_its_name_and_not_by_its_address(void **state)
+{
+	static const struct {
+		const char *names;
+		bool is_believed;
+	} cases[] = {{"DNS:api.k8s.test", true},
+		     {"DNS:*.k8s.test", true},
+		     {"IP:10.96.0.1", false},
+		     {"DNS:other.k8s.test", false}};
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++) {
+		struct secure secure;
+		char heard[2048];
+		secure_open_at(&secure, "https://api.k8s.test", cases[i].names);
+		assert_int_equal(hear(&secure, heard, sizeof(heard)) > 0, cases[i].is_believed);
+		assert_int_equal(fault_count(&secure.stage, KUBE_FAULT_TLS), !cases[i].is_believed);
+		secure_close(&secure);
+	}
+}
+
 /* A cluster that changes its CA: the file changes, and the next connection believes it. */
 static void a_new_ca_is_believed(void **state)
 {
@@ -356,6 +387,7 @@ int main(void)
 		cmocka_unit_test(a_token_that_cannot_be_read_stays_what_it_was),
 		cmocka_unit_test(a_secure_server_is_listed_and_watched),
 		cmocka_unit_test(a_server_with_another_name_hears_no_token),
+		cmocka_unit_test(a_named_server_is_known_by_its_name_and_not_by_its_address),
 		cmocka_unit_test(a_new_ca_is_believed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
