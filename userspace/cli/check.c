@@ -84,8 +84,8 @@ static void say_cni(const struct cni_state *state, uint64_t put_in_again, struct
 {
 	char again[64] = "";
 	if (put_in_again)
-		snprintf(again, sizeof(again), ", where it was put in again %llu times",
-			 (unsigned long long)put_in_again);
+		snprintf(again, sizeof(again), ", where it was put in again %llu time%s",
+			 (unsigned long long)put_in_again, put_in_again > 1 ? "s" : "");
 	snprintf(line->found, sizeof(line->found), "weft-cni is %s %.80s%s%s",
 		 state->is_listed ? "in" : "not in", state->file, again,
 		 state->has_program ? "" : ", its program is missing");

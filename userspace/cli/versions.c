@@ -50,6 +50,16 @@ static time_t now_s(void)
 	return now.tv_sec;
 }
 
+static const char *name_of(const struct node_version *node)
+{
+	return *node->node ? node->node : node->address;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(name_of(a), name_of(b));
+}
+
 static void ask_all(struct versions *versions, const struct addrinfo *found)
 {
 	time_t began = now_s();
@@ -64,6 +74,8 @@ static void ask_all(struct versions *versions, const struct addrinfo *found)
 			snprintf(node->error, sizeof(node->error), "not asked: no time left");
 		versions->count++;
 	}
+	if (versions->count)
+		qsort(versions->nodes, versions->count, sizeof(*versions->nodes), compare);
 }
 
 int versions_ask(const char *nodes, struct versions *ret, struct text *why)
@@ -100,11 +112,6 @@ void versions_fini(struct versions *versions)
 }
 
 /* ---- judging ---- */
-
-static const char *name_of(const struct node_version *node)
-{
-	return *node->node ? node->node : node->address;
-}
 
 static size_t count_of(const struct versions *versions, const char *version)
 {
