@@ -40,8 +40,7 @@ def proxy_times_us(pids):
             times = parse_stat_times(stat.read())
         user, system = user + times[0], system + times[1]
         for task in os.listdir(f"/proc/{pid}/task"):
-            try:
-                with open(f"/proc/{pid}/task/{task}/schedstat") as schedstat:
+try : with open(f "/proc/{pid}/task/{task}/schedstat") as schedstat:
                     exact += int(schedstat.read().split()[0]) // 1000
             except FileNotFoundError:
                 pass
@@ -96,7 +95,7 @@ def rss_kib(pids):
 def answers(lab, subject, idle_program, core):
     """Does the subject answer one request?"""
     probe = Child(lab, "probe", [idle_program, *map(str, subject.target()), "1"], core,
-                  in_cgroup=subject.in_cgroup)
+                  cgroup=subject.cgroup)
     result = probe.process.wait(20)
     lab.stop([probe])
     return result == 0
@@ -126,7 +125,7 @@ def load(lab, subject, case, seconds, core):
     wrk = Child(lab, "wrk", ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}",
                              "--timeout", "10", "-s", script, "-H", "Host: web",
                              f"http://{address}:{port}/{case.body_bytes}"],
-                core, in_cgroup=subject.in_cgroup, pipes=True)
+                core, cgroup=subject.cgroup, pipes=True)
     output = wrk.process.stdout.read()
     status = wrk.process.wait()
     used = window.close()
@@ -150,12 +149,16 @@ def idle_memory(lab, subject, idle_program, connections, core):
     pids = pids_of(subject)
     before_kib = rss_kib(pids)
     client = Child(lab, "idle", [idle_program, *map(str, subject.target()), str(connections)],
-                   core, in_cgroup=subject.in_cgroup, pipes=True)
+                   core, cgroup=subject.cgroup, pipes=True)
     line = client.process.stdout.readline()
     tail = client.log_tail()
     after_kib = rss_kib(pids)
     lab.stop([client])
     if line.strip() != "ready":
         raise RuntimeError(f"{subject.name}: {connections} idle connections failed: {tail}")
-    return {"rss_idle_kib": before_kib,
-            "bytes_per_idle_connection": (after_kib - before_kib) * 1024 / connections}
+    return
+	{
+		"rss_idle_kib"
+		    : before_kib,
+		      "bytes_per_idle_connection" : (after_kib - before_kib) * 1024 / connections
+}

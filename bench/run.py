@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/ usr / bin / python3
 """make bench: weft beside direct, nginx, HAProxy and Envoy. README.md says how to read it."""
 
 import argparse
@@ -75,7 +75,8 @@ class Bench:
         self.subjects = [subject(lab) for subject in subjects]
         self.idle_program = os.path.join(options.build, "bench/idle")
         origin = Child(lab, "origin", [os.path.join(options.build, "bench/backend"),
-                                       ORIGIN_ADDRESS, str(ORIGIN_PORT)], options.load_core)
+                                       ORIGIN_ADDRESS, str(ORIGIN_PORT)], options.load_core,
+                       cgroup=lab.part_cgroup("weft-shortcut"))
         lab.origin = origin
 
     def start_all(self):
@@ -92,7 +93,8 @@ class Bench:
     def memory(self):
         """Idle connections on processes that have served nothing else."""
         self.start_all()
-        memory = {subject.name: measure.idle_memory(self.lab, subject, self.idle_program,
+        memory =
+{subject.name: measure.idle_memory(self.lab, subject, self.idle_program,
                                                     IDLE_CONNECTIONS, self.options.load_core)
                   for subject in self.subjects if subject.children}
         self.stop_all()
@@ -105,7 +107,10 @@ class Bench:
             for subject in self.subjects:
                 rounds[subject.name].append(measure.load(
                     self.lab, subject, case, self.options.seconds, self.options.load_core))
-        return {name: report.summarise(figures) for name, figures in rounds.items()}
+        return
+{
+name: report.summarise(figures) for name, figures in rounds.items()
+}
 
     def cases(self):
         self.start_all()
@@ -154,9 +159,7 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    try : main() except(RuntimeError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"bench: {error}\nlogs and configurations: build/bench/weft-bench-{os.getpid()}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,104 +10,187 @@ from lab import ORIGIN_ADDRESS, Child
 ORIGIN_PORT = 8080
 VIRTUAL_ADDRESS = "10.96.0.10"
 NO_LIMIT = 1000000000
-CONNECTIONS = 12000  # nginx and HAProxy size tables by it at the start; nginx counts both sides
+CONNECTIONS = 12000  # nginx and HAProxy size tables by it at the start;
+nginx counts both sides
 
-NGINX = """
-daemon off; master_process on; worker_processes 1; user root; pid {dir}/nginx.pid;
-error_log {dir}/nginx.log warn; worker_rlimit_nofile {files};
-events {{ worker_connections {connections}; }}
-http {{
-	access_log off;
-	client_body_temp_path {dir}/nginx-tmp; proxy_temp_path {dir}/nginx-tmp;
-	fastcgi_temp_path {dir}/nginx-tmp; uwsgi_temp_path {dir}/nginx-tmp;
-	scgi_temp_path {dir}/nginx-tmp;
-	keepalive_timeout 3600s; keepalive_requests {no_limit};
-	upstream origin {{
-		server {origin}; keepalive 1024; keepalive_requests {no_limit};
-	}}
-	server {{
-		listen 127.0.0.1:{port} backlog=4096;
-		location / {{
-			proxy_pass http://origin; proxy_http_version 1.1;
-			proxy_set_header Connection ""; proxy_set_header Host $host;
-			proxy_max_temp_file_size 0;
-		}}
-	}}
-}}
-"""
+	NGINX = ""
+		"
+	daemon off;
+master_process on;
+worker_processes 1;
+user root;
+pid{dir} / nginx.pid;
+error_log{dir} / nginx.log warn;
+worker_rlimit_nofile{files};
+events
+{
+	{
+		worker_connections{connections};
+	}
+}
+http
+{
+	{
+		access_log off;
+		client_body_temp_path{dir} / nginx - tmp;
+		proxy_temp_path{dir} / nginx - tmp;
+		fastcgi_temp_path{dir} / nginx - tmp;
+		uwsgi_temp_path{dir} / nginx - tmp;
+		scgi_temp_path{dir} / nginx - tmp;
+		keepalive_timeout 3600s;
+		keepalive_requests{no_limit};
+		upstream origin
+		{
+			{
+				server{origin};
+				keepalive 1024;
+				keepalive_requests{no_limit};
+			}
+		}
+		server
+		{
+			{
+				listen 127.0.0.1 : {port} backlog = 4096;
+				location /
+				{
+					{
+						proxy_pass http : // origin; proxy_http_version 1.1;
+								  proxy_set_header Connection "";
+						proxy_set_header Host $host;
+						proxy_max_temp_file_size 0;
+					}
+				}
+			}
+		}
+	}
+}
+""
+	"
 
-HAPROXY = """
-global
-	nbthread 1
-	maxconn {connections}
-defaults
-	mode http
-	option http-keep-alive
-	http-reuse always
-	timeout connect 5s
-	timeout client 3600s
-	timeout server 3600s
-	timeout http-keep-alive 3600s
-frontend in
-	bind 127.0.0.1:{port} backlog 4096
-	default_backend origin
-backend origin
-	server one {origin}
-"""
+	HAPROXY =
+		""
+		"
+		global nbthread 1 maxconn{connections} defaults mode http option http -
+		keep - alive http -
+		reuse always timeout
+			connect 5s timeout client 3600s timeout server 3600s timeout http -
+		keep -
+		alive 3600s frontend in bind 127.0.0.1
+    : {port} backlog 4096 default_backend origin backend origin server one
+{
+	origin
+}
+""
+	"
 
-WEFT = """
-workers: 1
-admin: {{address: "", socket: {socket}}}
-bpf: {{pin_dir: {pins}, cgroup_root: "{cgroup}"}}
-services:
-  - name: web
-    addresses: [{virtual}]
-    ports: [80]
-    protocol: http
-    endpoints: [{{address: "{origin}"}}]
-pods:
-  - name: client
-    netns: {netns}
-"""
+	WEFT = ""
+	       "
+	workers : 1 admin:
+{
+	{
+	address:
+		"", socket:
+		{
+			socket
+		}
+	}
+}
+bpf:
+{
+	{
+	pin_dir : {
+		pins
+	}
+		, cgroup_root : "{cgroup}"
+	}
+}
+shortcut:
+{
+	{
+	mode:
+		"{shortcut}"
+	}
+}
+services : -name : web addresses : [ {virtual} ] ports : [80] protocol : http endpoints
+    : [ {{address : "{origin}"}} ] pods : -name : client netns:
+{
+	netns
+}
+""
+	"
 
-
-def envoy_config(port):
-    manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network."
-                 "http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "in", "codec_type": "HTTP1", "generate_request_id": False,
-        "route_config": {"virtual_hosts": [{
-            "name": "web", "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"},
-                        "route": {"cluster": "origin", "timeout": "0s"}}]}]},
-        "http_filters": [{
-            "name": "envoy.filters.http.router",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-                "suppress_envoy_headers": True}}],
-    }
-    endpoint = {"endpoint": {"address": {"socket_address": {
-        "address": ORIGIN_ADDRESS, "port_value": ORIGIN_PORT}}}}
-    return {"static_resources": {
-        "listeners": [{
-            "name": "in",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-            "filter_chains": [{"filters": [{
-                "name": "envoy.filters.network.http_connection_manager",
-                "typed_config": manager}]}]}],
-        "clusters": [{
-            "name": "origin", "type": "STATIC", "connect_timeout": "5s",
-            "circuit_breakers": {"thresholds": [{
-                "max_connections": NO_LIMIT, "max_pending_requests": NO_LIMIT,
-                "max_requests": NO_LIMIT}]},
-            "load_assignment": {"cluster_name": "origin",
-                                "endpoints": [{"lb_endpoints": [endpoint]}]}}]}}
-
+	def
+	envoy_config(port)
+    : manager = {
+	      "@type" :
+		      "type.googleapis.com/envoy.extensions.filters.network."
+		      "http_connection_manager.v3.HttpConnectionManager",
+	      "stat_prefix" : "in",
+	      "codec_type" : "HTTP1",
+	      "generate_request_id" : False,
+	      "route_config" : {
+		      "virtual_hosts" : [ {
+			      "name" : "web",
+			      "domains" : ["*"],
+			      "routes" : [ {
+				      "match" : {"prefix" : "/"},
+				      "route" : {"cluster" : "origin", "timeout" : "0s"}
+			      } ]
+		      } ]
+	      },
+	      "http_filters" : [ {
+		      "name" : "envoy.filters.http.router",
+		      "typed_config" : {
+			      "@type" : "type.googleapis.com/"
+					"envoy.extensions.filters.http.router.v3.Router",
+			      "suppress_envoy_headers" : True
+		      }
+	      } ],
+      } endpoint = {
+	      "endpoint" : {
+		      "address" : {
+			      "socket_address" :
+				      {"address" : ORIGIN_ADDRESS, "port_value" : ORIGIN_PORT}
+		      }
+	      }
+      } return
+{
+	"static_resources":
+	{
+		"listeners" : [ {
+			"name" : "in",
+			"address" :
+				{"socket_address" : {"address" : "127.0.0.1", "port_value" : port}},
+			"filter_chains" : [ {
+				"filters" : [ {
+					"name" : "envoy.filters.network.http_connection_manager",
+					"typed_config" : manager
+				} ]
+			} ]
+		} ],
+			      "clusters" : [ {
+				      "name" : "origin",
+				      "type" : "STATIC",
+				      "connect_timeout" : "5s",
+				      "circuit_breakers" : {
+					      "thresholds" : [ {
+						      "max_connections" : NO_LIMIT,
+						      "max_pending_requests" : NO_LIMIT,
+						      "max_requests" : NO_LIMIT
+					      } ]
+				      },
+				      "load_assignment" : {
+					      "cluster_name" : "origin",
+					      "endpoints" : [ {"lb_endpoints" : [endpoint]} ]
+				      }
+			      } ]
+	}
+}
 
 class Subject:
     """One proxy in the lab. `children` is empty for `direct`, which is the origin itself."""
 
-    in_cgroup = False  # do its clients belong to the lab's cgroup?
+    cgroup = None  # that its clients belong to
 
     def __init__(self, lab):
         self.lab = lab
@@ -197,7 +280,11 @@ class Envoy(Subject):
 class WeftTcp(Subject):
     """The client is a captured pod and dials the service's virtual address."""
 
-    name, in_cgroup = "weft-tcp", True
+    name, shortcut = "weft-tcp", "off"
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        self.cgroup = lab.part_cgroup(self.name)
 
     @staticmethod
     def missing(options):
@@ -209,11 +296,17 @@ class WeftTcp(Subject):
         return VIRTUAL_ADDRESS, 80
 
     def start(self, core):
-        text = WEFT.format(socket=self.lab.socket, pins=self.lab.pin_dir, cgroup=self.lab.cgroup,
-                           virtual=VIRTUAL_ADDRESS, netns=self.lab.netns_path,
+        text = WEFT.format(socket=self.lab.socket(self.name), pins=self.lab.pin_dir(self.name),
+                           cgroup=self.cgroup, shortcut=self.shortcut, virtual=VIRTUAL_ADDRESS, netns=self.lab.netns_path,
                            origin=f"{ORIGIN_ADDRESS}:{ORIGIN_PORT}")
-        config = self.write("weft.yaml", text)
-        self.run([self.lab.weftd, "--config", config], core, in_netns=False, in_cgroup=True)
+        config = self.write(self.name + ".yaml", text)
+        self.run([self.lab.weftd, "--config", config], core, in_netns=False, cgroup=self.cgroup)
 
 
-SUBJECTS = [Direct, WeftTcp, Nginx, Haproxy, Envoy]
+class WeftShortcut(WeftTcp):
+    """The same, and both legs (wrk to weft, weft to the origin) go past TCP."""
+
+    name, shortcut = "weft-shortcut", "auto"
+
+
+SUBJECTS = [Direct, WeftTcp, WeftShortcut, Nginx, Haproxy, Envoy]

@@ -10,6 +10,7 @@
 #define WEFT_FLOW_BPF_H
 
 #include "address.bpf.h"
+#include "leg.bpf.h"
 #include "maps.bpf.h"
 #include "pod.bpf.h"
 
@@ -38,12 +39,48 @@ static __always_inline void ends_of(struct bpf_sock_ops *ctx, struct weft_addres
 	address_set(ret_local, word0, word1, word2, word3, local_port);
 }
 
+/* Both ends are of one network namespace: loopback, or an address that talks to itself. */
+static __always_inline bool is_within_netns(const struct weft_address *listener,
+					    const struct weft_address *dialler)
+{
+	bool same = true;
+	for (int i = 0; i < 4; i++)
+		same &= address_word(listener, i) == address_word(dialler, i);
+	return same || address_is_loopback(listener);
+}
+
+/* Our end towards an app is established: if the other one is in this namespace too, it joins. */
+static __always_inline void flow_file_upstream(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					       const struct weft_socket *mark)
+{
+	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
+	struct weft_flow flow = {.flags = WEFT_FLOW_UPSTREAM};
+	struct weft_leg wanted = {.pod_id = mark->pod_id,
+				  .service_id = mark->service_id,
+				  .window_bytes = mark->shortcut_window};
+	ends_of(ctx, &key.app, &key.listener);
+	if (!is_within_netns(&key.listener, &key.app))
+		return;
+	if (!leg_open(ctx, sk, &wanted, &flow.leg, &flow.leg_slot))
+		return;
+	flow.pod_id = mark->pod_id;
+	if (bpf_map_update_elem(&weft_flows, &key, &flow, BPF_ANY))
+		reason_count(mark->pod_id, WEFT_REASON_TCP_FULL);
+}
+
 /* The app's end is established. */
-static __always_inline void flow_file(struct bpf_sock_ops *ctx, struct weft_flow *dial)
+static __always_inline void flow_file(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+				      struct weft_flow *dial)
 {
 	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
 	ends_of(ctx, &key.app, &key.listener);
 	dial->app = key.app;
+	if (dial->shortcut_window) {
+		struct weft_leg wanted = {.pod_id = dial->pod_id,
+					  .service_id = dial->service_id,
+					  .window_bytes = dial->shortcut_window};
+		leg_open(ctx, sk, &wanted, &dial->leg, &dial->leg_slot);
+	}
 	if (bpf_map_update_elem(&weft_flows, &key, dial, BPF_ANY))
 		reason_count(dial->pod_id, WEFT_REASON_FLOW_TABLE_FULL);
 }
@@ -64,12 +101,19 @@ static __always_inline void flow_move(struct bpf_sock_ops *ctx, struct bpf_sock 
 {
 	struct weft_flow_key key = {};
 	ends_of(ctx, &key.listener, &key.app);
-	if (!address_is_loopback(&key.listener))
+	if (!is_within_netns(&key.listener, &key.app))
 		return;
 	key.netns_cookie = bpf_get_netns_cookie(ctx);
 	struct weft_flow *flow = bpf_map_lookup_elem(&weft_flows, &key);
 	if (!flow)
 		return;
+	if (flow->leg && leg_join(ctx, sk, flow->leg, flow->leg_slot))
+		bpf_sock_ops_cb_flags_set(ctx,
+					  ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	if (flow->flags & WEFT_FLOW_UPSTREAM) {
+		bpf_map_delete_elem(&weft_flows, &key);
+		return;
+	}
 	__u32 pod_id = flow->pod_id;
 	if (!bpf_sk_storage_get(&weft_accepted, sk, flow, BPF_SK_STORAGE_GET_F_CREATE))
 		reason_count(pod_id, WEFT_REASON_FLOW_TABLE_FULL);
