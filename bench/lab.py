@@ -1,9 +1,6 @@
-""
-	"The place where a bench runs: one network namespace, one cgroup, a run folder, pinned children.
+"""The place where a bench runs: one network namespace, one cgroup, a run folder, pinned children.
 
-	Everything is named weft -
-	bench - PID and goes away with the Lab,
-	also when it is interrupted; what a
+Everything is named weft-bench-PID and goes away with the Lab, also when it is interrupted; what a
 killed bench left behind is removed by the next one.
 """
 
@@ -37,8 +34,8 @@ def descendants(pid):
     """pid and all processes below it."""
     found = [pid]
     for parent in found:
-try:
-	    for task in os.listdir(f"/proc/{parent}/task"):
+        try:
+            for task in os.listdir(f"/proc/{parent}/task"):
                 with open(f"/proc/{parent}/task/{task}/children") as children:
                     found.extend(int(child) for child in children.read().split())
         except FileNotFoundError:

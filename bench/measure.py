@@ -40,7 +40,8 @@ def proxy_times_us(pids):
             times = parse_stat_times(stat.read())
         user, system = user + times[0], system + times[1]
         for task in os.listdir(f"/proc/{pid}/task"):
-try : with open(f "/proc/{pid}/task/{task}/schedstat") as schedstat:
+            try:
+                with open(f"/proc/{pid}/task/{task}/schedstat") as schedstat:
                     exact += int(schedstat.read().split()[0]) // 1000
             except FileNotFoundError:
                 pass
@@ -156,9 +157,5 @@ def idle_memory(lab, subject, idle_program, connections, core):
     lab.stop([client])
     if line.strip() != "ready":
         raise RuntimeError(f"{subject.name}: {connections} idle connections failed: {tail}")
-    return
-	{
-		"rss_idle_kib"
-		    : before_kib,
-		      "bytes_per_idle_connection" : (after_kib - before_kib) * 1024 / connections
-}
+    return {"rss_idle_kib": before_kib,
+            "bytes_per_idle_connection": (after_kib - before_kib) * 1024 / connections}

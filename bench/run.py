@@ -1,4 +1,4 @@
-#!/ usr / bin / python3
+#!/usr/bin/python3
 """make bench: weft beside direct, nginx, HAProxy and Envoy. README.md says how to read it."""
 
 import argparse
@@ -34,6 +34,8 @@ def parse_arguments():
     parser.add_argument("--seconds", type=int, help="length of a round (4; quick: 2)")
     parser.add_argument("--subjects", default="", help="comma-separated; default: all")
     parser.add_argument("--cases", default="", help="comma-separated; default: all")
+    parser.add_argument("--apart", action="store_true",
+                        help="the origin is out of weft's sight: only the app's leg has the shortcut")
     parser.add_argument("--build", default=os.path.join(root, "build"))
     parser.add_argument("--weftd", default=os.path.join(root, "build/weftd"))
     parser.add_argument("--cores", default="0,1", help="of load and origin, of the proxy")
@@ -76,7 +78,7 @@ class Bench:
         self.idle_program = os.path.join(options.build, "bench/idle")
         origin = Child(lab, "origin", [os.path.join(options.build, "bench/backend"),
                                        ORIGIN_ADDRESS, str(ORIGIN_PORT)], options.load_core,
-                       cgroup=lab.part_cgroup("weft-shortcut"))
+                       cgroup=None if options.apart else lab.part_cgroup("weft-shortcut"))
         lab.origin = origin
 
     def start_all(self):
@@ -93,8 +95,7 @@ class Bench:
     def memory(self):
         """Idle connections on processes that have served nothing else."""
         self.start_all()
-        memory =
-{subject.name: measure.idle_memory(self.lab, subject, self.idle_program,
+        memory = {subject.name: measure.idle_memory(self.lab, subject, self.idle_program,
                                                     IDLE_CONNECTIONS, self.options.load_core)
                   for subject in self.subjects if subject.children}
         self.stop_all()
@@ -107,10 +108,7 @@ class Bench:
             for subject in self.subjects:
                 rounds[subject.name].append(measure.load(
                     self.lab, subject, case, self.options.seconds, self.options.load_core))
-        return
-{
-name: report.summarise(figures) for name, figures in rounds.items()
-}
+        return {name: report.summarise(figures) for name, figures in rounds.items()}
 
     def cases(self):
         self.start_all()
@@ -159,7 +157,9 @@ def main():
 
 
 if __name__ == "__main__":
-    try : main() except(RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    try:
+        main()
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"bench: {error}\nlogs and configurations: build/bench/weft-bench-{os.getpid()}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,182 +10,100 @@ from lab import ORIGIN_ADDRESS, Child
 ORIGIN_PORT = 8080
 VIRTUAL_ADDRESS = "10.96.0.10"
 NO_LIMIT = 1000000000
-CONNECTIONS = 12000  # nginx and HAProxy size tables by it at the start;
-nginx counts both sides
+CONNECTIONS = 12000  # nginx and HAProxy size tables by it at the start; nginx counts both sides
 
-	NGINX = ""
-		"
-	daemon off;
-master_process on;
-worker_processes 1;
-user root;
-pid{dir} / nginx.pid;
-error_log{dir} / nginx.log warn;
-worker_rlimit_nofile{files};
-events
-{
-	{
-		worker_connections{connections};
-	}
-}
-http
-{
-	{
-		access_log off;
-		client_body_temp_path{dir} / nginx - tmp;
-		proxy_temp_path{dir} / nginx - tmp;
-		fastcgi_temp_path{dir} / nginx - tmp;
-		uwsgi_temp_path{dir} / nginx - tmp;
-		scgi_temp_path{dir} / nginx - tmp;
-		keepalive_timeout 3600s;
-		keepalive_requests{no_limit};
-		upstream origin
-		{
-			{
-				server{origin};
-				keepalive 1024;
-				keepalive_requests{no_limit};
-			}
-		}
-		server
-		{
-			{
-				listen 127.0.0.1 : {port} backlog = 4096;
-				location /
-				{
-					{
-						proxy_pass http : // origin; proxy_http_version 1.1;
-								  proxy_set_header Connection "";
-						proxy_set_header Host $host;
-						proxy_max_temp_file_size 0;
-					}
-				}
-			}
-		}
-	}
-}
-""
-	"
+NGINX = """
+daemon off; master_process on; worker_processes 1; user root; pid {dir}/nginx.pid;
+error_log {dir}/nginx.log warn; worker_rlimit_nofile {files};
+events {{ worker_connections {connections}; }}
+http {{
+	access_log off;
+	client_body_temp_path {dir}/nginx-tmp; proxy_temp_path {dir}/nginx-tmp;
+	fastcgi_temp_path {dir}/nginx-tmp; uwsgi_temp_path {dir}/nginx-tmp;
+	scgi_temp_path {dir}/nginx-tmp;
+	keepalive_timeout 3600s; keepalive_requests {no_limit};
+	upstream origin {{
+		server {origin}; keepalive 1024; keepalive_requests {no_limit};
+	}}
+	server {{
+		listen 127.0.0.1:{port} backlog=4096;
+		location / {{
+			proxy_pass http://origin; proxy_http_version 1.1;
+			proxy_set_header Connection ""; proxy_set_header Host $host;
+			proxy_max_temp_file_size 0;
+		}}
+	}}
+}}
+"""
 
-	HAPROXY =
-		""
-		"
-		global nbthread 1 maxconn{connections} defaults mode http option http -
-		keep - alive http -
-		reuse always timeout
-			connect 5s timeout client 3600s timeout server 3600s timeout http -
-		keep -
-		alive 3600s frontend in bind 127.0.0.1
-    : {port} backlog 4096 default_backend origin backend origin server one
-{
-	origin
-}
-""
-	"
+HAPROXY = """
+global
+	nbthread 1
+	maxconn {connections}
+defaults
+	mode http
+	option http-keep-alive
+	http-reuse always
+	timeout connect 5s
+	timeout client 3600s
+	timeout server 3600s
+	timeout http-keep-alive 3600s
+frontend in
+	bind 127.0.0.1:{port} backlog 4096
+	default_backend origin
+backend origin
+	server one {origin}
+"""
 
-	WEFT = ""
-	       "
-	workers : 1 admin:
-{
-	{
-	address:
-		"", socket:
-		{
-			socket
-		}
-	}
-}
-bpf:
-{
-	{
-	pin_dir : {
-		pins
-	}
-		, cgroup_root : "{cgroup}"
-	}
-}
-shortcut:
-{
-	{
-	mode:
-		"{shortcut}"
-	}
-}
-services : -name : web addresses : [ {virtual} ] ports : [80] protocol : http endpoints
-    : [ {{address : "{origin}"}} ] pods : -name : client netns:
-{
-	netns
-}
-""
-	"
+WEFT = """
+workers: 1
+admin: {{address: "", socket: {socket}}}
+bpf: {{pin_dir: {pins}, cgroup_root: "{cgroup}"}}
+shortcut: {{mode: "{shortcut}"}}
+services:
+  - name: web
+    addresses: [{virtual}]
+    ports: [80]
+    protocol: http
+    endpoints: [{{address: "{origin}"}}]
+pods:
+  - name: client
+    netns: {netns}
+"""
 
-	def
-	envoy_config(port)
-    : manager = {
-	      "@type" :
-		      "type.googleapis.com/envoy.extensions.filters.network."
-		      "http_connection_manager.v3.HttpConnectionManager",
-	      "stat_prefix" : "in",
-	      "codec_type" : "HTTP1",
-	      "generate_request_id" : False,
-	      "route_config" : {
-		      "virtual_hosts" : [ {
-			      "name" : "web",
-			      "domains" : ["*"],
-			      "routes" : [ {
-				      "match" : {"prefix" : "/"},
-				      "route" : {"cluster" : "origin", "timeout" : "0s"}
-			      } ]
-		      } ]
-	      },
-	      "http_filters" : [ {
-		      "name" : "envoy.filters.http.router",
-		      "typed_config" : {
-			      "@type" : "type.googleapis.com/"
-					"envoy.extensions.filters.http.router.v3.Router",
-			      "suppress_envoy_headers" : True
-		      }
-	      } ],
-      } endpoint = {
-	      "endpoint" : {
-		      "address" : {
-			      "socket_address" :
-				      {"address" : ORIGIN_ADDRESS, "port_value" : ORIGIN_PORT}
-		      }
-	      }
-      } return
-{
-	"static_resources":
-	{
-		"listeners" : [ {
-			"name" : "in",
-			"address" :
-				{"socket_address" : {"address" : "127.0.0.1", "port_value" : port}},
-			"filter_chains" : [ {
-				"filters" : [ {
-					"name" : "envoy.filters.network.http_connection_manager",
-					"typed_config" : manager
-				} ]
-			} ]
-		} ],
-			      "clusters" : [ {
-				      "name" : "origin",
-				      "type" : "STATIC",
-				      "connect_timeout" : "5s",
-				      "circuit_breakers" : {
-					      "thresholds" : [ {
-						      "max_connections" : NO_LIMIT,
-						      "max_pending_requests" : NO_LIMIT,
-						      "max_requests" : NO_LIMIT
-					      } ]
-				      },
-				      "load_assignment" : {
-					      "cluster_name" : "origin",
-					      "endpoints" : [ {"lb_endpoints" : [endpoint]} ]
-				      }
-			      } ]
-	}
-}
+
+def envoy_config(port):
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network."
+                 "http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "in", "codec_type": "HTTP1", "generate_request_id": False,
+        "route_config": {"virtual_hosts": [{
+            "name": "web", "domains": ["*"],
+            "routes": [{"match": {"prefix": "/"},
+                        "route": {"cluster": "origin", "timeout": "0s"}}]}]},
+        "http_filters": [{
+            "name": "envoy.filters.http.router",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                "suppress_envoy_headers": True}}],
+    }
+    endpoint = {"endpoint": {"address": {"socket_address": {
+        "address": ORIGIN_ADDRESS, "port_value": ORIGIN_PORT}}}}
+    return {"static_resources": {
+        "listeners": [{
+            "name": "in",
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+            "filter_chains": [{"filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": manager}]}]}],
+        "clusters": [{
+            "name": "origin", "type": "STATIC", "connect_timeout": "5s",
+            "circuit_breakers": {"thresholds": [{
+                "max_connections": NO_LIMIT, "max_pending_requests": NO_LIMIT,
+                "max_requests": NO_LIMIT}]},
+            "load_assignment": {"cluster_name": "origin",
+                                "endpoints": [{"lb_endpoints": [endpoint]}]}}]}}
+
 
 class Subject:
     """One proxy in the lab. `children` is empty for `direct`, which is the origin itself."""
