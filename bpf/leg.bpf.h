@@ -193,6 +193,10 @@ static __always_inline bool leg_join(struct bpf_sock_ops *ctx, struct bpf_sock *
 		return false;
 	__u32 pod_id = leg->pod_id;
 	__sync_fetch_and_add(&leg->ends, 1);
+	if (leg->id != id) { /* the dialler was closed meanwhile, and the slot may be another's */
+		leg_let_go(leg);
+		return false;
+	}
 	if (!needs_tcp(sk) && leg_enter(ctx, sk, leg, id, slot, WEFT_LEG_ACCEPTOR)) {
 		reason_count(pod_id, WEFT_REASON_SHORTCUT);
 		return true;

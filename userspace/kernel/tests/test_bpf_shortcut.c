@@ -258,6 +258,49 @@ static void a_full_table_leaves_connections_on_tcp(void **state)
 	rig_pod_close(&pod);
 }
 
+/* What a reader may ask of what waits; before 6.18 FIONREAD does not know of it. */
+static void what_was_redirected_can_be_peeked_at_and_polled_for(void **state)
+{
+	struct rig_pod pod;
+	struct pair pair;
+	char got[8];
+	int bytes = -1;
+	pod_open(*state, &pod);
+	pair_open(&pod, &pair);
+	struct pollfd ready = {.fd = pair.app, .events = POLLIN | POLLRDHUP};
+	assert_int_equal(poll(&ready, 1, 0), 0);
+	send_all(pair.ours, "answer", 6);
+	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
+	assert_int_equal(ready.revents, POLLIN);
+	assert_int_equal(recv(pair.app, got, sizeof(got), MSG_PEEK), 6);
+	assert_int_equal(ioctl(pair.app, FIONREAD, &bytes), 0);
+	assert_true(bytes == 6 || bytes == 0);
+	expect(pair.app, "answer");
+	assert_int_equal(poll(&ready, 1, 0), 0);
+	assert_int_equal(recv(pair.app, got, sizeof(got), MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	pair_close(&pair);
+	rig_pod_close(&pod);
+}
+
+/* What programs must not ask for past TCP, and the reason why it is off by default. */
+static void a_wait_for_all_bytes_ends_with_each_message(void **state)
+{
+	struct rig_pod pod;
+	struct pair pair;
+	char got[8];
+	pod_open(*state, &pod);
+	pair_open(&pod, &pair);
+	send_all(pair.ours, "ans", 3);
+	send_all(pair.ours, "wer", 3);
+	assert_int_equal(recv(pair.app, got, 6, MSG_WAITALL | MSG_DONTWAIT),
+			 6); /* both are there */
+	send_all(pair.ours, "ans", 3);
+	assert_int_equal(recv(pair.app, got, 6, MSG_WAITALL), 3);
+	pair_close(&pair);
+	rig_pod_close(&pod);
+}
+
 /* ---- order ---- */
 
 static void bytes_sent_before_the_other_end_is_there_are_not_overtaken(void **state)
@@ -741,6 +784,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_both_ends_send_goes_past_tcp),
 		cmocka_unit_test(pod_service_and_mesh_say_who_gets_it),
+		cmocka_unit_test(what_was_redirected_can_be_peeked_at_and_polled_for),
+		cmocka_unit_test(a_wait_for_all_bytes_ends_with_each_message),
 		cmocka_unit_test(bytes_that_began_with_the_dial_are_not_overtaken),
 		cmocka_unit_test(a_socket_with_an_option_that_needs_tcp_stays_on_it),
 		cmocka_unit_test(a_full_table_leaves_connections_on_tcp),
