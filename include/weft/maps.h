@@ -81,8 +81,8 @@ enum weft_destination_flag {
 	/* One endpoint's own address: who dials it wants that endpoint and no other. */
 	WEFT_DESTINATION_ENDPOINT = 1 << 2,
 };
-#define WEFT_FLOW_UPSTREAM (1 << 15) /* in weft_flow.flags: filed by a dial of ours, for its leg   \
-				      */
+/* In weft_flow.flags: filed by a dial of ours, for its leg. */
+#define WEFT_FLOW_UPSTREAM (1 << 15)
 
 struct weft_destination {
 	__u32 service_id; /* >= 1 */

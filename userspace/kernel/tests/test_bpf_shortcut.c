@@ -1,118 +1,7 @@
-/* The shortcut: which connections get it, what goes past TCP, and what sends it back to TCP. */
-#include <bpf/bpf.h>
-#include <linux/tls.h>
-#include <netinet/in.h>
+/* The shortcut: which connections get it, what goes past TCP, in which order and how much. */
 #include <pthread.h>
 
-#include "kernel/tests/rig.h"
-
-#define CAPTURE WEFT_POD_CAPTURE
-#define HTTP    (WEFT_DESTINATION_READY | WEFT_DESTINATION_HTTP)
-#define WINDOW  65536u
-#define SERVICE 7
-
-#ifndef SO_ZEROCOPY
-#define SO_ZEROCOPY 60
-#endif
-
-/* One captured connection. */
-struct pair {
-	int app;
-	int ours;
-	struct weft_flow flow;
-	struct weft_leg_end end; /* of ours */
-};
-
-static void pod_open_with(struct rig *rig, enum weft_shortcut mesh, struct rig_pod *ret)
-{
-	rig_pod_open(rig, CAPTURE, ret);
-	ret->pod.shortcut_mesh = mesh;
-	ret->pod.shortcut_window = WINDOW;
-	rig_pod_put(ret);
-	rig_service(rig, RIG_VIRTUAL, SERVICE, HTTP);
-}
-
-static void pod_open(struct rig *rig, struct rig_pod *ret)
-{
-	pod_open_with(rig, WEFT_SHORTCUT_AUTO, ret);
-}
-
-static void accept_pair(struct rig_pod *pod, struct pair *pair)
-{
-	pair->ours = rig_accept(pod, &pair->flow);
-	pair->end = (struct weft_leg_end){pair->flow.leg, pair->flow.leg_slot, WEFT_LEG_ACCEPTOR};
-}
-
-static void pair_open(struct rig_pod *pod, struct pair *pair)
-{
-	pair->app = rig_dial(AF_INET, RIG_VIRTUAL);
-	accept_pair(pod, pair);
-}
-
-static void pair_close(struct pair *pair)
-{
-	close(pair->app);
-	close(pair->ours);
-}
-
-static const struct weft_leg *leg_of(const struct rig_pod *pod, const struct pair *pair)
-{
-	return kernel_leg(pod->rig->kernel, &pair->end);
-}
-
-static uint64_t past_tcp(const struct rig_pod *pod, const struct pair *pair,
-			 enum weft_leg_side side)
-{
-	const struct weft_leg *leg = leg_of(pod, pair);
-	return leg ? __atomic_load_n(&leg->ways[side].bytes, __ATOMIC_ACQUIRE) : 0;
-}
-
-static uint64_t by_tcp(int fd)
-{
-	struct tcp_info info = {0};
-	socklen_t size = sizeof(info);
-	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
-	/* struct tcp_info of glibc ends before tcpi_bytes_acked */
-	struct {
-		struct tcp_info old;
-		uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
-	} more = {0};
-	size = sizeof(more);
-	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &more, &size), 0);
-	return more.bytes_received;
-}
-
-static void send_all(int fd, const void *bytes, size_t size)
-{
-	assert_int_equal(send(fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
-}
-
-/* MSG_WAITALL would end with each redirected message. */
-static void receive_all(int fd, char *got, size_t size)
-{
-	for (size_t have = 0; have < size;) {
-		ssize_t more = recv(fd, got + have, size - have, 0);
-		assert_true(more > 0);
-		have += (size_t)more;
-	}
-}
-
-/* Exactly these bytes come next. */
-static void expect(int fd, const char *wanted)
-{
-	char got[256];
-	size_t size = strlen(wanted);
-	assert_true(size < sizeof(got));
-	receive_all(fd, got, size);
-	got[size] = '\0';
-	assert_string_equal(got, wanted);
-}
-
-static void expect_end(int fd)
-{
-	char byte;
-	assert_int_equal(recv(fd, &byte, 1, 0), 0);
-}
+#include "kernel/tests/pair.h"
 
 /* ---- which connections ---- */
 
@@ -229,14 +118,13 @@ static void a_full_table_leaves_connections_on_tcp(void **state)
 	struct pair pair;
 	pod_open(rig, &pod);
 	struct weft_leg_end any = {.leg = 1};
-	struct weft_leg *legs[WEFT_LEGS_MAX];
+	struct weft_leg *legs[WEFT_LEGS_MAX] = {0};
 	unsigned filled = 0;
 	char path[160];
 	snprintf(path, sizeof(path), "%s/weft_legs", rig->pin_dir);
 	int fd = bpf_obj_get(path);
 	struct weft_leg row, taken = {.id = 1};
 	for (any.slot = 0; any.slot < WEFT_LEGS_MAX; any.slot++) {
-		legs[any.slot] = NULL;
 		assert_int_equal(bpf_map_lookup_elem(fd, &any.slot, &row), 0);
 		if (row.id == 0 && bpf_map_update_elem(fd, &any.slot, &taken, BPF_ANY) == 0) {
 			legs[any.slot] = (void *)kernel_leg(rig->kernel, &any);
@@ -463,208 +351,6 @@ static void a_stream_is_whole_whatever_becomes_of_its_shortcut(void **state)
 	rig_pod_close(&pod);
 }
 
-/* ---- options ---- */
-
-static void a_low_water_mark_sends_the_connection_back_to_tcp(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	int bytes = 1;
-	pod_open(*state, &pod);
-	pair_open(&pod, &pair);
-	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)), 0);
-	assert_int_equal(leg_of(&pod, &pair)->demoted, 0);
-	bytes = 5;
-	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)), 0);
-	assert_int_equal(leg_of(&pod, &pair)->demoted, WEFT_REASON_DEMOTED_OPTION);
-	struct pollfd ready = {.fd = pair.app, .events = POLLIN};
-	send_all(pair.ours, "abc", 3);
-	assert_int_equal(poll(&ready, 1, 50), 0);
-	send_all(pair.ours, "de", 2);
-	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
-	expect(pair.app, "abcde");
-	pair_close(&pair);
-	rig_pod_close(&pod);
-}
-
-static void options_that_never_work_past_tcp_are_refused(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	int one = 1, zero = 0;
-	pod_open(*state, &pod);
-	pair_open(&pod, &pair);
-	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_ZEROCOPY, &zero, sizeof(zero)), 0);
-	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)), -1);
-	assert_int_equal(errno, EOPNOTSUPP);
-	assert_int_equal(setsockopt(pair.app, IPPROTO_TCP, TCP_ULP, "tls", 4), -1);
-	assert_int_equal(errno, EOPNOTSUPP);
-	assert_int_equal(rig_count(&pod, WEFT_REASON_REFUSED_OPTION), 2);
-	send_all(pair.app, "x", 1);
-	expect(pair.ours, "x");
-	assert_int_equal(by_tcp(pair.ours), 0);
-	pair_close(&pair);
-	rig_pod_close(&pod);
-}
-
-static void other_options_are_left_alone_whatever_their_size(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	char large[3 * 4096] = {0};
-	int one = 1, got = 0;
-	socklen_t size = sizeof(got);
-	pod_open(*state, &pod);
-	pair_open(&pod, &pair);
-	int plain = rig_socket(AF_INET);
-	assert_int_equal(setsockopt(plain, SOL_SOCKET, SO_BINDTODEVICE, large, sizeof(large)), 0);
-	assert_int_equal(setsockopt(plain, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)), 0);
-	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)), 0);
-	assert_int_equal(getsockopt(pair.app, SOL_SOCKET, SO_KEEPALIVE, &got, &size), 0);
-	assert_int_equal(got, 1);
-	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_RCVLOWAT, large, 1), -1);
-	assert_int_equal(errno, EINVAL);
-	close(plain);
-	pair_close(&pair);
-	rig_pod_close(&pod);
-}
-
-/* ---- ends ---- */
-
-static void an_end_comes_after_all_bytes(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	pod_open(*state, &pod);
-	for (int turn = 0; turn < 50; turn++) {
-		pair_open(&pod, &pair);
-		send_all(pair.app, "request", 7);
-		assert_int_equal(shutdown(pair.app, SHUT_WR), 0);
-		expect(pair.ours, "request");
-		expect_end(pair.ours);
-		send_all(pair.ours, "answer", 6);
-		close(pair.ours);
-		expect(pair.app, "answer");
-		expect_end(pair.app);
-		close(pair.app);
-	}
-	assert_int_equal(rig_count(&pod, WEFT_REASON_SHORTCUT), 50);
-	rig_pod_close(&pod);
-}
-
-static void bytes_before_a_reset_are_delivered(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	struct linger now = {.l_onoff = 1};
-	char byte;
-	pod_open(*state, &pod);
-	pair_open(&pod, &pair);
-	send_all(pair.ours, "before", 6);
-	assert_int_equal(setsockopt(pair.ours, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
-	close(pair.ours);
-	expect(pair.app, "before");
-	assert_int_equal(recv(pair.app, &byte, 1, 0), -1);
-	assert_int_equal(errno, ECONNRESET);
-	close(pair.app);
-	rig_pod_close(&pod);
-}
-
-static bool is_unread(const struct rig_pod *pod, const struct pair *pair, enum weft_leg_side side)
-{
-	const struct weft_leg *leg = leg_of(pod, pair);
-	assert_non_null(leg);
-	return __atomic_load_n(&leg->unread, __ATOMIC_ACQUIRE) >> side & 1;
-}
-
-static void an_end_that_is_closed_with_bytes_unread_is_known(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	pod_open(*state, &pod);
-	pair_open(&pod, &pair); /* all read */
-	send_all(pair.ours, "answer", 6);
-	expect(pair.app, "answer");
-	close(pair.app);
-	expect_end(pair.ours);
-	assert_false(is_unread(&pod, &pair, WEFT_LEG_DIALLER));
-	close(pair.ours);
-
-	pair_open(&pod, &pair); /* some read */
-	send_all(pair.ours, "answer", 6);
-	expect(pair.app, "ans");
-	assert_int_equal(shutdown(pair.app, SHUT_WR), 0); /* may still read */
-	expect_end(pair.ours);
-	assert_false(is_unread(&pod, &pair, WEFT_LEG_DIALLER));
-	close(pair.app);
-	rig_wait_until(is_unread(&pod, &pair, WEFT_LEG_DIALLER));
-	close(pair.ours);
-
-	pair_open(&pod, &pair); /* none read */
-	send_all(pair.ours, "answer", 6);
-	close(pair.app);
-	expect_end(pair.ours);
-	assert_true(is_unread(&pod, &pair, WEFT_LEG_DIALLER));
-	close(pair.ours);
-	rig_pod_close(&pod);
-}
-
-static unsigned rows_in_use(const struct rig *rig)
-{
-	char path[160];
-	struct weft_leg row;
-	unsigned used = 0;
-	snprintf(path, sizeof(path), "%s/weft_legs", rig->pin_dir);
-	int fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
-	for (uint32_t slot = 0; slot < WEFT_LEGS_MAX; slot++)
-		used += bpf_map_lookup_elem(fd, &slot, &row) == 0 && row.id != 0;
-	close(fd);
-	return used;
-}
-
-static void a_slot_is_free_again_when_both_ends_are_closed(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	pod_open(*state, &pod);
-	rig_wait_until(rows_in_use(pod.rig) == 0);
-	for (int turn = 0; turn < 4; turn++) {
-		pair_open(&pod, &pair);
-		send_all(pair.app, "x", 1);
-		assert_int_equal(rows_in_use(pod.rig), 1);
-		close(turn & 1 ? pair.app : pair.ours);
-		assert_true(turn & 2 || rows_in_use(pod.rig) == 1);
-		close(turn & 1 ? pair.ours : pair.app);
-		rig_wait_until(rows_in_use(pod.rig) == 0);
-	}
-	rig_pod_close(&pod);
-}
-
-static void what_was_redirected_outlives_the_maps(void **state)
-{
-	struct rig *rig = *state;
-	struct rig_pod pod;
-	struct pair pair;
-	struct text why = {0};
-	pod_open(rig, &pod);
-	pair_open(&pod, &pair);
-	send_all(pair.ours, "unread answer", 13);
-	close(pair.ours);
-	rig_pod_close(&pod);
-	stock_close(rig->stock);
-	kernel_close(rig->kernel);
-	assert_int_equal(kernel_remove(rig->pin_dir, &why), 0);
-	poll(NULL, 0, 100); /* what the kernel frees later is freed */
-	expect(pair.app, "unread answer");
-	expect_end(pair.app);
-	close(pair.app);
-	assert_int_equal(kernel_open(&rig->options, &why, &rig->kernel), 0);
-	struct stock_options stock = {.kernel = rig->kernel, .workers = RIG_WORKERS, .depth = 4};
-	assert_int_equal(stock_open(&stock, &rig->stock), 0);
-	text_fini(&why);
-}
-
 /* ---- our dials to a server of the same namespace ---- */
 
 static int upstream_dial(struct rig_pod *pod, const char *to)
@@ -794,17 +480,9 @@ int main(void)
 		cmocka_unit_test(a_receiver_that_does_not_read_gets_a_window_and_then_tcp),
 		cmocka_unit_test(a_receiver_that_reads_keeps_it_however_much_is_sent),
 		cmocka_unit_test(a_stream_is_whole_whatever_becomes_of_its_shortcut),
-		cmocka_unit_test(a_low_water_mark_sends_the_connection_back_to_tcp),
-		cmocka_unit_test(options_that_never_work_past_tcp_are_refused),
-		cmocka_unit_test(other_options_are_left_alone_whatever_their_size),
-		cmocka_unit_test(an_end_comes_after_all_bytes),
-		cmocka_unit_test(bytes_before_a_reset_are_delivered),
-		cmocka_unit_test(an_end_that_is_closed_with_bytes_unread_is_known),
-		cmocka_unit_test(a_slot_is_free_again_when_both_ends_are_closed),
 		cmocka_unit_test(our_dial_to_a_server_of_the_namespace_is_a_leg_too),
 		cmocka_unit_test(who_splices_sockets_keeps_its_pod_on_tcp),
 		cmocka_unit_test(bytes_past_tcp_are_counted_with_the_others),
-		cmocka_unit_test(what_was_redirected_outlives_the_maps),
 	};
 	return cmocka_run_group_tests(tests, rig_open, rig_close);
 }
