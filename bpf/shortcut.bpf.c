@@ -34,12 +34,18 @@ static __always_inline bool has_room(struct weft_leg *leg, __u32 from, __u32 siz
 	return unread == 0 || unread + size <= leg->window_bytes;
 }
 
+/* Not any more after shutdown() or a reset: TCP answers EPIPE, a redirection would succeed. */
+static __always_inline bool may_send(const struct bpf_sock *sk)
+{
+	return sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT;
+}
+
 SEC("sk_msg")
 int weft_msg(struct sk_msg_md *msg)
 {
 	struct bpf_sock *sk = msg->sk;
 	struct weft_leg_end *end;
-	if (!sk)
+	if (!sk || !may_send(sk))
 		return SK_PASS;
 	struct weft_leg *leg = leg_of(sk, &end);
 	if (!leg || leg->demoted)
