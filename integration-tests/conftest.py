@@ -25,6 +25,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "big: moves gigabytes")
+    config.addinivalue_line("markers", "seconds(limit): may take so long")
     config.addinivalue_line("markers", "modes(*names): only in these of its module's MODES")
 
 
@@ -71,7 +72,8 @@ def deadline(seconds, what):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     seconds = SECONDS_PER_BIG_TEST if item.get_closest_marker("big") else SECONDS_PER_TEST
-    item.deadline_seconds = seconds
+    mark = item.get_closest_marker("seconds")
+    item.deadline_seconds = mark.args[0] if mark else seconds
     yield
 
 

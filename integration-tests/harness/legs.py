@@ -20,7 +20,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 def _reasons():
     """Names of the reasons in the order of their numbers: include/weft/reason.h."""
     with open(os.path.join(REPOSITORY, "include/weft/reason.h"), encoding="utf-8") as header:
-        return re.findall(r'X\([A-Z0-9_]+,\s*"([a-z0-9_]+)"', header.read())
+        return re.findall(r'^\tX\([A-Z0-9_]+,\s*"([a-z0-9_]+)"', header.read(), re.M)
 
 
 REASONS = _reasons()
