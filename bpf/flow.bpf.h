@@ -110,6 +110,8 @@ static __always_inline void flow_move(struct bpf_sock_ops *ctx, struct bpf_sock 
 	if (flow->leg && leg_join(ctx, sk, flow->leg, flow->leg_slot))
 		bpf_sock_ops_cb_flags_set(ctx,
 					  ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	else
+		flow->leg = 0;
 	if (flow->flags & WEFT_FLOW_UPSTREAM) {
 		bpf_map_delete_elem(&weft_flows, &key);
 		return;

@@ -70,6 +70,7 @@ struct sk_msg___weft {
 struct sk_psock___weft {
 	struct sock *sk;
 	struct list_head ingress_msg;
+	unsigned long state;
 } __attribute__((preserve_access_index));
 
 /*
@@ -221,31 +222,41 @@ static __always_inline struct weft_leg *leg_of(struct bpf_sock *sk, struct weft_
 }
 
 /*
- * close() has taken the queue away from the socket, and it is still in memory, since it is freed
- * after a grace period. TCP would send a RST for unread bytes and knows nothing of these.
+ * close() has stopped the queue before TCP is asked, and it is still in memory, since somebody else
+ * holds it or it is freed after a grace period. TCP would send a RST for unread bytes and knows
+ * nothing of these. After shutdown() it is not stopped.
  */
 static __always_inline bool was_closed_unread(struct bpf_sock *sk, __u64 queue)
 {
 	struct sk_psock___weft *psock = (void *)queue;
 	void *full = bpf_skc_to_tcp_sock(sk);
+	unsigned long state = 0;
 	__u64 owner = 0;
-	if (!full || queue_of(sk)) /* shutdown() */
-		return false;
 	bpf_probe_read_kernel(&owner, sizeof(owner), &psock->sk);
-	return owner == (__u64)full && queue_bytes(queue) > 0;
+	bpf_probe_read_kernel(&state, sizeof(state), &psock->state);
+	if (!full || owner != (__u64)full ||
+	    state >> bpf_core_enum_value(enum sk_psock_state_bits, SK_PSOCK_TX_ENABLED) & 1)
+		return false;
+	return queue_bytes(queue) > 0;
+}
+
+/* The first step of an end: later on, the memory of its queue may be another's. */
+static __always_inline bool is_first_step(int from)
+{
+	return from == BPF_TCP_ESTABLISHED || from == BPF_TCP_CLOSE_WAIT;
 }
 
 /* One end goes to another state. */
-static __always_inline void leg_end_changed(struct bpf_sock *sk, int state)
+static __always_inline void leg_end_changed(struct bpf_sock *sk, int from, int to)
 {
 	struct weft_leg_end *end;
 	struct weft_leg *leg = leg_of(sk, &end);
 	if (!leg)
 		return;
 	__u32 side = end->side & 1;
-	if (leg->queues[side] && was_closed_unread(sk, leg->queues[side]))
+	if (is_first_step(from) && leg->queues[side] && was_closed_unread(sk, leg->queues[side]))
 		leg->unread |= 1 << side;
-	if (state != BPF_TCP_CLOSE)
+	if (to != BPF_TCP_CLOSE)
 		return;
 	bpf_sk_storage_delete(&weft_leg_ends, sk);
 	leg_let_go(leg);

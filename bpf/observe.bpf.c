@@ -154,7 +154,7 @@ int weft_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_STATE_CB:
 		if (ctx->args[1] == BPF_TCP_CLOSE)
 			closed(ctx, sk);
-		leg_end_changed(sk, ctx->args[1]);
+		leg_end_changed(sk, ctx->args[0], ctx->args[1]);
 		break;
 	}
 	return 1;

@@ -24,10 +24,12 @@ void leg_to_tcp(const struct worker *worker, struct weft_leg_end end)
 	kernel_leg_to_tcp(worker->kernel, &end);
 }
 
-bool leg_was_cut(const struct worker *worker, struct weft_leg_end end)
+bool leg_was_cut(const struct worker *worker, struct weft_leg_end end, const struct wire *wire)
 {
 	const struct weft_leg *leg = kernel_leg(worker->kernel, &end);
-	return leg && leg->unread >> !end.side & 1;
+	if (!leg) /* over before our end of it is */
+		return end.leg && !wire->fin_sent;
+	return leg->unread >> !end.side & 1;
 }
 
 const char *leg_state(const struct worker *worker, struct weft_leg_end end)

@@ -20,8 +20,12 @@ void leg_begin(struct weft_leg_end end, struct wire *wire);
 /* No further byte of either end goes past TCP. Before what follows is a tunnel: whoever joins
  * sockets may splice, and sees nothing of what was redirected. */
 void leg_to_tcp(const struct worker *worker, struct weft_leg_end end);
-/* At the peer's FIN: it was closed with bytes of ours unread, where TCP would have sent a RST. */
-bool leg_was_cut(const struct worker *worker, struct weft_leg_end end);
+/*
+ * At the end of what the peer sends: is it a reset? Either the peer was closed with bytes of ours
+ * unread, where TCP would have sent a RST; or a RST came while we were sending, and that send was
+ * partly done, so it took the socket's error and told nobody.
+ */
+bool leg_was_cut(const struct worker *worker, struct weft_leg_end end, const struct wire *wire);
 /* "shortcut", "tcp", or the reason for which it is back on TCP. */
 const char *leg_state(const struct worker *worker, struct weft_leg_end end);
 

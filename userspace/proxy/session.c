@@ -459,7 +459,7 @@ static void http_client_eof(struct session *session)
 static void on_eof(struct wire *wire)
 {
 	struct session *session = of_wire(wire);
-	if (leg_was_cut(session->worker, session_leg(session))) {
+	if (leg_was_cut(session->worker, session_leg(session), wire)) {
 		on_failed(wire, -ECONNRESET);
 		return;
 	}

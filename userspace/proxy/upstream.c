@@ -238,7 +238,7 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 static void on_eof(struct wire *wire)
 {
 	struct upstream *upstream = of_wire(wire);
-	if (leg_was_cut(upstream->worker, upstream->leg)) {
+	if (leg_was_cut(upstream->worker, upstream->leg, wire)) {
 		on_failed(wire, -ECONNRESET);
 		return;
 	}
