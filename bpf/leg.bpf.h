@@ -17,17 +17,25 @@
 
 #define LEG_PROBES  8       /* slots that are tried */
 #define PSOCK_MASK  (~7ull) /* the low bits of sk_user_data are flags */
-#define QUEUE_STEPS 64      /* messages of a queue that are looked at */
+#define O_NONBLOCK  04000
+#define QUEUE_STEPS 64 /* messages of a queue that are looked at */
 #define QUEUE_LONG  (~0u)
 
 /* Flavours: what tells that a socket needs TCP. */
 struct sock_common___weft_leg {
 	unsigned long skc_flags;
 } __attribute__((preserve_access_index));
+struct file___weft_leg {
+	unsigned int f_flags;
+} __attribute__((preserve_access_index));
+struct socket___weft_leg {
+	struct file___weft_leg *file;
+} __attribute__((preserve_access_index));
 struct sock___weft_leg {
 	struct sock_common___weft_leg __sk_common;
 	int sk_rcvlowat;
 	void *sk_user_data;
+	struct socket___weft_leg *sk_socket;
 } __attribute__((preserve_access_index));
 struct inet_connection_sock___weft_leg {
 	const void *icsk_ulp_ops;
@@ -38,6 +46,20 @@ struct tcp_sock___weft_leg {
 	__u32 snd_nxt;
 	__u64 bytes_sent;
 } __attribute__((preserve_access_index));
+
+enum blocking { BLOCKING, NONBLOCKING, NOT_ACCEPTED };
+
+/*
+ * A receive that waits in the kernel is not the same past TCP: whatever wakes it ends it, with
+ * EAGAIN, and MSG_WAITALL ends with each message. Who polls notices nothing of that.
+ */
+static __always_inline enum blocking blocking_of(struct bpf_sock *sk)
+{
+	struct sock___weft_leg *full = (void *)bpf_skc_to_tcp_sock(sk);
+	if (!full || !full->sk_socket || !full->sk_socket->file)
+		return NOT_ACCEPTED;
+	return full->sk_socket->file->f_flags & O_NONBLOCK ? NONBLOCKING : BLOCKING;
+}
 
 /* Never a byte by TCP, and none queued. */
 static __always_inline bool sent_nothing(struct bpf_sock *sk)
@@ -157,6 +179,10 @@ static __always_inline bool leg_open(struct bpf_sock_ops *ctx, struct bpf_sock *
 		reason = WEFT_REASON_TCP_SOCKET;
 		goto stays;
 	}
+	if (wanted->app_side == WEFT_LEG_DIALLER && blocking_of(sk) != NONBLOCKING) {
+		reason = WEFT_REASON_TCP_BLOCKING;
+		goto stays;
+	}
 	if (!sent_nothing(sk)) {
 		reason = WEFT_REASON_TCP_EARLY;
 		goto stays;
@@ -169,6 +195,7 @@ static __always_inline bool leg_open(struct bpf_sock_ops *ctx, struct bpf_sock *
 	leg->pod_id = wanted->pod_id;
 	leg->service_id = wanted->service_id;
 	leg->window_bytes = wanted->window_bytes;
+	leg->app_side = wanted->app_side;
 	leg->demoted = leg->wants_tcp = leg->unread = 0;
 	leg->ends = 1;
 	leg->queues[0] = leg->queues[1] = 0;

@@ -119,6 +119,14 @@ struct {
 	__type(value, __u64);
 } weft_splicers SEC(".maps") __weak;
 
+/* What falls out is learned again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct weft_server);
+	__type(value, __u64);
+} weft_servers SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -97,7 +97,7 @@ static __always_inline struct weft_traffic_key traffic_of_upstream(const struct 
 
 static __always_inline void watch_close(struct bpf_sock_ops *ctx)
 {
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	callbacks_add(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 /* A dial succeeded. */
@@ -150,6 +150,9 @@ int weft_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		flow_move(ctx, sk);
+		break;
+	case BPF_SOCK_OPS_RTT_CB:
+		server_look(ctx, sk);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		if (ctx->args[1] == BPF_TCP_CLOSE)

@@ -55,6 +55,10 @@ int weft_msg(struct sk_msg_md *msg)
 		leg_demote(leg, WEFT_REASON_DEMOTED_TUNNEL);
 		return SK_PASS;
 	}
+	if (side == leg->app_side && blocking_of(sk) == BLOCKING) {
+		leg_demote(leg, WEFT_REASON_DEMOTED_BLOCKING);
+		return SK_PASS;
+	}
 	if (!sent_nothing(sk)) {
 		leg_demote(leg, WEFT_REASON_DEMOTED_SENT);
 		return SK_PASS;

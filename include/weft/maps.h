@@ -13,14 +13,16 @@
  *   weft_dials          sk_storage      -> struct weft_flow         app sockets that were captured
  *   weft_flows          hash            weft_flow_key -> weft_flow  our end is not up yet
  *   weft_accepted       sk_storage      -> struct weft_flow         our ends of captured dials
- *   weft_legs           array, mmap     slot -> struct weft_leg     pairs of sockets with a
- * shortcut weft_leg_ends       sk_storage      -> struct weft_leg_end      which leg a socket is an
- * end of weft_leg_sockets    sockhash        weft_leg_key -> cookie      the ends, to redirect to
- *   weft_splicers       hash            pod_id -> __u64             pods seen to splice sockets,
- * when weft_reasons        hash            weft_reason_key -> weft_reason_count weft_traffic hash
- * weft_traffic_key -> weft_traffic   observed by sockops weft_series         array, mmap     worker
- * * WEFT_SERIES_MAX + slot -> weft_series weft_series_labels  array, mmap     slot -> struct
- * weft_series_label weft_proxy_reasons  array, mmap     worker -> struct weft_proxy_counts
+ *   weft_legs           array, mmap     slot -> struct weft_leg     pairs of sockets, past TCP
+ *   weft_leg_ends       sk_storage      -> struct weft_leg_end      the leg that a socket ends
+ *   weft_leg_sockets    sockhash        weft_leg_key -> cookie      the ends, to redirect to
+ *   weft_servers        lru_hash        weft_server -> __u64        seen not to block, and when
+ *   weft_splicers       hash            pod_id -> __u64             seen to splice, and when
+ *   weft_reasons        hash            weft_reason_key -> weft_reason_count
+ *   weft_traffic        hash            weft_traffic_key -> weft_traffic   observed by sockops
+ *   weft_series         array, mmap     worker * WEFT_SERIES_MAX + slot -> weft_series
+ *   weft_series_labels  array, mmap     slot -> struct weft_series_label
+ *   weft_proxy_reasons  array, mmap     worker -> struct weft_proxy_counts
  */
 #ifndef WEFT_MAPS_H
 #define WEFT_MAPS_H
@@ -160,9 +162,16 @@ struct weft_leg {
 	__u32 wants_tcp; /* weftd asks for that; the next message follows */
 	__u32 ends;      /* that are in the map of sockets */
 	__u32 unread;    /* bit of a side: it was closed before it had read everything */
-	__u32 pad;
+	__u32 app_side;  /* enum weft_leg_side; the other one is weftd's */
 	__u64 queues[2]; /* kernel addresses: what the sides have not read hangs there */
 	struct weft_leg_way ways[2]; /* by the side that sends */
+};
+
+/* Where it listens, in which network namespace. */
+struct weft_server {
+	__u64 netns_cookie;
+	struct weft_address address;
+	__u32 pad;
 };
 
 struct weft_leg_end {
@@ -273,6 +282,7 @@ _Static_assert(sizeof(struct weft_socket) == 24, "kernel contract: struct weft_s
 _Static_assert(sizeof(struct weft_flow) == 80, "kernel contract: struct weft_flow");
 _Static_assert(sizeof(struct weft_flow_key) == 48, "kernel contract: struct weft_flow_key");
 _Static_assert(sizeof(struct weft_leg) == 104, "kernel contract: struct weft_leg");
+_Static_assert(sizeof(struct weft_server) == 32, "kernel contract: struct weft_server");
 _Static_assert(sizeof(struct weft_leg_end) == 16, "kernel contract: struct weft_leg_end");
 _Static_assert(sizeof(struct weft_leg_key) == 16, "kernel contract: struct weft_leg_key");
 _Static_assert(sizeof(struct weft_reason_count) == 48, "kernel contract: struct weft_reason_count");

@@ -32,6 +32,8 @@
 	X(SHORTCUT, "shortcut", "connection between app and weft takes the shortcut")              \
 	X(TCP_SOCKET, "tcp_socket",                                                                \
 	  "stays on TCP: zero copy, low-water mark or TLS of the kernel")                          \
+	X(TCP_BLOCKING, "tcp_blocking",                                                            \
+	  "stays on TCP: the app's socket blocks, or is not known yet")                            \
 	X(TCP_EARLY, "tcp_early",                                                                  \
 	  "stays on TCP: bytes went with the handshake or before it was set up")                   \
 	X(TCP_FULL, "tcp_full", "stays on TCP: no slot or memory for the shortcut")                \
@@ -40,6 +42,7 @@
 	  "back on TCP: the other end was not there yet, or is gone")                              \
 	X(DEMOTED_SENT, "demoted_sent", "back on TCP: bytes were sent or queued by TCP before")    \
 	X(DEMOTED_WINDOW, "demoted_window", "back on TCP: the receiver does not read")             \
+	X(DEMOTED_BLOCKING, "demoted_blocking", "back on TCP: the app made its socket block")      \
 	X(DEMOTED_OPTION, "demoted_option", "back on TCP: the app set an option that needs it")    \
 	X(REFUSED_OPTION, "refused_option",                                                        \
 	  "setsockopt refused: works on TCP only, set it before connect")                          \

@@ -13,6 +13,21 @@
 
 #ifndef SO_ZEROCOPY
 #define SO_ZEROCOPY 60
+/* Slots of the pinned map. */
+rig_fn unsigned rows_in_use(const struct rig *rig)
+{
+	char path[160];
+	struct weft_leg row;
+	unsigned used = 0;
+	snprintf(path, sizeof(path), "%s/weft_legs", rig->pin_dir);
+	int fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	for (uint32_t slot = 0; slot < WEFT_LEGS_MAX; slot++)
+		used += bpf_map_lookup_elem(fd, &slot, &row) == 0 && row.id != 0;
+	close(fd);
+	return used;
+}
+
 #endif
 
 /* One captured connection. */
@@ -43,9 +58,24 @@ rig_fn void accept_pair(struct rig_pod *pod, struct pair *pair)
 	pair->end = (struct weft_leg_end){pair->flow.leg, pair->flow.leg_slot, WEFT_LEG_ACCEPTOR};
 }
 
+rig_fn void set_nonblocking(int fd)
+{
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+/* As programs with an event loop dial. */
+rig_fn int dial_nonblocking(int fd, const char *to)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLOUT};
+	set_nonblocking(fd);
+	assert_int_equal(rig_connect(fd, AF_INET, to), -EINPROGRESS);
+	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
+	return fd;
+}
+
 rig_fn void pair_open(struct rig_pod *pod, struct pair *pair)
 {
-	pair->app = rig_dial(AF_INET, RIG_VIRTUAL);
+	pair->app = dial_nonblocking(rig_socket(AF_INET), RIG_VIRTUAL);
 	accept_pair(pod, pair);
 }
 
@@ -87,11 +117,19 @@ rig_fn void send_all(int fd, const void *bytes, size_t size)
 	assert_int_equal(send(fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
 }
 
-/* MSG_WAITALL would end with each redirected message. */
+/* Waits until there is something, or an end. */
+rig_fn ssize_t receive(int fd, char *got, size_t size)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	if (poll(&ready, 1, RIG_DEADLINE_MS) != 1)
+		fail_msg("nothing comes");
+	return recv(fd, got, size, 0);
+}
+
 rig_fn void receive_all(int fd, char *got, size_t size)
 {
 	for (size_t have = 0; have < size;) {
-		ssize_t more = recv(fd, got + have, size - have, 0);
+		ssize_t more = receive(fd, got + have, size - have);
 		assert_true(more > 0);
 		have += (size_t)more;
 	}
@@ -111,7 +149,7 @@ rig_fn void expect(int fd, const char *wanted)
 rig_fn void expect_end(int fd)
 {
 	char byte;
-	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	assert_int_equal(receive(fd, &byte, 1), 0);
 }
 
 /* Was that side closed before it had read everything? */
@@ -120,6 +158,21 @@ rig_fn bool is_unread(const struct rig_pod *pod, const struct pair *pair, enum w
 	const struct weft_leg *leg = leg_of(pod, pair);
 	assert_non_null(leg);
 	return __atomic_load_n(&leg->unread, __ATOMIC_ACQUIRE) >> side & 1;
+}
+
+/* Slots of the pinned map. */
+rig_fn unsigned rows_in_use(const struct rig *rig)
+{
+	char path[160];
+	struct weft_leg row;
+	unsigned used = 0;
+	snprintf(path, sizeof(path), "%s/weft_legs", rig->pin_dir);
+	int fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	for (uint32_t slot = 0; slot < WEFT_LEGS_MAX; slot++)
+		used += bpf_map_lookup_elem(fd, &slot, &row) == 0 && row.id != 0;
+	close(fd);
+	return used;
 }
 
 #endif

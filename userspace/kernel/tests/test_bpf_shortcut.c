@@ -65,27 +65,6 @@ static void pod_service_and_mesh_say_who_gets_it(void **state)
 	assert_false(gets_it(*state, ON, OFF, ON, HTTP));
 }
 
-static void bytes_that_began_with_the_dial_are_not_overtaken(void **state)
-{
-	struct rig_pod pod;
-	struct pair pair;
-	struct sockaddr_storage to;
-	pod_open(*state, &pod);
-	struct weft_address address = rig_address(RIG_VIRTUAL);
-	socklen_t size = rig_sockaddr(AF_INET, &address, &to);
-	pair.app = rig_socket(AF_INET);
-	assert_int_equal(sendto(pair.app, "first ", 6, MSG_FASTOPEN, (struct sockaddr *)&to, size),
-			 6);
-	send_all(pair.app, "second ", 7);
-	accept_pair(&pod, &pair);
-	send_all(pair.app, "third", 5);
-	expect(pair.ours, "first second third");
-	assert_int_equal(past_tcp(&pod, &pair, WEFT_LEG_DIALLER), 0);
-	assert_int_equal(rig_count(&pod, WEFT_REASON_DEMOTED_SENT), 1);
-	pair_close(&pair);
-	rig_pod_close(&pod);
-}
-
 static void stays_on_tcp_with(struct rig *rig, int option, int value)
 {
 	struct rig_pod pod;
@@ -93,7 +72,7 @@ static void stays_on_tcp_with(struct rig *rig, int option, int value)
 	pod_open(rig, &pod);
 	pair.app = rig_socket(AF_INET);
 	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, option, &value, sizeof(value)), 0);
-	assert_int_equal(rig_connect(pair.app, AF_INET, RIG_VIRTUAL), 0);
+	dial_nonblocking(pair.app, RIG_VIRTUAL);
 	accept_pair(&pod, &pair);
 	send_all(pair.app, "12345678", 8);
 	expect(pair.ours, "12345678");
@@ -171,20 +150,30 @@ static void what_was_redirected_can_be_peeked_at_and_polled_for(void **state)
 	rig_pod_close(&pod);
 }
 
-/* What programs must not ask for past TCP, and the reason why it is off by default. */
-static void a_wait_for_all_bytes_ends_with_each_message(void **state)
+static void who_blocks_stays_on_tcp(void **state)
 {
 	struct rig_pod pod;
 	struct pair pair;
 	char got[8];
 	pod_open(*state, &pod);
-	pair_open(&pod, &pair);
+	pair.app = rig_dial(AF_INET, RIG_VIRTUAL);
+	accept_pair(&pod, &pair);
+	assert_null(leg_of(&pod, &pair));
+	assert_int_equal(rig_count(&pod, WEFT_REASON_TCP_BLOCKING), 1);
 	send_all(pair.ours, "ans", 3);
 	send_all(pair.ours, "wer", 3);
-	assert_int_equal(recv(pair.app, got, 6, MSG_WAITALL | MSG_DONTWAIT),
-			 6); /* both are there */
-	send_all(pair.ours, "ans", 3);
-	assert_int_equal(recv(pair.app, got, 6, MSG_WAITALL), 3);
+	assert_int_equal(recv(pair.app, got, 6, MSG_WAITALL), 6);
+	pair_close(&pair);
+
+	pair_open(&pod, &pair);
+	send_all(pair.app, "past ", 5);
+	assert_int_equal(fcntl(pair.app, F_SETFL, 0), 0);
+	send_all(pair.app, "by tcp", 6);
+	send_all(pair.ours, "answer", 6);
+	expect(pair.ours, "past by tcp");
+	expect(pair.app, "answer");
+	assert_int_equal(by_tcp(pair.app), 6);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_DEMOTED_BLOCKING), 1);
 	pair_close(&pair);
 	rig_pod_close(&pod);
 }
@@ -201,7 +190,7 @@ static void bytes_sent_before_the_other_end_is_there_are_not_overtaken(void **st
 		assert_int_equal(setsockopt(*rig_listener(&pod, i), IPPROTO_TCP, TCP_DEFER_ACCEPT,
 					    &seconds, sizeof(seconds)),
 				 0);
-	pair.app = rig_dial(AF_INET, RIG_VIRTUAL);
+	pair.app = dial_nonblocking(rig_socket(AF_INET), RIG_VIRTUAL);
 	send_all(pair.app, "first ", 6); /* our end comes up by this */
 	accept_pair(&pod, &pair);
 	send_all(pair.app, "second", 6);
@@ -301,7 +290,12 @@ static void *send_pieces(void *of)
 		fill_piece(piece, i);
 		size_t sent = 0;
 		while (sent < PIECE) {
+			struct pollfd ready = {.fd = flow->fd, .events = POLLOUT};
+			if (poll(&ready, 1, RIG_DEADLINE_MS) != 1)
+				return "no room to send";
 			ssize_t done = send(flow->fd, piece + sent, PIECE - sent, MSG_NOSIGNAL);
+			if (done < 0 && errno == EAGAIN)
+				continue;
 			if (done <= 0)
 				return "a send failed";
 			sent += (size_t)done;
@@ -353,7 +347,7 @@ static void a_stream_is_whole_whatever_becomes_of_its_shortcut(void **state)
 
 /* ---- our dials to a server of the same namespace ---- */
 
-static int upstream_dial(struct rig_pod *pod, const char *to)
+static int upstream_socket(struct rig_pod *pod)
 {
 	int fd = rig_socket(AF_INET);
 	struct weft_socket mark = {.role = WEFT_SOCKET_UPSTREAM,
@@ -361,8 +355,53 @@ static int upstream_dial(struct rig_pod *pod, const char *to)
 				   .service_id = SERVICE,
 				   .shortcut_window = WINDOW};
 	assert_int_equal(kernel_socket_mark(pod->rig->kernel, fd, &mark), 0);
+	return fd;
+}
+
+static int upstream_dial(struct rig_pod *pod, const char *to)
+{
+	int fd = upstream_socket(pod);
 	assert_int_equal(rig_connect(fd, AF_INET, to), 0);
 	return fd;
+}
+
+/* A server of the pod's namespace that has been seen once. */
+struct server {
+	char address[ADDRESS_TEXT_MAX];
+	int listener;
+	int flags; /* of accept4 */
+};
+
+static void serve_pair(struct rig_pod *pod, const struct server *server, struct pair *pair)
+{
+	struct pollfd ready = {.fd = server->listener, .events = POLLIN};
+	pair->ours = upstream_dial(pod, server->address);
+	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
+	pair->app = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | server->flags);
+	assert_true(pair->app >= 0);
+	if (kernel_leg_take(pod->rig->kernel, pair->ours, &pair->end))
+		pair->end.leg = 0;
+}
+
+static void exchange(struct pair *pair)
+{
+	send_all(pair->ours, "request", 7);
+	expect(pair->app, "request");
+	send_all(pair->app, "answer", 6);
+	expect(pair->ours, "answer");
+}
+
+static void server_open(struct rig_pod *pod, const char *ip, int flags, struct server *ret)
+{
+	struct pair pair;
+	ret->listener = rig_server(ip, ret->address);
+	ret->flags = flags;
+	serve_pair(pod, ret, &pair);
+	assert_int_equal(pair.end.leg, 0); /* nobody knows it yet */
+	exchange(&pair);
+	exchange(&pair); /* acknowledges the first answer */
+	assert_int_equal(by_tcp(pair.app), 2 * 7);
+	pair_close(&pair);
 }
 
 static void our_dial_to_a_server_of_the_namespace_is_a_leg_too(void **state)
@@ -371,17 +410,13 @@ static void our_dial_to_a_server_of_the_namespace_is_a_leg_too(void **state)
 	struct rig_pod pod;
 	pod_open(*state, &pod);
 	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		char address[ADDRESS_TEXT_MAX];
+		struct server server;
 		struct pair pair;
-		int listener = rig_server(places[i], address);
-		pair.ours = upstream_dial(&pod, address);
-		pair.app = rig_accept_direct(listener);
-		assert_int_equal(kernel_leg_take(pod.rig->kernel, pair.ours, &pair.end), 0);
+		server_open(&pod, places[i], SOCK_NONBLOCK, &server);
+		serve_pair(&pod, &server, &pair);
+		assert_int_not_equal(pair.end.leg, 0);
 		assert_int_equal(pair.end.side, WEFT_LEG_DIALLER);
-		send_all(pair.ours, "request", 7);
-		expect(pair.app, "request");
-		send_all(pair.app, "answer", 6);
-		expect(pair.ours, "answer");
+		exchange(&pair);
 		assert_int_equal(by_tcp(pair.app), 0);
 		assert_int_equal(by_tcp(pair.ours), 0);
 		send_all(pair.ours, "unread", 6);
@@ -389,9 +424,52 @@ static void our_dial_to_a_server_of_the_namespace_is_a_leg_too(void **state)
 		expect_end(pair.ours);
 		assert_true(is_unread(&pod, &pair, WEFT_LEG_ACCEPTOR));
 		close(pair.ours);
-		close(listener);
+		close(server.listener);
 	}
 	assert_int_equal(rig_count(&pod, WEFT_REASON_SHORTCUT), 2);
+	rig_pod_close(&pod);
+}
+
+static void a_server_that_blocks_stays_on_tcp(void **state)
+{
+	struct rig_pod pod;
+	struct server server;
+	struct pair pair;
+	pod_open(*state, &pod);
+	server_open(&pod, "127.0.0.1", 0, &server);
+	serve_pair(&pod, &server, &pair);
+	assert_int_equal(pair.end.leg, 0);
+	pair_close(&pair);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_TCP_BLOCKING), 2);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_SHORTCUT), 0);
+	close(server.listener);
+	rig_pod_close(&pod);
+}
+
+/* Without a cookie of the server's, the bytes go right behind the handshake, and not by way of the
+ * socket's new send function. */
+static void bytes_that_began_with_the_dial_are_not_overtaken(void **state)
+{
+	struct rig_pod pod;
+	struct server server;
+	struct pair pair;
+	struct sockaddr_storage to;
+	pod_open(*state, &pod);
+	server_open(&pod, "127.0.0.1", SOCK_NONBLOCK, &server);
+	struct weft_address address = rig_address(server.address);
+	socklen_t size = rig_sockaddr(AF_INET, &address, &to);
+	pair.ours = upstream_socket(&pod);
+	assert_int_equal(sendto(pair.ours, "first ", 6, MSG_FASTOPEN, (struct sockaddr *)&to, size),
+			 6);
+	send_all(pair.ours, "second ", 7);
+	pair.app = rig_accept_direct(server.listener);
+	send_all(pair.ours, "third", 5);
+	expect(pair.app, "first second third");
+	assert_int_equal(kernel_leg_take(pod.rig->kernel, pair.ours, &pair.end), 0);
+	assert_int_equal(past_tcp(&pod, &pair, WEFT_LEG_DIALLER), 0);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_DEMOTED_SENT), 1);
+	pair_close(&pair);
+	close(server.listener);
 	rig_pod_close(&pod);
 }
 
@@ -419,12 +497,13 @@ static void who_splices_sockets_keeps_its_pod_on_tcp(void **state)
 	pair_close(&pair);
 	pair_open(&pod, &pair);
 	assert_non_null(leg_of(&pod, &pair));
-	assert_int_equal(fcntl(pair.app, F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(splice(pair.app, NULL, pipe_fds[1], NULL, 16, 0), -1);
 	pair_close(&pair);
 	pair_open(&pod, &pair);
 	assert_null(leg_of(&pod, &pair));
 	send_all(pair.ours, "seen", 4);
+	struct pollfd ready = {.fd = pair.app, .events = POLLIN};
+	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
 	assert_int_equal(splice(pair.app, NULL, pipe_fds[1], NULL, 16, 0), 4);
 	assert_int_equal(rig_count(&pod, WEFT_REASON_TCP_SPLICER), 1);
 	pair_close(&pair);
@@ -471,7 +550,7 @@ int main(void)
 		cmocka_unit_test(what_both_ends_send_goes_past_tcp),
 		cmocka_unit_test(pod_service_and_mesh_say_who_gets_it),
 		cmocka_unit_test(what_was_redirected_can_be_peeked_at_and_polled_for),
-		cmocka_unit_test(a_wait_for_all_bytes_ends_with_each_message),
+		cmocka_unit_test(who_blocks_stays_on_tcp),
 		cmocka_unit_test(bytes_that_began_with_the_dial_are_not_overtaken),
 		cmocka_unit_test(a_socket_with_an_option_that_needs_tcp_stays_on_it),
 		cmocka_unit_test(a_full_table_leaves_connections_on_tcp),
@@ -481,6 +560,7 @@ int main(void)
 		cmocka_unit_test(a_receiver_that_reads_keeps_it_however_much_is_sent),
 		cmocka_unit_test(a_stream_is_whole_whatever_becomes_of_its_shortcut),
 		cmocka_unit_test(our_dial_to_a_server_of_the_namespace_is_a_leg_too),
+		cmocka_unit_test(a_server_that_blocks_stays_on_tcp),
 		cmocka_unit_test(who_splices_sockets_keeps_its_pod_on_tcp),
 		cmocka_unit_test(bytes_past_tcp_are_counted_with_the_others),
 	};
