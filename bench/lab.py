@@ -5,6 +5,7 @@ killed bench left behind is removed by the next one.
 """
 
 import ctypes
+import glob
 import os
 import re
 import resource
@@ -45,7 +46,7 @@ def descendants(pid):
 class Child:
     """A program inside the lab; its output goes to a log in the run folder or to a pipe."""
 
-    def __init__(self, lab, name, argv, core, in_netns=True, in_cgroup=False, pipes=False):
+    def __init__(self, lab, name, argv, core, in_netns=True, cgroup=None, pipes=False):
         self.name = name
         self.log_path = os.path.join(lab.run_dir, name + ".log")
         netns = os.open(lab.netns_path, os.O_RDONLY) if in_netns else -1
@@ -55,8 +56,8 @@ class Child:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             os.sched_setaffinity(0, {core})
             resource.setrlimit(resource.RLIMIT_NOFILE, (lab.open_files, lab.open_files))
-            if in_cgroup:
-                with open(os.path.join(lab.cgroup, "cgroup.procs"), "w") as procs:
+            if cgroup:
+                with open(os.path.join(cgroup, "cgroup.procs"), "w") as procs:
                     procs.write("0")
             if netns >= 0 and libc.setns(netns, CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
@@ -101,14 +102,14 @@ class Child:
 
 
 class Lab:
+    PARTS = ("weft-tcp", "weft-shortcut")  # each weftd has hooks of its own
+
     def __init__(self, build_dir):
         self.name = f"weft-bench-{os.getpid()}"
         self.build_dir = build_dir
         self.run_dir = os.path.join(build_dir, self.name)
         self.netns_path = f"/run/netns/{self.name}"
         self.cgroup = os.path.join(cgroup_v2_mount(), self.name)
-        self.pin_dir = f"/sys/fs/bpf/{self.name}"
-        self.socket = f"/run/{self.name}.sock"  # short: a Unix address holds 107 bytes
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.open_files = OPEN_FILES if hard < 0 else min(hard, OPEN_FILES)
         self.children = []
@@ -118,6 +119,8 @@ class Lab:
             self._sweep()
             os.makedirs(self.run_dir)
             os.mkdir(self.cgroup)
+            for part in self.PARTS:
+                os.mkdir(self.part_cgroup(part))
             for command in (
                     f"ip netns add {self.name}",
                     f"ip -n {self.name} link set lo up",
@@ -127,6 +130,16 @@ class Lab:
             self.close()
             raise
         return self
+
+    def part_cgroup(self, part):
+        """Hook root of one weftd, its clients' cgroup too."""
+        return os.path.join(self.cgroup, part)
+
+    def pin_dir(self, part):
+        return f"/sys/fs/bpf/{self.name}-{part}"
+
+    def socket(self, part):
+        return f"/run/{self.name}-{part}.sock"  # short: a Unix address holds 107 bytes
 
     def __exit__(self, kind, error, trace):
         self.close(keep_logs=kind is not None and issubclass(kind, Exception))
@@ -151,9 +164,9 @@ class Lab:
             if os.path.isdir(folder):
                 names.update(n for n in os.listdir(folder) if n.startswith("weft-bench-"))
         for name in names:
-            match = re.fullmatch(r"weft-bench-(\d+)", name)
+            match = re.match(r"weft-bench-(\d+)", name)
             if match and not os.path.exists(f"/proc/{match[1]}"):
-                remove_traces(name)
+                remove_traces(match[0])
                 shutil.rmtree(os.path.join(self.build_dir, name), ignore_errors=True)
 
 
@@ -169,15 +182,16 @@ def remove_traces(name):
             except ProcessLookupError:
                 pass
         subprocess.run(["ip", "netns", "del", name], check=False)
-    if os.path.exists(f"/run/{name}.sock"):
-        os.unlink(f"/run/{name}.sock")
-    pins = f"/sys/fs/bpf/{name}"
-    if os.path.isdir(pins):
+    for path in glob.glob(f"/run/{name}-*.sock"):
+        os.unlink(path)
+    for pins in glob.glob(f"/sys/fs/bpf/{name}-*"):
         shutil.rmtree(pins, ignore_errors=True)
     cgroup = os.path.join(cgroup_v2_mount(), name)
     deadline = time.monotonic() + 2
     while os.path.isdir(cgroup):
         try:
+            for part in glob.glob(f"{cgroup}/*/"):
+                os.rmdir(part)
             os.rmdir(cgroup)
         except OSError:  # the kernel takes a moment to let the last process go
             if time.monotonic() > deadline:

@@ -96,7 +96,7 @@ def rss_kib(pids):
 def answers(lab, subject, idle_program, core):
     """Does the subject answer one request?"""
     probe = Child(lab, "probe", [idle_program, *map(str, subject.target()), "1"], core,
-                  in_cgroup=subject.in_cgroup)
+                  cgroup=subject.cgroup)
     result = probe.process.wait(20)
     lab.stop([probe])
     return result == 0
@@ -126,7 +126,7 @@ def load(lab, subject, case, seconds, core):
     wrk = Child(lab, "wrk", ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}",
                              "--timeout", "10", "-s", script, "-H", "Host: web",
                              f"http://{address}:{port}/{case.body_bytes}"],
-                core, in_cgroup=subject.in_cgroup, pipes=True)
+                core, cgroup=subject.cgroup, pipes=True)
     output = wrk.process.stdout.read()
     status = wrk.process.wait()
     used = window.close()
@@ -150,7 +150,7 @@ def idle_memory(lab, subject, idle_program, connections, core):
     pids = pids_of(subject)
     before_kib = rss_kib(pids)
     client = Child(lab, "idle", [idle_program, *map(str, subject.target()), str(connections)],
-                   core, in_cgroup=subject.in_cgroup, pipes=True)
+                   core, cgroup=subject.cgroup, pipes=True)
     line = client.process.stdout.readline()
     tail = client.log_tail()
     after_kib = rss_kib(pids)

@@ -34,6 +34,8 @@ def parse_arguments():
     parser.add_argument("--seconds", type=int, help="length of a round (4; quick: 2)")
     parser.add_argument("--subjects", default="", help="comma-separated; default: all")
     parser.add_argument("--cases", default="", help="comma-separated; default: all")
+    parser.add_argument("--apart", action="store_true",
+                        help="the origin is out of weft's sight: only the app's leg has the shortcut")
     parser.add_argument("--build", default=os.path.join(root, "build"))
     parser.add_argument("--weftd", default=os.path.join(root, "build/weftd"))
     parser.add_argument("--cores", default="0,1", help="of load and origin, of the proxy")
@@ -75,7 +77,8 @@ class Bench:
         self.subjects = [subject(lab) for subject in subjects]
         self.idle_program = os.path.join(options.build, "bench/idle")
         origin = Child(lab, "origin", [os.path.join(options.build, "bench/backend"),
-                                       ORIGIN_ADDRESS, str(ORIGIN_PORT)], options.load_core)
+                                       ORIGIN_ADDRESS, str(ORIGIN_PORT)], options.load_core,
+                       cgroup=None if options.apart else lab.part_cgroup("weft-shortcut"))
         lab.origin = origin
 
     def start_all(self):

@@ -53,10 +53,10 @@ class WeftOnANode(WeftTcp):
         return WEB, 80
 
     def start(self, core):
-        text = WEFT.format(socket=self.lab.socket, pins=self.lab.pin_dir, cgroup=self.lab.cgroup,
-                           api=self.api.url, netns=self.lab.netns_path)
+        text = WEFT.format(socket=self.lab.socket(self.name), pins=self.lab.pin_dir(self.name),
+                           cgroup=self.cgroup, api=self.api.url, netns=self.lab.netns_path)
         self.run([self.lab.weftd, "--config", self.write("weft.yaml", text)], core, in_netns=True,
-                 in_cgroup=True)
+                 cgroup=self.cgroup)
 
 
 class Answerer(http.server.BaseHTTPRequestHandler):
@@ -172,7 +172,7 @@ class Bench:
         """Seconds from a change at the API server to the first request that begins when the new
         endpoint is used and the old one left for good."""
         probe = Child(self.lab, "probe", [sys.executable, os.path.join(ROOT, "bench/probe.py"), PROBE,
-                                          "80"], LOAD_CORE, in_cgroup=True, pipes=True)
+                                          "80"], LOAD_CORE, cgroup=self.weft.cgroup, pipes=True)
         moves, pause = [], random.Random(1)
         with self.changes():
             for number in range(1, self.options.moves + 1):

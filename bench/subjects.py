@@ -59,6 +59,7 @@ WEFT = """
 workers: 1
 admin: {{address: "", socket: {socket}}}
 bpf: {{pin_dir: {pins}, cgroup_root: "{cgroup}"}}
+shortcut: {{mode: "{shortcut}"}}
 services:
   - name: web
     addresses: [{virtual}]
@@ -107,7 +108,7 @@ def envoy_config(port):
 class Subject:
     """One proxy in the lab. `children` is empty for `direct`, which is the origin itself."""
 
-    in_cgroup = False  # do its clients belong to the lab's cgroup?
+    cgroup = None  # that its clients belong to
 
     def __init__(self, lab):
         self.lab = lab
@@ -197,7 +198,11 @@ class Envoy(Subject):
 class WeftTcp(Subject):
     """The client is a captured pod and dials the service's virtual address."""
 
-    name, in_cgroup = "weft-tcp", True
+    name, shortcut = "weft-tcp", "off"
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        self.cgroup = lab.part_cgroup(self.name)
 
     @staticmethod
     def missing(options):
@@ -209,11 +214,17 @@ class WeftTcp(Subject):
         return VIRTUAL_ADDRESS, 80
 
     def start(self, core):
-        text = WEFT.format(socket=self.lab.socket, pins=self.lab.pin_dir, cgroup=self.lab.cgroup,
-                           virtual=VIRTUAL_ADDRESS, netns=self.lab.netns_path,
+        text = WEFT.format(socket=self.lab.socket(self.name), pins=self.lab.pin_dir(self.name),
+                           cgroup=self.cgroup, shortcut=self.shortcut, virtual=VIRTUAL_ADDRESS, netns=self.lab.netns_path,
                            origin=f"{ORIGIN_ADDRESS}:{ORIGIN_PORT}")
-        config = self.write("weft.yaml", text)
-        self.run([self.lab.weftd, "--config", config], core, in_netns=False, in_cgroup=True)
+        config = self.write(self.name + ".yaml", text)
+        self.run([self.lab.weftd, "--config", config], core, in_netns=False, cgroup=self.cgroup)
 
 
-SUBJECTS = [Direct, WeftTcp, Nginx, Haproxy, Envoy]
+class WeftShortcut(WeftTcp):
+    """The same, and both legs (wrk to weft, weft to the origin) go past TCP."""
+
+    name, shortcut = "weft-shortcut", "auto"
+
+
+SUBJECTS = [Direct, WeftTcp, WeftShortcut, Nginx, Haproxy, Envoy]

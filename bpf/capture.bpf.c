@@ -108,10 +108,16 @@ static __always_inline enum weft_reason destination_judge(const struct weft_pod 
 	if (listed) {
 		flow->service_id = listed->service_id;
 		flow->flags = (__u16)listed->flags;
+		if (weft_shortcut_applies(pod->shortcut, listed->shortcut, pod->shortcut_mesh,
+					  listed->flags & WEFT_DESTINATION_HTTP))
+			flow->shortcut_window = listed->shortcut_window ? listed->shortcut_window
+									: pod->shortcut_window;
 		return listed->flags & WEFT_DESTINATION_READY ? WEFT_REASON_CAPTURED
 							      : WEFT_REASON_REFUSED_NO_ENDPOINT;
 	}
 	flow->service_id = 0;
+	if (weft_shortcut_applies(pod->shortcut, WEFT_SHORTCUT_INHERIT, pod->shortcut_mesh, false))
+		flow->shortcut_window = pod->shortcut_window;
 	if (!(pod->flags & WEFT_POD_CAPTURE_ALL) || destination->port == 0 ||
 	    address_is_unroutable(destination) || dial_is_to_our_listener(pod, destination))
 		return WEFT_REASON_PASS_NOT_MESH;
@@ -228,6 +234,10 @@ static __always_inline enum weft_reason dial_judge(struct bpf_sock_addr *ctx, st
 	if (!route_pick(ctx, pod, v4, v6only, route))
 		return pod->flags & WEFT_POD_FAIL_CLOSED ? WEFT_REASON_REFUSED_PROXY_DEAD
 							 : WEFT_REASON_PASS_PROXY_DEAD;
+	if (flow->shortcut_window && bpf_map_lookup_elem(&weft_splicers, &pod->pod_id)) {
+		flow->shortcut_window = 0;
+		reason_count(pod->pod_id, WEFT_REASON_TCP_SPLICER);
+	}
 	flow->pod_id = pod->pod_id;
 	flow->worker = route->worker;
 	flow->dialled_ns = bpf_ktime_get_ns();

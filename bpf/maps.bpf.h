@@ -88,6 +88,45 @@ struct {
 	__type(value, struct weft_flow);
 } weft_flows SEC(".maps") __weak;
 
+/* Free slots cost address space and, in the kernel, memory: 1.5 MiB in all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEFT_LEGS_MAX);
+	__type(key, __u32);
+	__type(value, struct weft_leg);
+} weft_legs SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct weft_leg_end);
+} weft_leg_ends SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 2 * WEFT_LEGS_MAX);
+	__type(key, struct weft_leg_key);
+	__type(value, __u64);
+} weft_leg_sockets SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} weft_splicers SEC(".maps") __weak;
+
+/* What falls out is learned again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct weft_server);
+	__type(value, __u64);
+} weft_servers SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

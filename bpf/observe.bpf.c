@@ -55,8 +55,19 @@ static __always_inline void traffic_closed(struct bpf_sock_ops *ctx, struct bpf_
 		full->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1;
 	__u64 rtt_us = ctx->srtt_us >> 3;
 	__sync_fetch_and_add(&row->connections_closed, 1);
-	__sync_fetch_and_add(&row->bytes_sent, without(ctx->bytes_acked, 1 + fin_acked));
-	__sync_fetch_and_add(&row->bytes_received, without(ctx->bytes_received, fin_received));
+	__u64 sent = without(ctx->bytes_acked, 1 + fin_acked);
+	__u64 received = without(ctx->bytes_received, fin_received);
+	struct weft_leg_end *end;
+	struct weft_leg *leg = leg_of(sk, &end); /* TCP does not count what passes it by */
+	if (leg) {
+		__u64 sent_past = leg->ways[WEFT_LEG_DIALLER].bytes;
+		__u64 received_past = leg->ways[WEFT_LEG_ACCEPTOR].bytes;
+		sent += sent_past;
+		received += received_past;
+		__sync_fetch_and_add(&row->shortcut_bytes, sent_past + received_past);
+	}
+	__sync_fetch_and_add(&row->bytes_sent, sent);
+	__sync_fetch_and_add(&row->bytes_received, received);
 	__sync_fetch_and_add(&row->retransmitted_segments, ctx->total_retrans);
 	__sync_fetch_and_add(&row->rtt_us_sum, rtt_us);
 	if (rtt_us > row->rtt_us_max) /* a lost race costs one sample of a maximum */
@@ -86,7 +97,7 @@ static __always_inline struct weft_traffic_key traffic_of_upstream(const struct 
 
 static __always_inline void watch_close(struct bpf_sock_ops *ctx)
 {
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	callbacks_add(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 /* A dial succeeded. */
@@ -95,7 +106,7 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 	struct weft_flow *dial = bpf_sk_storage_get(&weft_dials, sk, NULL, 0);
 	if (dial) {
 		struct weft_traffic_key key = traffic_of_app(dial);
-		flow_file(ctx, dial);
+		flow_file(ctx, sk, dial);
 		traffic_opened(&key);
 		watch_close(ctx);
 		return;
@@ -103,6 +114,8 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 	struct weft_socket *mark = bpf_sk_storage_get(&weft_sockets, sk, NULL, 0);
 	if (mark && mark->role == WEFT_SOCKET_UPSTREAM) {
 		struct weft_traffic_key key = traffic_of_upstream(mark);
+		if (mark->shortcut_window)
+			flow_file_upstream(ctx, sk, mark);
 		traffic_opened(&key);
 		watch_close(ctx);
 	}
@@ -138,9 +151,13 @@ int weft_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		flow_move(ctx, sk);
 		break;
+	case BPF_SOCK_OPS_RTT_CB:
+		server_look(ctx, sk);
+		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		if (ctx->args[1] == BPF_TCP_CLOSE)
 			closed(ctx, sk);
+		leg_end_changed(sk, ctx->args[0], ctx->args[1]);
 		break;
 	}
 	return 1;

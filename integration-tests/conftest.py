@@ -1,4 +1,4 @@
-"""Fixtures: the run's pods, and `mesh`, which gives every test that uses it twice: direct and through weft."""
+"""Fixtures: the run's pods, and `mesh`, which gives every test that uses it in its module's MODES."""
 
 import contextlib
 import signal
@@ -11,39 +11,48 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import leftovers  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
-from harness.mesh import Mesh  # noqa: E402
+from harness.mesh import SHORTCUTS, Mesh  # noqa: E402
 from harness.truth import Truth  # noqa: E402
 
+MODES = ("direct", "weft", *SHORTCUTS)
 SECONDS_PER_TEST = 60
 SECONDS_PER_BIG_TEST = 240
 
 
 def pytest_addoption(parser):
-    parser.addoption("--mesh", choices=("both", "direct", "weft"), default="both", help="which half of the tests")
+    parser.addoption("--mesh", choices=("all", *MODES), default="all", help="only these runs of the tests")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "big: moves gigabytes")
+    config.addinivalue_line("markers", "seconds(limit): may take so long")
+    config.addinivalue_line("markers", "modes(*names): only in these of its module's MODES")
 
 
 def pytest_generate_tests(metafunc):
     if "mesh" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--mesh")
         only = getattr(metafunc.module, "MODES", ("direct", "weft"))
-        modes = [mode for mode in only if chosen in ("both", mode)]
+        modes = [mode for mode in only if chosen in ("all", mode)]
         metafunc.parametrize("mesh", modes, indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(config, items):
-    """--mesh=direct leaves out the tests that need a weftd of their own."""
-    if config.getoption("--mesh") == "direct":
-        left_out = [
-            item
-            for item in items
-            if "daemon" in item.fixturenames or "direct" not in getattr(item.module, "MODES", ("direct",))
-        ]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leaves out what a test's mark `modes` does not name, and what --mesh is not about."""
+    chosen = config.getoption("--mesh")
+
+    def is_wanted(item):
+        mode = getattr(item, "callspec", None) and item.callspec.params.get("mesh")
+        mark = item.get_closest_marker("modes")
+        if mark and mode and mode not in mark.args:
+            return False
+        if "mesh" in item.fixturenames:
+            return chosen == "all" or mode == chosen
+        return chosen != "direct" or "daemon" not in item.fixturenames
+
+    left_out = [item for item in items if not is_wanted(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @contextlib.contextmanager
@@ -63,7 +72,8 @@ def deadline(seconds, what):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     seconds = SECONDS_PER_BIG_TEST if item.get_closest_marker("big") else SECONDS_PER_TEST
-    item.deadline_seconds = seconds
+    mark = item.get_closest_marker("seconds")
+    item.deadline_seconds = mark.args[0] if mark else seconds
     yield
 
 

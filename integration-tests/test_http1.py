@@ -9,6 +9,7 @@ import pytest
 from harness.mesh import Service
 from harness.raw import Connection, Upstream, answer, serve
 
+MODES = ("direct", "weft", "weft-auto", "weft-on")
 SERVICES = [
     Service("auto", ["server:9100"], port=9100),
     Service("http", ["server:9100"], port=9101, protocol="http"),

@@ -12,7 +12,7 @@ from harness.poll import wait_for
 from harness.raw import Closed, Connection, Upstream, answer, serve
 from harness.weftd import is_sanitized
 
-MODES = ("weft",)
+MODES = ("weft", "weft-auto")
 SERVICES = [
     Service("auto", ["server:9200"], port=9200),
     Service("http", ["server:9200"], port=9201, protocol="http"),
@@ -702,7 +702,7 @@ def test_too_little_memory_costs_sessions_but_not_the_daemon(cluster, daemon):
 
 @pytest.mark.big
 @pytest.mark.parametrize("way", ("http-get", "http-put"))
-@pytest.mark.parametrize("framing", ("length", "chunked"))
+@pytest.mark.parametrize("framing", (pytest.param("length", marks=pytest.mark.modes("weft")), "chunked"))
 def test_a_huge_body_needs_no_memory(mesh, cluster, way, framing):
     size = BIG_BODY if framing == "length" else BIG_BODY // 10
     process = cluster.pod("server").spawn([peer("bulk"), "http-serve", "9210"])

@@ -14,6 +14,7 @@ from harness import programs
 from harness.mesh import Service
 from harness.poll import wait_for
 
+MODES = ("direct", "weft", "weft-on")
 SERVICES = [
     Service("redis", ["server:6379"], port=6379),
     Service("redis-opaque", ["server:6379"], port=6380, protocol="opaque"),
@@ -128,19 +129,21 @@ def psql(mesh, statement, **options):
 
 
 def test_psql_queries(mesh, postgres):
+    name = mesh.mode.replace("-", "_")
     with mesh.traffic("postgres", captured=3, tunnels=3):
         assert psql(mesh, "select 6 * 7") == "42\n"
-        psql(mesh, f"create table t_{mesh.mode} as select n, md5(n::text) m from generate_series(1, 50000) n")
-        wanted = psql(mesh, f"select count(*), md5(string_agg(m, '' order by n)) from t_{mesh.mode}")
+        psql(mesh, f"create table t_{name} as select n, md5(n::text) m from generate_series(1, 50000) n")
+        wanted = psql(mesh, f"select count(*), md5(string_agg(m, '' order by n)) from t_{name}")
     assert wanted.startswith("50000|")
 
 
 def test_psql_copies_in_and_out(mesh, postgres):
+    name = mesh.mode.replace("-", "_")
     rows = "".join(f"{number}\t{'y' * 100}\n" for number in range(40000))
     with mesh.traffic("postgres", captured=3, tunnels=3):
-        psql(mesh, f"create table c_{mesh.mode} (n int, y text)")
-        psql(mesh, f"copy c_{mesh.mode} from stdin", input=rows)
-        assert psql(mesh, f"copy (select * from c_{mesh.mode} order by n) to stdout") == rows
+        psql(mesh, f"create table c_{name} (n int, y text)")
+        psql(mesh, f"copy c_{name} from stdin", input=rows)
+        assert psql(mesh, f"copy (select * from c_{name} order by n) to stdout") == rows
 
 
 def test_psql_sees_its_error(mesh, postgres):

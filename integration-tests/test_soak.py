@@ -10,6 +10,7 @@ from harness.mesh import Service
 from harness.peers import peer
 from harness.poll import wait_for
 
+MODES = ("direct", "weft", "weft-on")
 SERVICES = [
     Service("http", ["server:9400", "server2:9400"], port=9400, protocol="http"),
     Service("auto", ["server:9400", "server2:9400"], port=9401, balancer="round_robin"),

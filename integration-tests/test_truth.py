@@ -16,7 +16,7 @@ from harness.truth import ENROLLED, SERVICES, TUNNELS  # noqa: F401 (for the fix
 from harness.truth import digest, in_background, outcome, read_all, read_exactly, readable_bytes, unsent_bytes
 from harness.weftd import is_sanitized
 
-MODES = ("weft",)
+MODES = ("weft", "weft-on")
 GIB = 1 << 30
 SPLICE_F_NONBLOCK = 2
 SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
@@ -33,8 +33,12 @@ def bulk(cluster):
 @pytest.mark.big
 @pytest.mark.parametrize(
     "service, up, down",
-    (("bulk", GIB, 0), ("bulk", 0, GIB), ("bulk", GIB, GIB), ("bulk-opaque", GIB, GIB)),
-    ids=("up", "down", "both", "both-opaque"),
+    (
+        pytest.param("bulk", GIB, 0, id="up", marks=pytest.mark.modes("weft")),
+        pytest.param("bulk", 0, GIB, id="down", marks=pytest.mark.modes("weft")),
+        pytest.param("bulk", GIB, GIB, id="both"),
+        pytest.param("bulk-opaque", GIB, GIB, id="both-opaque", marks=pytest.mark.modes("weft")),
+    ),
 )
 def test_a_gibibyte_arrives_unchanged(truth, bulk, service, up, down):
     """Both ends check every byte against a pattern that repeats after a prime number of bytes."""
@@ -130,6 +134,7 @@ def splice_in(receiver, flags):
     return bytes(got)
 
 
+@pytest.mark.modes("weft")  # what the shortcut makes of it: test_shortcut.py
 @pytest.mark.parametrize("blocking", (True, False), ids=("blocking", "non-blocking"))
 @pytest.mark.parametrize("service", TUNNELS)
 def test_splice_moves_bytes_on_both_ends(truth, service, blocking):
@@ -172,6 +177,7 @@ def zerocopy_completions(sender, wanted):
     return kinds, numbers
 
 
+@pytest.mark.modes("weft")  # what the shortcut makes of it: test_shortcut.py
 @pytest.mark.parametrize("service", TUNNELS)
 def test_zerocopy_sends_complete(truth, service):
     sends, content = 16, os.urandom(60_000)
@@ -197,6 +203,7 @@ def test_zerocopy_sends_complete(truth, service):
 # ---- back-pressure ----
 
 
+@pytest.mark.modes("weft")  # what the shortcut makes of it: test_shortcut.py
 @pytest.mark.parametrize("service", TUNNELS)
 def test_what_is_sent_and_not_yet_read_can_be_counted(truth, service):
     """FIONREAD and SIOCOUTQ, of a few bytes and of as many as fit."""

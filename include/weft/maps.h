@@ -13,6 +13,11 @@
  *   weft_dials          sk_storage      -> struct weft_flow         app sockets that were captured
  *   weft_flows          hash            weft_flow_key -> weft_flow  our end is not up yet
  *   weft_accepted       sk_storage      -> struct weft_flow         our ends of captured dials
+ *   weft_legs           array, mmap     slot -> struct weft_leg     pairs of sockets, past TCP
+ *   weft_leg_ends       sk_storage      -> struct weft_leg_end      the leg that a socket ends
+ *   weft_leg_sockets    sockhash        weft_leg_key -> cookie      the ends, to redirect to
+ *   weft_servers        lru_hash        weft_server -> __u64        seen not to block, and when
+ *   weft_splicers       hash            pod_id -> __u64             seen to splice, and when
  *   weft_reasons        hash            weft_reason_key -> weft_reason_count
  *   weft_traffic        hash            weft_traffic_key -> weft_traffic   observed by sockops
  *   weft_series         array, mmap     worker * WEFT_SERIES_MAX + slot -> weft_series
@@ -25,9 +30,10 @@
 #include "weft/address.h"
 #include "weft/limits.h"
 #include "weft/reason.h"
+#include "weft/shortcut.h"
 
 #define WEFT_LAYOUT_MAGIC       0x74666577u   /* "weft" */
-#define WEFT_LAYOUT_VERSION     3u            /* raise on any change of this file */
+#define WEFT_LAYOUT_VERSION     4u            /* raise on any change of this file */
 #define WEFT_HEARTBEAT_STALE_NS 2000000000ull /* a worker silent for longer counts as dead */
 
 struct weft_layout {
@@ -61,6 +67,9 @@ struct weft_pod {
 	__u32 pod_id; /* >= 1 */
 	__u32 flags;
 	__u32 worker_count;
+	__u16 shortcut;        /* enum weft_shortcut of the pod, or of its namespace */
+	__u16 shortcut_mesh;   /* of the mesh: for what says nothing */
+	__u32 shortcut_window; /* of the mesh: bytes */
 	__u32 pad;
 	__u8 local4[16]; /* v4-mapped address that a direct dial would have; all 0 = unknown */
 	__u8 local6[16];
@@ -74,10 +83,14 @@ enum weft_destination_flag {
 	/* One endpoint's own address: who dials it wants that endpoint and no other. */
 	WEFT_DESTINATION_ENDPOINT = 1 << 2,
 };
+/* In weft_flow.flags: filed by a dial of ours, for its leg. */
+#define WEFT_FLOW_UPSTREAM (1 << 15)
 
 struct weft_destination {
 	__u32 service_id; /* >= 1 */
 	__u32 flags;
+	__u32 shortcut;        /* enum weft_shortcut of the service, or of its namespace */
+	__u32 shortcut_window; /* bytes; 0 = the mesh's */
 	char name[WEFT_NAME_MAX];
 };
 
@@ -99,7 +112,9 @@ struct weft_socket {
 	__u32 role;
 	__u32 pod_id;
 	__u32 worker;
-	__u32 service_id; /* upstream: service that it was dialled for; 0 = none yet */
+	__u32 service_id;      /* upstream: service that it was dialled for; 0 = none yet */
+	__u32 shortcut_window; /* upstream: bytes, 0 = stays on TCP */
+	__u32 pad;
 };
 
 /* What the kernel knew when it captured a dial. */
@@ -112,6 +127,9 @@ struct weft_flow {
 	__u16 family;     /* AF_INET or AF_INET6: the app's socket, v4-mapped dials are AF_INET6 */
 	__u16 flags;      /* enum weft_destination_flag of what was dialled */
 	__u64 dialled_ns; /* CLOCK_MONOTONIC */
+	__u64 leg;        /* weft_leg.id, 0 = none */
+	__u32 leg_slot;
+	__u32 shortcut_window; /* bytes, 0 = stays on TCP */
 };
 
 /* The app's socket and our listener as the app's socket has them after the redirect. */
@@ -119,6 +137,53 @@ struct weft_flow_key {
 	__u64 netns_cookie;
 	struct weft_address app;
 	struct weft_address listener;
+};
+
+/* ---- the shortcut: two sockets of one network namespace, past TCP ---- */
+
+#define WEFT_LEGS_MAX 16384 /* a power of two; further connections stay on TCP */
+
+/* The end that dialled (the app towards us, or we towards an app), and the one that accepted. */
+enum weft_leg_side { WEFT_LEG_DIALLER, WEFT_LEG_ACCEPTOR };
+
+struct weft_leg_way {
+	__u64 bytes; /* redirected by that side */
+	__u64 messages;
+	__u64 outstanding; /* of them, at most: counted up, looked up in the receiver when too much
+			    */
+};
+
+struct weft_leg {
+	__u64 id; /* the dialler's socket cookie; 0 = the slot is free */
+	__u32 pod_id;
+	__u32 service_id;
+	__u32 window_bytes; /* outstanding, towards either side */
+	__u32 demoted;   /* 0, or the enum weft_reason for which both sides are on TCP for good */
+	__u32 wants_tcp; /* weftd asks for that; the next message follows */
+	__u32 ends;      /* that are in the map of sockets */
+	__u32 unread;    /* bit of a side: it was closed before it had read everything */
+	__u32 app_side;  /* enum weft_leg_side; the other one is weftd's */
+	__u64 queues[2]; /* kernel addresses: what the sides have not read hangs there */
+	struct weft_leg_way ways[2]; /* by the side that sends */
+};
+
+/* Where it listens, in which network namespace. */
+struct weft_server {
+	__u64 netns_cookie;
+	struct weft_address address;
+	__u32 pad;
+};
+
+struct weft_leg_end {
+	__u64 leg;
+	__u32 slot;
+	__u32 side;
+};
+
+struct weft_leg_key {
+	__u64 leg;
+	__u32 side;
+	__u32 pad;
 };
 
 struct weft_reason_key {
@@ -146,6 +211,7 @@ struct weft_traffic {
 	__u64 retransmitted_segments;
 	__u64 rtt_us_sum; /* smoothed RTT at close, summed over connections_closed */
 	__u64 rtt_us_max;
+	__u64 shortcut_bytes; /* of the bytes both ways: past TCP */
 };
 
 /* ---- the metric store ---- */
@@ -208,15 +274,19 @@ struct weft_proxy_counts {
 };
 
 _Static_assert(sizeof(struct weft_pod_key) == 16, "kernel contract: struct weft_pod_key");
-_Static_assert(sizeof(struct weft_pod) == 496, "kernel contract: struct weft_pod");
-_Static_assert(sizeof(struct weft_destination) == 200, "kernel contract: struct weft_destination");
+_Static_assert(sizeof(struct weft_pod) == 504, "kernel contract: struct weft_pod");
+_Static_assert(sizeof(struct weft_destination) == 208, "kernel contract: struct weft_destination");
 _Static_assert(sizeof(struct weft_skip_port) == 8, "kernel contract: struct weft_skip_port");
 _Static_assert(sizeof(struct weft_skip_cidr) == 24, "kernel contract: struct weft_skip_cidr");
-_Static_assert(sizeof(struct weft_socket) == 16, "kernel contract: struct weft_socket");
-_Static_assert(sizeof(struct weft_flow) == 64, "kernel contract: struct weft_flow");
+_Static_assert(sizeof(struct weft_socket) == 24, "kernel contract: struct weft_socket");
+_Static_assert(sizeof(struct weft_flow) == 80, "kernel contract: struct weft_flow");
 _Static_assert(sizeof(struct weft_flow_key) == 48, "kernel contract: struct weft_flow_key");
+_Static_assert(sizeof(struct weft_leg) == 104, "kernel contract: struct weft_leg");
+_Static_assert(sizeof(struct weft_server) == 32, "kernel contract: struct weft_server");
+_Static_assert(sizeof(struct weft_leg_end) == 16, "kernel contract: struct weft_leg_end");
+_Static_assert(sizeof(struct weft_leg_key) == 16, "kernel contract: struct weft_leg_key");
 _Static_assert(sizeof(struct weft_reason_count) == 48, "kernel contract: struct weft_reason_count");
-_Static_assert(sizeof(struct weft_traffic) == 56, "kernel contract: struct weft_traffic");
+_Static_assert(sizeof(struct weft_traffic) == 64, "kernel contract: struct weft_traffic");
 _Static_assert(sizeof(struct weft_series_label) == 264, "kernel contract: weft_series_label");
 _Static_assert(WEFT_PROXY_REASON_COUNT <= 64, "weft_proxy_counts.reasons is too small");
 

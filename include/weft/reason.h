@@ -9,7 +9,7 @@
 #define WEFT_REASON_H
 
 /* X(SYMBOL, "name", "what happened, as help text") */
-#define WEFT_KERNEL_REASONS(X)                                                                     \
+#define WEFT_DIAL_REASONS(X)                                                                       \
 	X(CAPTURED, "captured", "dial sent to a worker")                                           \
 	X(PASS_NOT_MESH, "pass_not_mesh", "destination is no mesh service")                        \
 	X(PASS_OURS, "pass_ours", "weftd's own dial")                                              \
@@ -27,6 +27,30 @@
 	X(FOREIGN_LISTENER, "foreign_listener", "worker's port is held by a socket not ours")      \
 	X(STORAGE_FULL, "storage_full", "no memory for socket storage, dial passed or refused")    \
 	X(FLOW_TABLE_FULL, "flow_table_full", "flow could not be filed, connection will be reset")
+
+#define WEFT_SHORTCUT_REASONS(X)                                                                   \
+	X(SHORTCUT, "shortcut", "connection between app and weft takes the shortcut")              \
+	X(TCP_SOCKET, "tcp_socket",                                                                \
+	  "stays on TCP: zero copy, low-water mark or TLS of the kernel")                          \
+	X(TCP_BLOCKING, "tcp_blocking",                                                            \
+	  "stays on TCP: the app's socket blocks, or is not known yet")                            \
+	X(TCP_EARLY, "tcp_early",                                                                  \
+	  "stays on TCP: bytes went with the handshake or before it was set up")                   \
+	X(TCP_FULL, "tcp_full", "stays on TCP: no slot or memory for the shortcut")                \
+	X(TCP_SPLICER, "tcp_splicer", "stays on TCP: the pod was seen to splice sockets")          \
+	X(DEMOTED_NO_PEER, "demoted_no_peer",                                                      \
+	  "back on TCP: the other end was not there yet, or is gone")                              \
+	X(DEMOTED_SENT, "demoted_sent", "back on TCP: bytes were sent or queued by TCP before")    \
+	X(DEMOTED_WINDOW, "demoted_window", "back on TCP: the receiver does not read")             \
+	X(DEMOTED_BLOCKING, "demoted_blocking", "back on TCP: the app made its socket block")      \
+	X(DEMOTED_OPTION, "demoted_option", "back on TCP: the app set an option that needs it")    \
+	X(REFUSED_OPTION, "refused_option",                                                        \
+	  "setsockopt refused: works on TCP only, set it before connect")                          \
+	X(DEMOTED_TUNNEL, "demoted_tunnel", "back on TCP: not HTTP, or not any more")
+
+#define WEFT_KERNEL_REASONS(X)                                                                     \
+	WEFT_DIAL_REASONS(X)                                                                       \
+	WEFT_SHORTCUT_REASONS(X)
 
 #define WEFT_PROXY_REASONS(X)                                                                      \
 	X(NO_FLOW, "no_flow", "accepted connection without a filed flow")                          \
@@ -60,6 +84,7 @@ enum weft_reason {
 	WEFT_KERNEL_REASONS(WEFT_REASON_ENUM)
 #undef WEFT_REASON_ENUM
 		WEFT_KERNEL_REASON_COUNT,
+	WEFT_DIAL_REASON_COUNT = WEFT_REASON_SHORTCUT,
 };
 
 enum weft_proxy_reason {

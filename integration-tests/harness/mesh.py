@@ -18,19 +18,30 @@ class Service:
     protocol: str = "auto"
     balancer: str = "p2c"
     family: int = 4  # of the endpoints
+    shortcut: str = "inherit"
+    shortcut_window: str = "0"
     at: str = ""  # "POD:PORT": the mesh takes dials to this pod's own address, which also answers by itself
 
 
+# What "weft-auto" and "weft-on" say in weft.yaml.
+SHORTCUTS = {"weft-auto": "auto", "weft-on": "on"}
+
+
 class Mesh:
-    """mode "direct": names resolve to the endpoint itself. mode "weft": to the virtual address."""
+    """
+    mode "direct": names resolve to the endpoint itself. mode "weft": to the virtual address;
+    "weft-auto", "weft-on": the same with that shortcut for the whole mesh.
+    """
 
     def __init__(self, mode, cluster, services, options=None, pod_options=None, clients=("client",), only=None):
         self.mode = mode
-        self.is_weft = mode == "weft"
+        self.is_weft = mode != "direct"
         self.cluster = cluster
         self.services = {service.name: service for service in services}
         self.numbers = {service.name: at for at, service in enumerate(services, 10)}
         self.options = options or {}
+        if mode in SHORTCUTS:
+            self.options = {**self.options, "shortcut": {"mode": SHORTCUTS[mode], **self.options.get("shortcut", {})}}
         self.pod_options = pod_options or {}
         self.only = only  # names of the pods to enrol; None: all
         for name in clients:
@@ -91,6 +102,8 @@ class Mesh:
                 "ports": [self._service_port(service)],
                 "protocol": service.protocol,
                 "balancer": service.balancer,
+                "shortcut": service.shortcut,
+                "shortcut_window": service.shortcut_window,
                 "endpoints": [{"address": self.endpoint(service.name, at)} for at in range(len(service.endpoints))],
             }
             for service in self.services.values()

@@ -14,6 +14,8 @@ struct destination {
 	struct weft_address address;
 	uint32_t service_id;
 	uint32_t flags;
+	uint32_t shortcut;
+	uint32_t shortcut_window;
 	bool is_gone;    /* until the next snapshot claims it */
 	bool is_written; /* the kernel's row is this */
 };
@@ -66,7 +68,12 @@ static bool remove_row(struct control *control, const struct weft_address *addre
 
 static void write_row(struct control *control, struct destination *row, const char *name)
 {
-	struct weft_destination value = {.service_id = row->service_id, .flags = row->flags};
+	struct weft_destination value = {
+		.service_id = row->service_id,
+		.flags = row->flags,
+		.shortcut = row->shortcut,
+		.shortcut_window = row->shortcut_window,
+	};
 	char text[ADDRESS_TEXT_MAX];
 	snprintf(value.name, sizeof(value.name), "%s", name);
 	int error = kernel_destination_put(control->options.kernel, &row->address, &value);
@@ -128,9 +135,13 @@ static void claim(struct control *control, const struct service *service,
 		control->destinations_owed = true;
 		return;
 	}
-	row->is_written &= row->service_id == service->id && row->flags == flags;
+	row->is_written &= row->service_id == service->id && row->flags == flags &&
+			   row->shortcut == service->shortcut &&
+			   row->shortcut_window == service->shortcut_window;
 	row->service_id = service->id;
 	row->flags = flags;
+	row->shortcut = service->shortcut;
+	row->shortcut_window = service->shortcut_window;
 	row->is_gone = false;
 }
 

@@ -59,7 +59,14 @@ static int put_row(struct enrolment *enrolment, enum dials dials)
 {
 	const struct control *control = enrolment->control;
 	const struct pod *pod = enrolment->pod;
-	struct weft_pod row = {.pod_id = pod->id, .worker_count = control->options.workers};
+	const struct settings *settings = &control->current->settings;
+	struct weft_pod row = {
+		.pod_id = pod->id,
+		.worker_count = control->options.workers,
+		.shortcut = (uint16_t)pod->shortcut,
+		.shortcut_mesh = (uint16_t)settings->shortcut,
+		.shortcut_window = settings->shortcut_window,
+	};
 	if (dials != DIALS_PASS)
 		row.flags |= WEFT_POD_CAPTURE;
 	if (pod->on_proxy_death == ON_PROXY_DEATH_CLOSED)
@@ -347,8 +354,30 @@ static void dismiss_absent(struct control *control)
 	}
 }
 
+/* Rows repeat what the mesh says of the shortcut. True: they are out of date. */
+static bool mesh_has_changed(struct control *control)
+{
+	const struct settings *settings = &control->current->settings;
+	bool is_changed = control->shortcut != settings->shortcut ||
+			  control->shortcut_window != settings->shortcut_window;
+	control->shortcut = settings->shortcut;
+	control->shortcut_window = settings->shortcut_window;
+	return is_changed;
+}
+
+/* A system call of every program gets slower by it, so only while it is needed. */
+static void watch_splices(struct control *control)
+{
+	struct text why = {0};
+	if (kernel_splice_watch(control->options.kernel, control->current->has_shortcut_on, &why))
+		log_warn("splice_not_watched", "cause=\"%.*s\"", SPAN_PRINT(text_span(&why)));
+	text_fini(&why);
+}
+
 void pods_apply(struct control *control)
 {
+	bool mesh_changed = mesh_has_changed(control);
+	watch_splices(control);
 	adopted_settle_absent(control, control->current);
 	dismiss_absent(control);
 	for (uint32_t i = 0; i < control->current->pod_count; i++) {
@@ -356,7 +385,7 @@ void pods_apply(struct control *control)
 		struct enrolment *enrolment = find(control, pod->id);
 		if (!enrolment)
 			enrol(control, pod);
-		else if (enrolment->pod != pod)
+		else if (enrolment->pod != pod || mesh_changed)
 			change_settings(enrolment, pod);
 		/* one that was dropped and added again within one build never left */
 		if (enrolment && enrolment->state == ENROLMENT_CAPTURED)

@@ -69,7 +69,9 @@ struct control {
 	struct list sources;            /* of struct source */
 	struct guests guests;           /* the first of them */
 	const struct snapshot *current; /* the published one */
-	struct watch *watch;            /* NULL = no inotify: SIGHUP only */
+	enum weft_shortcut shortcut;    /* of the mesh, as pods' rows have it */
+	uint32_t shortcut_window;
+	struct watch *watch; /* NULL = no inotify: SIGHUP only */
 	struct io_mail start;
 	bool is_started;    /* the start mail ran */
 	struct timer build; /* changes that come together are taken together */

@@ -526,9 +526,22 @@ void io_close(struct io_ring *ring, int fd)
 	close(fd);
 }
 
+void io_reset_when_closed(struct io_ring *ring, int fd, bool resets)
+{
+	struct linger now = {.l_onoff = resets, .l_linger = 0};
+	(void)ring;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 void io_close_reset(struct io_ring *ring, int fd)
 {
-	struct linger now = {.l_onoff = 1, .l_linger = 0};
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	io_reset_when_closed(ring, fd, true);
 	io_close(ring, fd);
+}
+
+bool io_has_unread(struct io_ring *ring, int fd)
+{
+	char byte;
+	(void)ring;
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }

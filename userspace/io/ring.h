@@ -113,6 +113,9 @@ int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *addr
 void io_shutdown_send(struct io_ring *ring, int fd); /* FIN after what was sent */
 void io_close(struct io_ring *ring, int fd);
 void io_close_reset(struct io_ring *ring, int fd); /* RST instead of FIN */
+/* RST at a later io_close or when the process dies, or FIN again. */
+void io_reset_when_closed(struct io_ring *ring, int fd, bool resets);
+bool io_has_unread(struct io_ring *ring, int fd);
 
 /* Any thread: `mail->run` is called in the ring's thread in its next turn. */
 void io_post(struct io_ring *ring, struct io_mail *mail);

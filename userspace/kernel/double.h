@@ -32,6 +32,10 @@ void kernel_double_no_ipv6(bool is_absent); /* pods opened from now on */
 /* Of the next accepted connection that is asked about, whatever its descriptor. */
 void kernel_double_flow_next(const struct weft_flow *flow);
 size_t kernel_double_flow_count(void); /* not asked for yet */
+#define KERNEL_DOUBLE_LEGS 8
+/* A socket of ours is an end of this leg; legs with one slot are one. */
+void kernel_double_leg_put(int fd, const struct weft_leg_end *end, const struct weft_leg *leg);
+bool kernel_double_watches_splices(void);
 void kernel_double_reason_add(uint32_t pod_id, enum weft_reason reason, uint64_t count);
 void kernel_double_traffic_set(const struct weft_traffic_key *key,
 			       const struct weft_traffic *traffic);

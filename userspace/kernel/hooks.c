@@ -68,6 +68,19 @@ static int hook_attach(struct kernel *kernel, const struct bpf_program *program,
 	return error;
 }
 
+/* To the map of sockets: whatever enters it sends through the program. */
+static int message_hook_attach(struct kernel *kernel, struct text *why)
+{
+	struct weft *skeleton = kernel->skeleton;
+	int error = bpf_prog_attach(bpf_program__fd(skeleton->progs.weft_msg),
+				    bpf_map__fd(skeleton->maps.weft_leg_sockets),
+				    BPF_SK_MSG_VERDICT, 0);
+	if (error)
+		text_printf(why, "attaching weft_msg to weft_leg_sockets failed: %s",
+			    strerror(-error));
+	return error;
+}
+
 int hooks_attach(struct kernel *kernel, struct text *why)
 {
 	char path[PINS_PATH_MAX];
@@ -83,10 +96,13 @@ int hooks_attach(struct kernel *kernel, struct text *why)
 		return -errno;
 	}
 	struct bpf_program *program;
-	int error = 0;
+	int error = message_hook_attach(kernel, why);
 	bpf_object__for_each_program(program, kernel->skeleton->obj)
 	{
-		if (!error)
+		enum bpf_prog_type type = bpf_program__type(program);
+		bool is_for_cgroups =
+			type != BPF_PROG_TYPE_SK_MSG && type != BPF_PROG_TYPE_TRACEPOINT;
+		if (!error && is_for_cgroups)
 			error = hook_attach(kernel, program, root.st_ino, why);
 	}
 	return error;

@@ -1,7 +1,7 @@
 /*
  * weft's BPF programs and maps: load or adopt, attach, pin, fill. Contract: include/weft/maps.h.
- * Owner: the control thread, but for kernel_flow_take and kernel_socket_mark, which any thread may
- * call (they are single system calls on a map's descriptor).
+ * Owner: the control thread, but for kernel_flow_take, kernel_socket_mark and the shortcut's, which
+ * any thread may call (they are single system calls on a map's descriptor, or plain memory).
  */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
@@ -67,6 +67,17 @@ int kernel_flow_take(const struct kernel *kernel, int fd, struct weft_flow *ret_
 /* Any thread. Marks a socket as ours (listener, or exempt upstream). 0 or -errno. */
 int kernel_socket_mark(const struct kernel *kernel, int fd,
 		       const struct weft_socket *mark) MUST_CHECK;
+
+/* ---- the shortcut (any thread but for the last call) ---- */
+/* The leg that a connected socket of ours is an end of. 0 or -errno; -ENOENT: it is on TCP. */
+int kernel_leg_take(const struct kernel *kernel, int fd, struct weft_leg_end *ret_end) MUST_CHECK;
+/* What the kernel knows of it: plain memory that it writes to. NULL: no leg, or it is over. */
+const struct weft_leg *kernel_leg(const struct kernel *kernel, const struct weft_leg_end *end);
+/* All later messages of both ends go by TCP. */
+void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end);
+/* Who splices sockets keeps its pod on TCP. Makes each system call of the machine slower, so only
+ * where somebody has the shortcut `on`. 0, or -errno and a sentence in `why`. */
+int kernel_splice_watch(struct kernel *kernel, bool is_wanted, struct text *why) MUST_CHECK;
 
 /* Sum of one reason over all pods, or of one pod (pod_id > 0). */
 uint64_t kernel_reason_count(const struct kernel *kernel, uint32_t pod_id, enum weft_reason reason);

@@ -121,7 +121,9 @@ int maps_memory_map(struct kernel *kernel, struct text *why)
 		memory_map(skeleton->maps.weft_proxy_reasons, sizeof(*kernel->proxy_counts), why);
 	kernel->heartbeats =
 		memory_map(skeleton->maps.weft_heartbeats, sizeof(*kernel->heartbeats), why);
-	if (kernel->series && kernel->labels && kernel->proxy_counts && kernel->heartbeats)
+	kernel->legs = memory_map(skeleton->maps.weft_legs, sizeof(*kernel->legs), why);
+	if (kernel->series && kernel->labels && kernel->proxy_counts && kernel->heartbeats &&
+	    kernel->legs)
 		return 0;
 	return -ENOMEM;
 }
@@ -133,6 +135,7 @@ void maps_memory_unmap(struct kernel *kernel)
 	memory_unmap(kernel->labels, WEFT_SERIES_MAX, sizeof(*kernel->labels));
 	memory_unmap(kernel->proxy_counts, WEFT_WORKERS_MAX, sizeof(*kernel->proxy_counts));
 	memory_unmap(kernel->heartbeats, WEFT_WORKERS_MAX, sizeof(*kernel->heartbeats));
+	memory_unmap(kernel->legs, WEFT_LEGS_MAX, sizeof(*kernel->legs));
 }
 
 static void series_add(struct weft_series *to, const struct weft_series *from)

@@ -94,21 +94,19 @@ static void add_label(struct text *page, const char *key, const char *value)
 	text_add(page, span_text("\""));
 }
 
-static void add_decisions(struct kernel *kernel, const struct names *pods, struct text *page)
+/* The reasons from `first` to before `end`, as one metric. */
+static void add_decisions(struct kernel *kernel, const struct names *pods, const char *metric,
+			  unsigned first, unsigned end, struct text *page)
 {
-	text_add(page,
-		 span_text("# HELP weft_capture_decisions_total What the kernel decided about "
-			   "dials, by pod and reason.\n"
-			   "# TYPE weft_capture_decisions_total counter\n"));
 	hash_each(&pods->by_id, item)
 	{
 		const struct name *pod = hash_entry(item, struct name, item);
-		for (unsigned reason = 0; reason < WEFT_KERNEL_REASON_COUNT; reason++) {
+		for (unsigned reason = first; reason < end; reason++) {
 			uint64_t count =
 				kernel_reason_count(kernel, pod->id, (enum weft_reason)reason);
 			if (!count)
 				continue;
-			text_add(page, span_text("weft_capture_decisions_total{"));
+			text_printf(page, "%s{", metric);
 			add_label(page, "pod", pod->text);
 			text_printf(page, ",reason=\"%s\"} %llu\n",
 				    weft_reason_name((enum weft_reason)reason),
@@ -139,6 +137,9 @@ static const struct {
 	 offsetof(struct weft_traffic, bytes_sent), 1},
 	{"weft_flow_received_bytes_total", "Received payload of closed connections.",
 	 offsetof(struct weft_traffic, bytes_received), 1},
+	{"weft_flow_shortcut_bytes_total",
+	 "Of the payload both ways of closed connections: past TCP.",
+	 offsetof(struct weft_traffic, shortcut_bytes), 1},
 	{"weft_flow_retransmitted_segments_total", "Segments sent again on closed connections.",
 	 offsetof(struct weft_traffic, retransmitted_segments), 1},
 	{"weft_flow_rtt_seconds_total", "Smoothed RTT at close, summed over closed connections.",
@@ -170,7 +171,18 @@ void kernel_metrics_page(struct kernel *kernel, struct text *page)
 	kernel_traffic_each(kernel, on_service, &services);
 	if (services.by_id.count > 0)
 		kernel_destination_each(kernel, on_destination, &services);
-	add_decisions(kernel, &pods, page);
+	text_add(page,
+		 span_text("# HELP weft_capture_decisions_total What the kernel decided about "
+			   "dials, by pod and reason.\n"
+			   "# TYPE weft_capture_decisions_total counter\n"));
+	add_decisions(kernel, &pods, "weft_capture_decisions_total", 0, WEFT_DIAL_REASON_COUNT,
+		      page);
+	text_add(page,
+		 span_text("# HELP weft_shortcut_decisions_total Connections that got the shortcut "
+			   "past TCP, did not get it or lost it, by pod and reason.\n"
+			   "# TYPE weft_shortcut_decisions_total counter\n"));
+	add_decisions(kernel, &pods, "weft_shortcut_decisions_total", WEFT_DIAL_REASON_COUNT,
+		      WEFT_KERNEL_REASON_COUNT, page);
 	for (to.metric = 0; to.metric < sizeof(traffic_metrics) / sizeof(traffic_metrics[0]);
 	     to.metric++) {
 		text_printf(page, "# HELP %s %s\n# TYPE %s counter\n",

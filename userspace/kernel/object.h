@@ -26,6 +26,7 @@ struct kernel {
 	int skip_cidrs_fd;
 	int sockets_fd;
 	int accepted_fd;
+	int leg_ends_fd;
 	int reasons_fd;
 	int traffic_fd;
 
@@ -34,6 +35,8 @@ struct kernel {
 	struct weft_series_label *labels;
 	struct weft_proxy_counts *proxy_counts;
 	uint64_t *heartbeats;
+	struct weft_leg *legs;
+	int splice_fd; /* of the tracepoint, -1 = nobody watches */
 };
 
 /* maps.c: before load take over pinned maps; after load pin the new ones; then map memory. */

@@ -136,6 +136,7 @@ static void descriptors_remember(struct kernel *kernel)
 	kernel->skip_ports_fd = bpf_map__fd(skeleton->maps.weft_skip_ports);
 	kernel->skip_cidrs_fd = bpf_map__fd(skeleton->maps.weft_skip_cidrs);
 	kernel->sockets_fd = bpf_map__fd(skeleton->maps.weft_sockets);
+	kernel->leg_ends_fd = bpf_map__fd(skeleton->maps.weft_leg_ends);
 	kernel->accepted_fd = bpf_map__fd(skeleton->maps.weft_accepted);
 	kernel->reasons_fd = bpf_map__fd(skeleton->maps.weft_reasons);
 	kernel->traffic_fd = bpf_map__fd(skeleton->maps.weft_traffic);
@@ -178,6 +179,7 @@ int kernel_open(const struct kernel_options *options, struct text *why, struct k
 		return -ENOMEM;
 	kernel->workers = options->workers;
 	kernel->cgroup_fd = -1;
+	kernel->splice_fd = -1;
 	kernel->pins.lock_fd = -1;
 	libbpf_said[0] = '\0';
 	libbpf_set_print(libbpf_listen);
@@ -212,6 +214,8 @@ void kernel_close(struct kernel *kernel)
 		return;
 	maps_memory_unmap(kernel);
 	weft__destroy(kernel->skeleton);
+	if (kernel->splice_fd >= 0)
+		close(kernel->splice_fd);
 	if (kernel->cgroup_fd >= 0)
 		close(kernel->cgroup_fd);
 	pins_close(&kernel->pins);

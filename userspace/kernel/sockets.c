@@ -1,4 +1,5 @@
-/* The two calls of the data path: single system calls on a map's descriptor, from any thread. */
+/* The calls of the data path, from any thread: single system calls on a map's descriptor, or plain
+ * memory that a map shares. */
 #include "kernel/kernel.h"
 
 #include <bpf/bpf.h>
@@ -14,4 +15,27 @@ int kernel_flow_take(const struct kernel *kernel, int fd, struct weft_flow *ret_
 int kernel_socket_mark(const struct kernel *kernel, int fd, const struct weft_socket *mark)
 {
 	return bpf_map_update_elem(kernel->sockets_fd, &fd, mark, BPF_ANY) ? -errno : 0;
+}
+
+int kernel_leg_take(const struct kernel *kernel, int fd, struct weft_leg_end *ret_end)
+{
+	return bpf_map_lookup_elem(kernel->leg_ends_fd, &fd, ret_end) ? -errno : 0;
+}
+
+static struct weft_leg *leg_at(const struct kernel *kernel, const struct weft_leg_end *end)
+{
+	struct weft_leg *leg = &kernel->legs[end->slot & (WEFT_LEGS_MAX - 1)];
+	return end->leg && __atomic_load_n(&leg->id, __ATOMIC_ACQUIRE) == end->leg ? leg : NULL;
+}
+
+const struct weft_leg *kernel_leg(const struct kernel *kernel, const struct weft_leg_end *end)
+{
+	return leg_at(kernel, end);
+}
+
+void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end)
+{
+	struct weft_leg *leg = leg_at(kernel, end);
+	if (leg)
+		__atomic_store_n(&leg->wants_tcp, 1, __ATOMIC_RELEASE);
 }

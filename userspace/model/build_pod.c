@@ -95,6 +95,7 @@ static int copy_path(const char *path, char **ret_copy)
 static int fill(struct build *build, const struct pod_draft *draft, struct pod *pod)
 {
 	pod->on_proxy_death = draft->on_proxy_death;
+	pod->shortcut = draft->shortcut;
 	pod->captures_all = draft->captures_all;
 	pod->holds_addresses = draft->holds_addresses;
 	snprintf(pod->name, sizeof(pod->name), "%s", draft->name);
@@ -132,7 +133,7 @@ static bool same_ports(const struct port_list *a, const struct port_list *b)
 
 static bool is_unchanged(const struct pod *pod, const struct pod *old)
 {
-	return pod->on_proxy_death == old->on_proxy_death &&
+	return pod->on_proxy_death == old->on_proxy_death && pod->shortcut == old->shortcut &&
 	       pod->captures_all == old->captures_all &&
 	       address_equal(&pod->local4, &old->local4) &&
 	       address_equal(&pod->local6, &old->local6) &&

@@ -178,6 +178,8 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 			 uint32_t unchanged_endpoints)
 {
 	return service->protocol == old->protocol && service->balancer == old->balancer &&
+	       service->shortcut == old->shortcut &&
+	       service->shortcut_window == old->shortcut_window &&
 	       service->balances_endpoints == old->balances_endpoints &&
 	       service->may_be_left_out == old->may_be_left_out &&
 	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
@@ -213,6 +215,8 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 {
 	service->protocol = draft->protocol;
 	service->balancer = draft->balancer;
+	service->shortcut = draft->shortcut;
+	service->shortcut_window = draft->shortcut_window;
 	service->balances_endpoints = draft->balances_endpoints;
 	service->may_be_left_out = draft->may_be_left_out;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);

@@ -543,8 +543,13 @@ static int sort_out(struct build *build)
 	next->service_by_id = mem_zalloc((next->service_id_limit + 1) * sizeof(struct service *));
 	if (!next->service_by_id)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < next->service_count; i++)
+	next->has_shortcut_on = next->settings.shortcut == WEFT_SHORTCUT_ON;
+	for (uint32_t i = 0; i < next->service_count; i++) {
 		next->service_by_id[next->services[i]->id] = next->services[i];
+		next->has_shortcut_on |= next->services[i]->shortcut == WEFT_SHORTCUT_ON;
+	}
+	for (uint32_t i = 0; i < next->pod_count; i++)
+		next->has_shortcut_on |= next->pods[i]->shortcut == WEFT_SHORTCUT_ON;
 	note_endpoints(build);
 	claim_series(build);
 	return 0;

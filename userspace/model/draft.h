@@ -33,8 +33,10 @@ struct service_draft {
 	uint32_t line;
 	enum protocol protocol;
 	enum balancer balancer;
-	bool balances_endpoints; /* as in struct service */
-	bool may_be_left_out;    /* a fault in it costs only itself, not the build */
+	enum weft_shortcut shortcut;
+	uint32_t shortcut_window; /* as in struct service */
+	bool balances_endpoints;  /* as in struct service */
+	bool may_be_left_out;     /* a fault in it costs only itself, not the build */
 	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */
@@ -45,6 +47,7 @@ struct service_draft {
 struct pod_draft {
 	uint32_t line;
 	enum on_proxy_death on_proxy_death;
+	enum weft_shortcut shortcut;
 	bool captures_all;
 	bool may_be_left_out; /* as in service_draft */
 	bool holds_addresses; /* `addresses` are the namespace's own: refused if it lacks them */

@@ -106,6 +106,16 @@ static const struct key keys[] = {
 	{"http.via", KEY_BOOL, SETTING(via), .fallback = "false",
 	 .meaning = "Adds a Via header to what is forwarded (some servers then stop compressing)."},
 
+	{"shortcut", KEY_MAP, .meaning = "How bytes go between apps and weft on one machine."},
+	{"shortcut.mode", KEY_CHOICE, SETTING(shortcut), .choices = "inherit|off|auto|on",
+	 .fallback = "off",
+	 .meaning = "Past TCP where the port is declared HTTP (auto), everywhere (on) or nowhere "
+		    "(off); what a service or pod says goes before it."},
+	{"shortcut.window", KEY_SIZE, SETTING(shortcut_window), RANGE(4 * KIB, 16 * MIB),
+	 .fallback = "256KiB", .unit = "bytes",
+	 .meaning = "What may wait past TCP for a socket that does not read, until its "
+		    "connection goes back to TCP."},
+
 	{"kubernetes", KEY_MAP, .meaning = "Pods and services of a Kubernetes cluster."},
 	{"kubernetes.enabled", KEY_BOOL, SETTING(kubernetes), .flags = KEY_AT_START,
 	 .fallback = "false",
@@ -146,6 +156,12 @@ static const struct key keys[] = {
 	 .choices = "p2c|round_robin|client_ip", .fallback = "p2c",
 	 .meaning = "p2c takes the less busy of two random endpoints, round_robin one after "
 		    "another, client_ip always the same one for a client's address."},
+	{"services[].shortcut", KEY_CHOICE, NUMBER(struct service_draft, shortcut),
+	 .choices = "inherit|off|auto|on", .fallback = "inherit",
+	 .meaning = "The shortcut of connections to it; inherit is what the mesh has."},
+	{"services[].shortcut_window", KEY_SIZE, NUMBER(struct service_draft, shortcut_window),
+	 RANGE(0, 16 * MIB), .fallback = "0", .unit = "bytes",
+	 .meaning = "As shortcut.window, for connections to it; 0 is what the mesh has."},
 	{"services[].endpoints", MAPS(struct service_draft, endpoints, struct endpoint_draft),
 	 .most = 16384,
 	 .meaning = "Who answers; while there is none, connect() is refused at once."},
@@ -173,6 +189,10 @@ static const struct key keys[] = {
 	{"pods[].on_proxy_death", KEY_CHOICE, NUMBER(struct pod_draft, on_proxy_death),
 	 .choices = "open|closed", .fallback = "open",
 	 .meaning = "While weftd is dead, dials go direct (open) or are refused (closed)."},
+	{"pods[].shortcut", KEY_CHOICE, NUMBER(struct pod_draft, shortcut),
+	 .choices = "inherit|off|auto|on", .fallback = "inherit",
+	 .meaning = "The shortcut of its connections, before what services say; but an off of "
+		    "either holds."},
 	{"pods[].capture", KEY_CHOICE, NUMBER(struct pod_draft, captures_all),
 	 .choices = "services|all", .fallback = "services",
 	 .meaning = "Captures dials to the services above, or every TCP dial."},

@@ -14,6 +14,7 @@
 #include "base/attr.h"
 #include "model/ids.h"
 #include "weft/limits.h"
+#include "weft/shortcut.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
 enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN, BALANCER_CLIENT_IP };
@@ -38,6 +39,8 @@ struct service {
 	bool may_be_left_out; /* as in its draft: not of the config */
 	enum protocol protocol;
 	enum balancer balancer;
+	enum weft_shortcut shortcut;
+	uint32_t shortcut_window; /* bytes; 0 = the mesh's */
 	char name[WEFT_NAME_MAX];
 	uint32_t address_count; /* virtual addresses × ports */
 	uint32_t endpoint_count;
@@ -68,6 +71,7 @@ struct pod {
 	struct weft_address local4; /* port 0; all zero: found from the namespace's own addresses */
 	struct weft_address local6;
 	enum on_proxy_death on_proxy_death;
+	enum weft_shortcut shortcut;
 	bool captures_all;    /* every TCP dial, not only those to mesh services */
 	bool holds_addresses; /* local4 and local6 are the namespace's: refused if it lacks them */
 	struct port_list skip_ports;
@@ -97,8 +101,10 @@ struct settings {
 	uint32_t socket_stock;           /* unconnected sockets kept per pod, worker, family */
 	uint32_t service_endpoint_limit; /* of one Service of Kubernetes, over all its ports */
 	bool via;                        /* add Via */
-	char *admin_address;             /* "127.0.0.1:9990"; "" = off */
-	char *control_socket;            /* path of the Unix socket */
+	enum weft_shortcut shortcut;
+	uint32_t shortcut_window; /* bytes outstanding past TCP towards one socket */
+	char *admin_address;      /* "127.0.0.1:9990"; "" = off */
+	char *control_socket;     /* path of the Unix socket */
 	char *pin_dir;
 	char *cgroup_root;                      /* "" = found from the mount table */
 	bool kubernetes;                        /* discover pods and services */
@@ -123,6 +129,7 @@ struct snapshot {
 	uint32_t endpoint_count;
 	uint32_t service_id_next; /* where the builder looks for a free id */
 	uint32_t pod_id_next;
+	bool has_shortcut_on;         /* mesh, a service or a pod says so */
 	struct ids endpoint_ids;      /* in use */
 	struct snapshot_index *index; /* (address, port) -> service */
 	struct settings settings;

@@ -2,6 +2,7 @@
 #include "http/h1.h"
 #include "proxy/ask.h"
 #include "proxy/exchange.h"
+#include "proxy/leg.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
 
@@ -45,8 +46,12 @@ static void add_session(struct text *json, const struct session *session)
 	text_json_string(json, span_text(session_destination(session, text)));
 	add_address(json, "destination", &session->flow.destination);
 	add_address(json, "app", &session->flow.app);
-	if (upstream)
+	text_printf(json, ",\"app_leg\":\"%s\"", leg_state(session->worker, session_leg(session)));
+	if (upstream) {
 		add_address(json, "endpoint", &upstream->address);
+		text_printf(json, ",\"endpoint_leg\":\"%s\"",
+			    leg_state(session->worker, upstream->leg));
+	}
 	if (session->server_name) {
 		text_add(json, span_text(",\"server_name\":"));
 		text_json_string(json, span_text(session->server_name));

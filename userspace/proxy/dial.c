@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "proxy/leg.h"
 #include "proxy/session.h"
 
 /* What the balancer or the original destination gives for one attempt. */
@@ -116,7 +117,9 @@ static void name_service(const struct dial *dial, int fd)
 		.pod_id = dial->pod->id,
 		.worker = dial->worker->index,
 		.service_id = dial->service_id,
+		.shortcut_window = leg_window(dial->worker, dial->pod, dial->service_id),
 	};
+	dial->upstream->may_have_leg = mark.shortcut_window > 0;
 	if (dial->service_id && kernel_socket_mark(dial->worker->kernel, fd, &mark))
 		log_debug("service_not_marked", "service_id=%u", dial->service_id);
 }

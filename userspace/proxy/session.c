@@ -7,11 +7,13 @@
 #include "base/mem.h"
 #include "proxy/ask.h"
 #include "proxy/exchange.h"
+#include "proxy/leg.h"
 #include "proxy/tunnel.h"
 
 static const struct wire_events client_events;
 static const struct h1_events request_events;
 static void on_timer(struct timer *timer);
+static void on_failed(struct wire *wire, int error);
 
 const struct service *session_service(const struct session *session)
 {
@@ -104,6 +106,7 @@ void session_accept(struct listener *listener, int fd)
 	timer_init(&session->timer, on_timer);
 	wire_init(&session->client, &worker->loop, &client_events);
 	wire_adopt(&session->client, fd);
+	leg_begin(session_leg(session), &session->client);
 	list_add_last(&worker->sessions, &session->link);
 	session->pod->session_count++;
 	series_add(&worker->counts->sessions, 1);
@@ -456,6 +459,10 @@ static void http_client_eof(struct session *session)
 static void on_eof(struct wire *wire)
 {
 	struct session *session = of_wire(wire);
+	if (leg_was_cut(session->worker, session_leg(session), wire)) {
+		on_failed(wire, -ECONNRESET);
+		return;
+	}
 	switch ((enum session_mode)session->mode) {
 	case SESSION_SNIFF:
 		session_close(session);

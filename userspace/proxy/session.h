@@ -44,6 +44,11 @@ struct session {
 
 /* Takes an accepted connection. */
 void session_accept(struct listener *listener, int fd);
+/* Leg 0: the client's connection has no shortcut. */
+static inline struct weft_leg_end session_leg(const struct session *session)
+{
+	return (struct weft_leg_end){session->flow.leg, session->flow.leg_slot, WEFT_LEG_ACCEPTOR};
+}
 const struct service *session_service(const struct session *session);
 /* What a person calls its destination: the service's name, or the address dialled. */
 const char *session_destination(const struct session *session, char text[ADDRESS_TEXT_MAX]);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "proxy/leg.h"
 
 static void on_ready(struct dial *dial);
 static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason);
@@ -59,12 +60,24 @@ void tunnel_limit_changed(struct tunnel *tunnel)
 	watch_idle(tunnel);
 }
 
+/* What was declared HTTP and is not, or no more, goes by TCP. */
+static void leave_shortcut(const struct tunnel *tunnel)
+{
+	const struct session *session = tunnel->session;
+	if (!(session->flow.flags & WEFT_DESTINATION_HTTP))
+		return;
+	leg_to_tcp(session->worker, session_leg(session));
+	if (tunnel->dial.upstream)
+		leg_to_tcp(session->worker, tunnel->dial.upstream->leg);
+}
+
 /* Counted as a tunnel from the moment that it is known to be one, and as the endpoint's when that
  * is known too: an attempt that fails is followed by one at another endpoint. */
 static void decide(struct tunnel *tunnel)
 {
 	struct worker *worker = tunnel->session->worker;
 	tunnel->is_undecided = false;
+	leave_shortcut(tunnel);
 	if (!tunnel->is_counted) {
 		series_add(&worker_row(worker, tunnel->session->series)->tunnels_opened, 1);
 		tunnel->session->edge->counts.tunnels++;

@@ -6,9 +6,11 @@
 #include "base/mem.h"
 #include "proxy/dial.h"
 #include "proxy/exchange.h"
+#include "proxy/leg.h"
 #include "proxy/tunnel.h"
 
 static void on_connect_timeout(struct timer *timer);
+static void on_failed(struct wire *wire, int error);
 static const struct wire_events upstream_events;
 
 struct upstream *upstream_new(struct worker_pod *pod, const struct weft_address *address)
@@ -236,6 +238,10 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 static void on_eof(struct wire *wire)
 {
 	struct upstream *upstream = of_wire(wire);
+	if (leg_was_cut(upstream->worker, upstream->leg, wire)) {
+		on_failed(wire, -ECONNRESET);
+		return;
+	}
 	switch ((enum upstream_role)upstream->role) {
 	case UPSTREAM_EXCHANGE:
 		exchange_upstream_eof(upstream->user);
@@ -266,6 +272,9 @@ static void on_connected(struct wire *wire)
 	struct upstream *upstream = of_wire(wire);
 	timer_clear(io_timers(upstream->worker->ring), &upstream->connect_timer);
 	upstream->was_connected = true;
+	if (upstream->may_have_leg &&
+	    kernel_leg_take(upstream->worker->kernel, wire->fd, &upstream->leg) == 0)
+		leg_begin(upstream->leg, wire);
 	upstream->counted = upstream->series;
 	pair_use(upstream->worker, upstream->counted, 1);
 	series_add(&worker_row(upstream->worker, upstream->series.service)->connections_opened, 1);

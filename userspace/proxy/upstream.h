@@ -31,11 +31,13 @@ struct upstream {
 	struct series_pair series;
 	struct series_pair counted; /* as opened under these; the pool may change the others */
 	struct weft_address local;  /* that it is bound to; all zero = none */
+	struct weft_leg_end leg;
 	uint64_t idle_since_ns;
 	uint64_t idle_limit_ns;
 	uint32_t uses; /* exchanges begun on it */
 	uint8_t role;  /* enum upstream_role */
 	bool was_connected;
+	bool may_have_leg;
 	bool is_pinned; /* to a session (NTLM): never pooled */
 };
 

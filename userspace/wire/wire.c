@@ -65,6 +65,12 @@ void wire_dial(struct wire *wire, int fd, const struct sockaddr_storage *address
 	io_connect(wire->loop->ring, &wire->send_op, fd, address, size);
 }
 
+void wire_guard(struct wire *wire)
+{
+	wire->is_guarded = true;
+	io_reset_when_closed(wire->loop->ring, wire->fd, true);
+}
+
 /* ---- queues of blocks ---- */
 
 /* What the next send takes from. */
@@ -535,6 +541,8 @@ static void close_now(struct wire *wire)
 {
 	struct io_ring *ring = wire->loop->ring;
 	bool resets = wire->ending >= WIRE_RESETS_LATER;
+	if (wire->is_guarded && !resets && !io_has_unread(ring, wire->fd))
+		io_reset_when_closed(ring, wire->fd, false);
 	timer_clear(io_timers(ring), &wire->timer);
 	timer_clear(io_timers(ring), &wire->send_timer);
 	wire_queue_drop(&wire->out, wire->loop->blocks);

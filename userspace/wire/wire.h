@@ -80,6 +80,7 @@ struct wire {
 	bool fin_sent : 1;
 	bool tells_drained : 1; /* bytes were queued since the last `drained` */
 	bool is_greeting : 1;   /* connected, and the TLS handshake is not done */
+	bool is_guarded : 1;    /* wire_guard */
 	bool lost_writes : 1;   /* after a failure: the queue is not all that was written */
 	bool fails_fast : 1; /* set by the owner: a failure is told at once, unread bytes are lost;
 				otherwise after every received byte was delivered */
@@ -108,6 +109,10 @@ void wire_adopt(struct wire *wire, int fd);
 /* Takes an unconnected socket and connects it: `connected` or `failed` follows. `address` must
  * stay valid until then. */
 void wire_dial(struct wire *wire, int fd, const struct sockaddr_storage *address, socklen_t size);
+
+/* For a socket that holds bytes which TCP does not know of: whenever it is closed with some of them
+ * unread, also by the death of this process, its peer gets a RST as from TCP. */
+void wire_guard(struct wire *wire);
 
 void wire_read_start(struct wire *wire); /* also after wire_pause */
 void wire_pause(struct wire *wire);

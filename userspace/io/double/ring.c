@@ -390,6 +390,7 @@ static void close_fd(int fd, bool resets)
 	if (peer) {
 		/* TCP resets a connection that is closed with bytes unread. */
 		bool has_unread = io_peer_unreceived(peer) > 0;
+		resets |= at->resets_when_closed;
 		peer->saw_reset |= (resets || has_unread) && !peer->was_reset;
 		peer->saw_fin |= !resets && !has_unread;
 		peer->is_closed = true;
@@ -403,6 +404,24 @@ void io_close(struct io_ring *ring, int fd)
 {
 	close_fd(fd, false);
 	ring->progress++;
+}
+
+void io_reset_when_closed(struct io_ring *ring, int fd, bool resets)
+{
+	(void)ring;
+	world_lock();
+	world_fd(fd)->resets_when_closed = resets;
+	world_unlock();
+}
+
+bool io_has_unread(struct io_ring *ring, int fd)
+{
+	(void)ring;
+	world_lock();
+	struct io_peer *peer = world_fd(fd)->peer;
+	bool has_unread = peer && io_peer_unreceived(peer) > 0;
+	world_unlock();
+	return has_unread;
 }
 
 void io_close_reset(struct io_ring *ring, int fd)

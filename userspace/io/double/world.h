@@ -38,6 +38,7 @@ struct io_peer {
 struct world_fd {
 	int fd;
 	bool is_open;
+	bool resets_when_closed;
 	bool is_listener;
 	bool is_connected;
 	unsigned operations;          /* in flight */

@@ -166,6 +166,22 @@ bool kernel_double_mark_of(int fd, struct weft_socket *ret_mark)
 	return found != NULL;
 }
 
+void kernel_double_leg_put(int fd, const struct weft_leg_end *end, const struct weft_leg *leg)
+{
+	lock();
+	rows_put(&machine.leg_ends, &fd, end);
+	machine.legs[end->slot % KERNEL_DOUBLE_LEGS] = *leg;
+	unlock();
+}
+
+bool kernel_double_watches_splices(void)
+{
+	lock();
+	bool watches = machine.watches_splices;
+	unlock();
+	return watches;
+}
+
 size_t kernel_double_sockets_taken(void)
 {
 	lock();

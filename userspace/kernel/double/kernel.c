@@ -20,6 +20,7 @@ struct machine machine = {
 	.reasons = ROWS_OF(struct weft_reason_key, struct weft_reason_count),
 	.traffic = ROWS_OF(struct weft_traffic_key, struct weft_traffic),
 	.marks = ROWS_OF(int, struct weft_socket),
+	.leg_ends = ROWS_OF(int, struct weft_leg_end),
 	.uncaptured = ROWS_OF(struct uncaptured_key, uint8_t),
 	.next_fd = 1 << 20,
 	.next_port = 20001,
@@ -93,6 +94,9 @@ static void machine_clear(void)
 	rows_clear(&machine.reasons);
 	rows_clear(&machine.traffic);
 	rows_clear(&machine.marks);
+	rows_clear(&machine.leg_ends);
+	memset(machine.legs, 0, sizeof(machine.legs));
+	machine.watches_splices = false;
 	rows_clear(&machine.uncaptured);
 	free(machine.series);
 	free(machine.labels);
@@ -318,6 +322,45 @@ int kernel_flow_take(const struct kernel *kernel, int fd, struct weft_flow *ret_
 	}
 	unlock();
 	return error;
+}
+
+int kernel_leg_take(const struct kernel *kernel, int fd, struct weft_leg_end *ret_end)
+{
+	(void)kernel;
+	lock();
+	const struct weft_leg_end *end = rows_find(&machine.leg_ends, &fd);
+	if (end)
+		*ret_end = *end;
+	unlock();
+	return end ? 0 : -ENOENT;
+}
+
+static struct weft_leg *leg_at(const struct weft_leg_end *end)
+{
+	struct weft_leg *leg = &machine.legs[end->slot % KERNEL_DOUBLE_LEGS];
+	return end->leg && leg->id == end->leg ? leg : NULL;
+}
+
+const struct weft_leg *kernel_leg(const struct kernel *kernel, const struct weft_leg_end *end)
+{
+	(void)kernel;
+	return leg_at(end);
+}
+
+void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end)
+{
+	struct weft_leg *leg = leg_at(end);
+	(void)kernel;
+	if (leg)
+		leg->wants_tcp = 1;
+}
+
+int kernel_splice_watch(struct kernel *kernel, bool is_wanted, struct text *why)
+{
+	(void)kernel;
+	(void)why;
+	machine.watches_splices = is_wanted;
+	return 0;
 }
 
 int kernel_socket_mark(const struct kernel *kernel, int fd, const struct weft_socket *mark)

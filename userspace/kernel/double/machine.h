@@ -17,7 +17,10 @@ struct machine {
 	struct rows reasons;
 	struct rows traffic;
 	struct rows marks;      /* descriptor -> weft_socket */
+	struct rows leg_ends;   /* descriptor -> weft_leg_end */
 	struct rows uncaptured; /* uncaptured_key -> nothing */
+	struct weft_leg legs[KERNEL_DOUBLE_LEGS];
+	bool watches_splices;
 
 	/* like maps that stay pinned: kept from one kernel_open to the next */
 	struct weft_series *series;
