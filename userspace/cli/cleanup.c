@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/place.h"
 #include "kernel/kernel.h"
+#include "weft/limits.h"
 
 #define RUNS_MAX    1024
 #define END_TRIES   50
@@ -193,10 +194,32 @@ static void remove_socket(struct cleanup *cleanup)
 		say_removed(cleanup, "socket", cleanup->socket);
 }
 
+bool cleanup_known_path(const char *socket, const char *suffix, char path[PATH_MAX])
+{
+	const char *slash = socket ? strrchr(socket, '/') : NULL;
+	return slash && snprintf(path, PATH_MAX, "%.*s/" WEFT_KNOWN_FILE "%s",
+				 (int)(slash - socket), socket, suffix) < PATH_MAX;
+}
+
+static void remove_known(struct cleanup *cleanup)
+{
+	static const char *const suffixes[] = {"", WEFT_KNOWN_FRESH};
+	for (size_t i = 0; i < array_count(suffixes); i++) {
+		char path[PATH_MAX];
+		if (!cleanup_known_path(cleanup->socket, suffixes[i], path))
+			continue;
+		if (unlink(path) == 0)
+			say_removed(cleanup, "what was known of the cluster in", path);
+		else if (errno != ENOENT)
+			say_failed(cleanup, path, strerror(errno));
+	}
+}
+
 bool cleanup_ended(const char *pin_dir, const char *socket)
 {
 	struct cleanup cleanup = {.pin_dir = pin_dir, .socket = socket};
 	remove_pins(&cleanup);
+	remove_known(&cleanup);
 	remove_socket(&cleanup);
 	return !cleanup.failed;
 }
@@ -231,6 +254,7 @@ static int clean(struct cleanup *cleanup)
 	}
 	if (cleanup->removes_weftd) {
 		remove_pins(cleanup);
+		remove_known(cleanup);
 		remove_socket(cleanup);
 	}
 	if (cleanup->removes_runs)

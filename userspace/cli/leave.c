@@ -15,6 +15,7 @@
 #include "cni/pending.h"
 #include "cni/place.h"
 #include "kernel/kernel.h"
+#include "weft/limits.h"
 
 #define ASK_WAIT_NS   100000000
 #define ROUND_WAIT_NS 1000000000
@@ -45,6 +46,16 @@ static bool has_cni(const struct leave *leave)
 
 /* ---- what is left ---- */
 
+static void known_print(const struct leave *leave, struct text *traces)
+{
+	static const char *const suffixes[] = {"", WEFT_KNOWN_FRESH};
+	char path[PATH_MAX];
+	for (size_t i = 0; i < array_count(suffixes); i++) {
+		if (cleanup_known_path(leave->socket, suffixes[i], path) && access(path, F_OK) == 0)
+			text_printf(traces, "what was known of the cluster in %s\n", path);
+	}
+}
+
 /* A line for each trace of weft. */
 static void traces_print(const struct leave *leave, struct text *traces)
 {
@@ -55,6 +66,7 @@ static void traces_print(const struct leave *leave, struct text *traces)
 		text_printf(traces, "pins in %s\n", leave->pin_dir);
 	if (access(leave->pending_dir, F_OK) == 0)
 		text_printf(traces, "pods that wait for weftd in %s\n", leave->pending_dir);
+	known_print(leave, traces);
 	if (has_cni(leave) && cni_traces(&leave->cni, traces, &why))
 		text_printf(traces, "perhaps the CNI plugin: %.*s\n", SPAN_PRINT(text_span(&why)));
 	text_fini(&why);

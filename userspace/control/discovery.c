@@ -17,6 +17,7 @@
 #include "control/state.h"
 #include "kernel/sandbox.h"
 #include "kube/kube.h"
+#include "weft/limits.h"
 
 /* While a pod's namespace is awaited; also how soon a pod that is gone is noticed. */
 #define TICK_NS 250000000ull
@@ -33,6 +34,7 @@ struct discovery {
 	char node[256];
 	char zone[64];
 	char pending_dir[PATH_MAX];
+	char known_file[PATH_MAX];
 };
 
 /* ---- drafts for a build ---- */
@@ -52,6 +54,19 @@ static void refresh(struct source *source)
 	roster_list(&discovery->roster, &source->pods);
 }
 
+static bool is_recalled(const struct discovery *discovery)
+{
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		struct kube_status status;
+		kube_status(discovery->kube, (enum kube_kind)kind, &status);
+		if (status.is_recalled)
+			return true;
+	}
+	return false;
+}
+
+/* A pod that a file does not have may have come after it, and may be one that fails closed; a
+ * destination that leads to no service would only refuse what passes without it. */
 static void built(struct source *source, const struct snapshot *snapshot)
 {
 	struct discovery *discovery = of_source(source);
@@ -59,7 +74,9 @@ static void built(struct source *source, const struct snapshot *snapshot)
 		return;
 	catalog_built(&discovery->catalog, snapshot);
 	discovery->is_built = true;
-	control_release_adopted(discovery->control);
+	control_release_destinations(discovery->control);
+	if (!is_recalled(discovery))
+		control_release_adopted(discovery->control);
 }
 
 /* ---- Events ---- */
@@ -183,7 +200,15 @@ static void on_synced(void *owner, enum kube_kind kind)
 		control_sources_changed(discovery->control);
 }
 
-static const struct kube_events kube_events = {.changed = on_changed, .synced = on_synced};
+static void on_recalled(void *owner)
+{
+	struct discovery *discovery = owner;
+	discovery->is_synced = all_are_synced(discovery);
+	control_sources_changed(discovery->control);
+}
+
+static const struct kube_events kube_events = {
+	.changed = on_changed, .synced = on_synced, .recalled = on_recalled};
 
 /* ---- what the roster asks ---- */
 
@@ -341,14 +366,15 @@ static void watch_json(const struct discovery *discovery, enum kube_kind kind, s
 	struct kube_status status;
 	kube_status(discovery->kube, kind, &status);
 	text_printf(json,
-		    "\"%s\":{\"state\":\"%s\",\"is_synced\":%s,\"objects\":%llu,\"lists\":%llu,"
-		    "\"watches\":%llu,\"changes\":%llu,\"byte_age_seconds\":%.3f,"
+		    "\"%s\":{\"state\":\"%s\",\"is_synced\":%s,\"is_recalled\":%s,"
+		    "\"objects\":%llu,\"lists\":%llu,\"watches\":%llu,\"changes\":%llu,\"byte_age_"
+		    "seconds\":%.3f,"
 		    "\"sync_age_seconds\":%.3f,\"stale_seconds\":%.3f,\"faults\":{",
 		    kube_kind_name(kind), kube_watch_state_name(status.state),
-		    status.is_synced ? "true" : "false", (unsigned long long)status.objects,
-		    (unsigned long long)status.lists, (unsigned long long)status.watches,
-		    (unsigned long long)status.changes, status.byte_age_s, status.sync_age_s,
-		    status.stale_s);
+		    status.is_synced ? "true" : "false", status.is_recalled ? "true" : "false",
+		    (unsigned long long)status.objects, (unsigned long long)status.lists,
+		    (unsigned long long)status.watches, (unsigned long long)status.changes,
+		    status.byte_age_s, status.sync_age_s, status.stale_s);
 	const char *comma = "";
 	for (int fault = 0; fault < KUBE_FAULTS; fault++) {
 		if (status.faults[fault] == 0)
@@ -359,6 +385,22 @@ static void watch_json(const struct discovery *discovery, enum kube_kind kind, s
 	}
 	text_add(json, span_text("},\"last_fault\":"));
 	text_json_string(json, span_text(status.last_fault));
+	text_add(json, span_text("}"));
+}
+
+static void known_json(const struct discovery *discovery, struct text *json)
+{
+	struct kube_known known;
+	kube_known(discovery->kube, &known);
+	text_add(json, span_text("{\"file\":"));
+	text_json_string(json, span_text(known.file));
+	text_printf(json,
+		    ",\"was_used\":%s,\"bytes\":%llu,\"written\":%llu,\"write_faults\":%llu,"
+		    "\"read_faults\":%llu,\"last_fault\":",
+		    known.was_used ? "true" : "false", (unsigned long long)known.bytes,
+		    (unsigned long long)known.written, (unsigned long long)known.write_faults,
+		    (unsigned long long)known.read_faults);
+	text_json_string(json, span_text(known.last_fault));
 	text_add(json, span_text("}"));
 }
 
@@ -396,7 +438,9 @@ void discovery_json(const struct discovery *discovery, struct text *json)
 		text_add(json, span_text(kind ? "," : ""));
 		watch_json(discovery, (enum kube_kind)kind, json);
 	}
-	text_add(json, span_text("},\"pods\":["));
+	text_add(json, span_text("},\"known\":"));
+	known_json(discovery, json);
+	text_add(json, span_text(",\"pods\":["));
 	roster_each(&discovery->roster, pod_json, &page);
 	text_add(json, span_text("]}"));
 }
@@ -457,6 +501,28 @@ static void faults_metrics(const struct discovery *discovery, struct text *page)
 	}
 }
 
+static void known_metrics(const struct discovery *discovery, struct text *page)
+{
+	struct kube_known known;
+	kube_known(discovery->kube, &known);
+	const struct {
+		const char *name, *help;
+		uint64_t value;
+	} rows[] = {
+		{"weft_kubernetes_known_files_written_total",
+		 "Files of what is known, for the next weftd.", known.written},
+		{"weft_kubernetes_known_write_faults_total",
+		 "Such files that could not be written: the one before stayed.",
+		 known.write_faults},
+		{"weft_kubernetes_known_read_faults_total",
+		 "Such files that were not used when the API server was away.", known.read_faults},
+	};
+	for (size_t i = 0; i < array_count(rows); i++) {
+		head(page, rows[i].name, "counter", rows[i].help);
+		text_printf(page, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
+	}
+}
+
 void discovery_metrics(const struct discovery *discovery, struct text *page)
 {
 	static const struct {
@@ -480,6 +546,7 @@ void discovery_metrics(const struct discovery *discovery, struct text *page)
 		each_watch(discovery, page, rows[i].name, rows[i].value);
 	}
 	faults_metrics(discovery, page);
+	known_metrics(discovery, page);
 }
 
 /* ---- life ---- */
@@ -499,12 +566,15 @@ static int find_node(const struct settings *settings, char node[256], struct tex
 	return 0;
 }
 
-/* Beside weftd's socket, where weft-cni files them. */
-static void name_pending_dir(struct discovery *discovery, const char *socket)
+/* Beside weftd's socket, where weft-cni and `weft leave` look for them. */
+static void name_files(struct discovery *discovery, const char *socket)
 {
 	const char *slash = strrchr(socket, '/');
+	struct span folder = span_of(socket, slash ? (size_t)(slash - socket) : 0);
 	snprintf(discovery->pending_dir, sizeof(discovery->pending_dir), "%.*s/pending",
-		 slash ? (int)(slash - socket) : 0, socket);
+		 SPAN_PRINT(folder));
+	snprintf(discovery->known_file, sizeof(discovery->known_file), "%.*s/" WEFT_KNOWN_FILE,
+		 SPAN_PRINT(folder));
 }
 
 static int kube_begin(struct discovery *discovery, struct wire_loop *loop, struct text *why)
@@ -517,6 +587,7 @@ static int kube_begin(struct discovery *discovery, struct wire_loop *loop, struc
 		.url = *settings->kube_api ? settings->kube_api : NULL,
 		.node = discovery->node,
 		.keep = keep,
+		.known_file = strchr(settings->control_socket, '/') ? discovery->known_file : NULL,
 		.events = &kube_events,
 		.owner = discovery,
 	};
@@ -550,7 +621,7 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	roster_init(&discovery->roster, &hooks);
 	discovery->roster.on_proxy_death = settings->pod_on_proxy_death;
 	timer_init(&discovery->tick, on_tick);
-	name_pending_dir(discovery, settings->control_socket);
+	name_files(discovery, settings->control_socket);
 	int error = find_node(settings, discovery->node, why);
 	if (!error)
 		error = kube_begin(discovery, loop, why);
@@ -565,6 +636,16 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	control_source_add(control, &discovery->source);
 	*ret_discovery = discovery;
 	return 0;
+}
+
+void discovery_keep(struct discovery *discovery)
+{
+	kube_keep(discovery->kube);
+}
+
+void discovery_keep_nothing(struct discovery *discovery)
+{
+	kube_keep_nothing(discovery->kube);
 }
 
 void discovery_close(struct discovery *discovery)

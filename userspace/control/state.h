@@ -86,7 +86,9 @@ struct control {
 	struct adopted_pod *adopted;
 	uint32_t adopted_count;
 	struct adopted_names adopted_names;
-	bool holds_adopted; /* until control_release_adopted nothing of that weftd's is removed */
+	/* Until they are released nothing of that weftd's is removed. */
+	bool holds_destinations;
+	bool holds_adopted; /* pods and ids */
 	time_t loaded_at;
 	struct text last_error; /* of the last read; empty = it was good */
 	time_t failed_at;
