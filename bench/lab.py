@@ -169,8 +169,9 @@ def remove_traces(name):
             except ProcessLookupError:
                 pass
         subprocess.run(["ip", "netns", "del", name], check=False)
-    if os.path.exists(f"/run/{name}.sock"):
-        os.unlink(f"/run/{name}.sock")
+    for suffix in ("", ".known", ".known.new"):
+        if os.path.exists(f"/run/{name}.sock{suffix}"):
+            os.unlink(f"/run/{name}.sock{suffix}")
     pins = f"/sys/fs/bpf/{name}"
     if os.path.isdir(pins):
         shutil.rmtree(pins, ignore_errors=True)

@@ -282,7 +282,7 @@ def test_what_the_api_said_last_holds_while_it_is_away(shop, how):
 
 
 def known_file(shop):
-    return os.path.join(os.path.dirname(shop.weftd.socket), "known")
+    return shop.weftd.socket + ".known"
 
 
 def answers_unready(shop):

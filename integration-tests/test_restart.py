@@ -43,7 +43,7 @@ def shop(cluster):
 
 
 def known_file(shop):
-    return os.path.join(os.path.dirname(shop.weftd.socket), "known")
+    return shop.weftd.socket + ".known"
 
 
 def read_known(shop):

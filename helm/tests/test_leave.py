@@ -102,8 +102,8 @@ def test_leaving_drains_weftd_and_leaves_no_trace(node):
     node.install_cni()
     node.pending.mkdir()
     (node.pending / "a.json").write_text("{}")
-    for name in ("known", "known.new"):
-        (node.root / "run" / name).write_text("{}")
+    for suffix in (".known", ".known.new"):
+        node.socket.with_name(node.socket.name + suffix).write_text("{}")
     found = node.check()
     assert found.returncode == 1
     assert [line.split(" in ")[0].split(" that ")[0] for line in found.stdout.splitlines()] == [

@@ -5,9 +5,9 @@
 
 #define WEFT_PIN_DIR     "/sys/fs/bpf/weft"
 #define WEFT_WORKERS_MAX 16
-/* Beside weftd's socket: what it knows of the cluster, and what that is called until it is whole.
- */
-#define WEFT_KNOWN_FILE  "known"
+/* Behind the name of weftd's socket: the file with what it knows of the cluster, and the same until
+ * it is whole. */
+#define WEFT_KNOWN       ".known"
 #define WEFT_KNOWN_FRESH ".new"
 /* Listeners per pod, worker and family. Captured dials end at these few addresses, and a pod has
  * some 28,000 source ports towards each. A power of two. */

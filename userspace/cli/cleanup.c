@@ -1,6 +1,7 @@
 /* weft cleanup: removes every trace of a weftd, and of runs that were killed. */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include "cli/command.h"
 #include "cli/place.h"
 #include "kernel/kernel.h"
-#include "weft/limits.h"
 
 #define RUNS_MAX    1024
 #define END_TRIES   50
@@ -194,22 +194,16 @@ static void remove_socket(struct cleanup *cleanup)
 		say_removed(cleanup, "socket", cleanup->socket);
 }
 
-bool cleanup_known_path(const char *socket, const char *suffix, char path[PATH_MAX])
-{
-	const char *slash = socket ? strrchr(socket, '/') : NULL;
-	return slash && snprintf(path, PATH_MAX, "%.*s/" WEFT_KNOWN_FILE "%s",
-				 (int)(slash - socket), socket, suffix) < PATH_MAX;
-}
-
+/* What it knew of the cluster, and a file with it that was never whole. */
 static void remove_known(struct cleanup *cleanup)
 {
-	static const char *const suffixes[] = {"", WEFT_KNOWN_FRESH};
-	for (size_t i = 0; i < array_count(suffixes); i++) {
+	static const char *const suffixes[] = {CLEANUP_KNOWN};
+	for (size_t i = 0; cleanup->socket && i < array_count(suffixes); i++) {
 		char path[PATH_MAX];
-		if (!cleanup_known_path(cleanup->socket, suffixes[i], path))
+		if (snprintf(path, sizeof(path), "%s%s", cleanup->socket, suffixes[i]) >= PATH_MAX)
 			continue;
 		if (unlink(path) == 0)
-			say_removed(cleanup, "what was known of the cluster in", path);
+			say_removed(cleanup, "what was known of the cluster:", path);
 		else if (errno != ENOENT)
 			say_failed(cleanup, path, strerror(errno));
 	}

@@ -3,6 +3,7 @@
  * runs on every node before it is uninstalled; helm/README.md has the whole protocol.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +16,6 @@
 #include "cni/pending.h"
 #include "cni/place.h"
 #include "kernel/kernel.h"
-#include "weft/limits.h"
 
 #define ASK_WAIT_NS   100000000
 #define ROUND_WAIT_NS 1000000000
@@ -48,10 +48,11 @@ static bool has_cni(const struct leave *leave)
 
 static void known_print(const struct leave *leave, struct text *traces)
 {
-	static const char *const suffixes[] = {"", WEFT_KNOWN_FRESH};
-	char path[PATH_MAX];
+	static const char *const suffixes[] = {CLEANUP_KNOWN};
 	for (size_t i = 0; i < array_count(suffixes); i++) {
-		if (cleanup_known_path(leave->socket, suffixes[i], path) && access(path, F_OK) == 0)
+		char path[PATH_MAX];
+		if (snprintf(path, sizeof(path), "%s%s", leave->socket, suffixes[i]) < PATH_MAX &&
+		    access(path, F_OK) == 0)
 			text_printf(traces, "what was known of the cluster in %s\n", path);
 	}
 }

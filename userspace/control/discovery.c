@@ -34,7 +34,6 @@ struct discovery {
 	char node[256];
 	char zone[64];
 	char pending_dir[PATH_MAX];
-	char known_file[PATH_MAX];
 };
 
 /* ---- drafts for a build ---- */
@@ -566,28 +565,28 @@ static int find_node(const struct settings *settings, char node[256], struct tex
 	return 0;
 }
 
-/* Beside weftd's socket, where weft-cni and `weft leave` look for them. */
-static void name_files(struct discovery *discovery, const char *socket)
+/* Beside weftd's socket, where weft-cni files them. */
+static void name_pending_dir(struct discovery *discovery, const char *socket)
 {
 	const char *slash = strrchr(socket, '/');
-	struct span folder = span_of(socket, slash ? (size_t)(slash - socket) : 0);
 	snprintf(discovery->pending_dir, sizeof(discovery->pending_dir), "%.*s/pending",
-		 SPAN_PRINT(folder));
-	snprintf(discovery->known_file, sizeof(discovery->known_file), "%.*s/" WEFT_KNOWN_FILE,
-		 SPAN_PRINT(folder));
+		 slash ? (int)(slash - socket) : 0, socket);
 }
 
 static int kube_begin(struct discovery *discovery, struct wire_loop *loop, struct text *why)
 {
 	static const char *const keep[] = {"weft.io/", NULL};
 	const struct settings *settings = &discovery->control->current->settings;
+	const char *socket = settings->control_socket;
+	char known_file[PATH_MAX];
+	int size = snprintf(known_file, sizeof(known_file), "%s" WEFT_KNOWN, socket);
 	const struct kube_options options = {
 		.loop = loop,
 		.seed = io_now_ns(loop->ring),
 		.url = *settings->kube_api ? settings->kube_api : NULL,
 		.node = discovery->node,
 		.keep = keep,
-		.known_file = strchr(settings->control_socket, '/') ? discovery->known_file : NULL,
+		.known_file = *socket && size < PATH_MAX ? known_file : NULL,
 		.events = &kube_events,
 		.owner = discovery,
 	};
@@ -621,7 +620,7 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	roster_init(&discovery->roster, &hooks);
 	discovery->roster.on_proxy_death = settings->pod_on_proxy_death;
 	timer_init(&discovery->tick, on_tick);
-	name_files(discovery, settings->control_socket);
+	name_pending_dir(discovery, settings->control_socket);
 	int error = find_node(settings, discovery->node, why);
 	if (!error)
 		error = kube_begin(discovery, loop, why);

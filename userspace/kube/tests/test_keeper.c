@@ -328,8 +328,8 @@ static void a_large_file_is_written_in_pieces_and_seldom(void **state)
 	assert_true(bytes > MANY * 512);
 	/* A pause after each 64 KiB. */
 	assert_true(io_now_ns(stage.ring) - began_ns > bytes / 65536 * NS_PER_MS);
-	/* Two seconds for each MiB until the changes are written too. */
-	stage_run(&stage, (unsigned)(bytes * 2000 >> 20) - 1000);
+	/* A second for each MiB until the changes are written too. */
+	stage_run(&stage, (unsigned)(bytes * 1000 >> 20) - 500);
 	assert_int_equal(known_of(&stage).written, 1);
 	stage_run(&stage, 4000);
 	assert_int_equal(known_of(&stage).written, 2);
