@@ -222,6 +222,7 @@ void control_release_destinations(struct control *control)
 	if (!control->holds_destinations)
 		return;
 	control->holds_destinations = false;
+	adopted_services_fini(&control->adopted_names);
 	destinations_remove_stale(control);
 }
 

@@ -87,8 +87,8 @@ struct control {
 	uint32_t adopted_count;
 	struct adopted_names adopted_names;
 	/* Until they are released nothing of that weftd's is removed. */
-	bool holds_destinations;
-	bool holds_adopted; /* pods and ids */
+	bool holds_destinations; /* and ids of services */
+	bool holds_adopted;      /* pods and their ids */
 	time_t loaded_at;
 	struct text last_error; /* of the last read; empty = it was good */
 	time_t failed_at;
@@ -99,6 +99,7 @@ struct control {
 /* Fills control->adopted and the names with their ids. */
 int adopt_read(struct control *control, struct adopted_names *ret_names) MUST_CHECK;
 void adopted_names_fini(struct adopted_names *names);
+void adopted_services_fini(struct adopted_names *names);
 /* Removes the rows of this name; `key` (NULL = none) is about to be overwritten and stays. */
 void adopted_settle(struct control *control, const char *name, const struct weft_pod_key *key);
 /* Removes the rows of pods that the snapshot does not have. */
