@@ -13,6 +13,7 @@
 #include "cni/pending.h"
 #include "control/annotations.h"
 #include "control/catalog.h"
+#include "control/kept.h"
 #include "control/roster.h"
 #include "control/state.h"
 #include "kernel/sandbox.h"
@@ -387,22 +388,6 @@ static void watch_json(const struct discovery *discovery, enum kube_kind kind, s
 	text_add(json, span_text("}"));
 }
 
-static void known_json(const struct discovery *discovery, struct text *json)
-{
-	struct kube_known known;
-	kube_known(discovery->kube, &known);
-	text_add(json, span_text("{\"file\":"));
-	text_json_string(json, span_text(known.file));
-	text_printf(json,
-		    ",\"was_used\":%s,\"bytes\":%llu,\"written\":%llu,\"write_faults\":%llu,"
-		    "\"read_faults\":%llu,\"last_fault\":",
-		    known.was_used ? "true" : "false", (unsigned long long)known.bytes,
-		    (unsigned long long)known.written, (unsigned long long)known.write_faults,
-		    (unsigned long long)known.read_faults);
-	text_json_string(json, span_text(known.last_fault));
-	text_add(json, span_text("}"));
-}
-
 struct pods_page {
 	struct text *json;
 	bool has_one;
@@ -438,7 +423,7 @@ void discovery_json(const struct discovery *discovery, struct text *json)
 		watch_json(discovery, (enum kube_kind)kind, json);
 	}
 	text_add(json, span_text("},\"known\":"));
-	known_json(discovery, json);
+	kept_json(discovery->kube, json);
 	text_add(json, span_text(",\"pods\":["));
 	roster_each(&discovery->roster, pod_json, &page);
 	text_add(json, span_text("]}"));
@@ -500,28 +485,6 @@ static void faults_metrics(const struct discovery *discovery, struct text *page)
 	}
 }
 
-static void known_metrics(const struct discovery *discovery, struct text *page)
-{
-	struct kube_known known;
-	kube_known(discovery->kube, &known);
-	const struct {
-		const char *name, *help;
-		uint64_t value;
-	} rows[] = {
-		{"weft_kubernetes_known_files_written_total",
-		 "Files of what is known, for the next weftd.", known.written},
-		{"weft_kubernetes_known_write_faults_total",
-		 "Such files that could not be written: the one before stayed.",
-		 known.write_faults},
-		{"weft_kubernetes_known_read_faults_total",
-		 "Such files that were not used when the API server was away.", known.read_faults},
-	};
-	for (size_t i = 0; i < array_count(rows); i++) {
-		head(page, rows[i].name, "counter", rows[i].help);
-		text_printf(page, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
-	}
-}
-
 void discovery_metrics(const struct discovery *discovery, struct text *page)
 {
 	static const struct {
@@ -544,8 +507,8 @@ void discovery_metrics(const struct discovery *discovery, struct text *page)
 		head(page, rows[i].name, rows[i].type, rows[i].help);
 		each_watch(discovery, page, rows[i].name, rows[i].value);
 	}
+	kept_metrics(discovery->kube, page);
 	faults_metrics(discovery, page);
-	known_metrics(discovery, page);
 }
 
 /* ---- life ---- */
