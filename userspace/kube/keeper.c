@@ -167,6 +167,11 @@ static void recall_some(struct keeper *keeper)
 {
 	struct known_reader *reader = &keeper->reader;
 	uint64_t until = reader->bytes + PIECE_BYTES;
+	if (all_are_known(keeper)) { /* by lists that came meanwhile */
+		known_close(reader);
+		enter(keeper, KEEPER_RESTING, REST_NS);
+		return;
+	}
 	while (reader->bytes < until) {
 		struct kube_object *object = NULL;
 		int error = known_next(reader, &keeper->informers->read, &object);

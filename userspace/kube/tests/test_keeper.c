@@ -341,6 +341,29 @@ static void a_large_file_is_written_in_pieces_and_seldom(void **state)
 	stage_close(&stage);
 }
 
+/* The list comes between two pieces. */
+static void a_list_that_comes_meanwhile_ends_the_recalling(void **state)
+{
+	struct stage stage;
+	(void)state;
+	begin_many(&stage);
+	kube_keep(stage.kube);
+	stage_close(&stage);
+	keeper_begin(&stage, 100);
+	stage.is_quiet = true;
+	asked(&stage, "GET /api/v1/services?limit=500 ");
+	while (!status_of(&stage).objects)
+		stage_run(&stage, 1);
+	lists(&stage, "\"resourceVersion\":\"9\"", META("c", "u3", "8"));
+	stage_run(&stage, 5000);
+	assert_int_equal(status_of(&stage).objects, 1);
+	assert_int_equal(recalls, 0);
+	assert_false(known_of(&stage).was_used);
+	assert_int_equal(known_of(&stage).read_faults, 0);
+	assert_int_equal(known_of(&stage).written, 1);
+	stage_close(&stage);
+}
+
 /* The table of the cache grows under the walk. */
 static void a_cache_that_grows_meanwhile_is_written_anew(void **state)
 {
@@ -500,6 +523,7 @@ int main(void)
 		TEST(nothing_is_written_of_half_a_cluster),
 		TEST(what_changed_is_written_and_what_did_not_once_a_minute),
 		TEST(a_large_file_is_written_in_pieces_and_seldom),
+		TEST(a_list_that_comes_meanwhile_ends_the_recalling),
 		TEST(a_cache_that_grows_meanwhile_is_written_anew),
 		TEST(a_client_that_ends_in_the_middle_leaves_nothing),
 		TEST(a_full_disk_keeps_the_old_file),
