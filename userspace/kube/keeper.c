@@ -124,15 +124,17 @@ static double age_s(const struct keeper *keeper, uint64_t since_ns)
 	return (double)(now_ns(keeper) - since_ns) / 1e9;
 }
 
-/* Each kind must be there, with a time that has been. */
+/* Each kind must be there, with a time that has been. The age is of those that no list had yet. */
 static bool recalled_all(const struct keeper *keeper, uint64_t *ret_oldest_ns)
 {
-	uint64_t oldest_ns = UINT64_MAX;
+	uint64_t oldest_ns = now_ns(keeper);
 	for (int kind = 0; kind < KUBE_KINDS; kind++) {
 		uint64_t told_ns = keeper->reader.told_ns[kind];
-		if (is_watched(keeper, kind) && (!told_ns || told_ns > now_ns(keeper)))
+		if (!is_watched(keeper, kind))
+			continue;
+		if (!told_ns || told_ns > now_ns(keeper))
 			return false;
-		if (is_watched(keeper, kind) && told_ns < oldest_ns)
+		if (told_ns < oldest_ns && !informer_is_known(&keeper->watches[kind]))
 			oldest_ns = told_ns;
 	}
 	*ret_oldest_ns = oldest_ns;
