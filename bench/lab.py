@@ -182,7 +182,7 @@ def remove_traces(name):
             except ProcessLookupError:
                 pass
         subprocess.run(["ip", "netns", "del", name], check=False)
-    for path in glob.glob(f"/run/{name}-*.sock"):
+    for path in glob.glob(f"/run/{name}-*.sock*"):
         os.unlink(path)
     for pins in glob.glob(f"/sys/fs/bpf/{name}-*"):
         shutil.rmtree(pins, ignore_errors=True)

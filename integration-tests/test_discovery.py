@@ -2,6 +2,7 @@
 second; and while the API server is away, what it said last holds."""
 
 import json
+import os
 import re
 
 import kube_double
@@ -308,6 +309,10 @@ def test_what_the_api_said_last_holds_while_it_is_away(shop, how):
 # ---- weftd's own life ----
 
 
+def known_file(shop):
+    return shop.weftd.socket + ".known"
+
+
 def answers_unready(shop):
     """It has tried to list, and says that it does not know the cluster yet."""
     try:
@@ -321,7 +326,9 @@ def answers_unready(shop):
 def test_a_restart_never_lets_a_closed_pod_pass(shop, end):
     shop.tell("client", annotations={"weft.io/on-proxy-death": "closed"})
     wait_for(lambda: shop.weftd.json("/pods.json")[0]["on_proxy_death"] == "closed", "the annotation", SECOND)
+    wait_for(lambda: os.path.exists(known_file(shop)), "the file with what is known", 5)
     getattr(shop.weftd, end)()
+    os.unlink(known_file(shop))
     shop.api.fault = "error"
     shop.weftd.start(ready=False)
     wait_for(lambda: answers_unready(shop), "weftd, not ready", 20)

@@ -102,15 +102,18 @@ def test_leaving_drains_weftd_and_leaves_no_trace(node):
     node.install_cni()
     node.pending.mkdir()
     (node.pending / "a.json").write_text("{}")
+    for suffix in (".known", ".known.new"):
+        node.socket.with_name(node.socket.name + suffix).write_text("{}")
     found = node.check()
     assert found.returncode == 1
     assert [line.split(" in ")[0].split(" that ")[0] for line in found.stdout.splitlines()] == [
-        "a weftd", "pins", "pods", "weft-cni", str(node.bin / "weft-cni")]  # fmt: skip
+        "a weftd", "pins", "pods", *2 * ["what was known of the cluster"], "weft-cni", str(node.bin / "weft-cni")]  # fmt: skip
     done = node.weft("leave", *node.leave_options)
     assert done.returncode == 0, done.stderr
     assert weftd.wait(DEADLINE_S) == 0 and "drained" in weftd.log.read_text()
     assert (node.check().returncode, node.check().stdout) == (0, "")
     assert node.list.read_text() == LIST and list(node.bin.iterdir()) == []
+    assert list((node.root / "run").iterdir()) == []
 
 
 def test_a_restart_leaves_pins_and_plugin_in_place(node):

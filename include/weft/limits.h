@@ -5,6 +5,10 @@
 
 #define WEFT_PIN_DIR     "/sys/fs/bpf/weft"
 #define WEFT_WORKERS_MAX 16
+/* Behind the name of weftd's socket: the file with what it knows of the cluster, and the same until
+ * it is whole. */
+#define WEFT_KNOWN       ".known"
+#define WEFT_KNOWN_FRESH ".new"
 /* Listeners per pod, worker and family. Captured dials end at these few addresses, and a pod has
  * some 28,000 source ports towards each. A power of two. */
 #define WEFT_LANES 4

@@ -92,11 +92,18 @@ static void add_json_char(struct text *text, unsigned char c)
 		text_add(text, span_text("\\t"));
 		return;
 	default:
-		if (c < 0x20)
-			text_printf(text, "\\u%04x", c);
-		else
-			text_add(text, span_of((const char *)&c, 1));
+		text_printf(text, "\\u%04x", c);
 	}
+}
+
+/* How many bytes at the front stand for themselves. */
+static size_t plain_length(const unsigned char *s, size_t size)
+{
+	size_t length = 0;
+	while (length < size && s[length] >= 0x20 && s[length] < 0x80 && s[length] != '"' &&
+	       s[length] != '\\')
+		length++;
+	return length;
 }
 
 void text_json_string(struct text *text, struct span bytes)
@@ -104,6 +111,12 @@ void text_json_string(struct text *text, struct span bytes)
 	text_add(text, span_text("\""));
 	for (size_t i = 0; i < bytes.size;) {
 		const unsigned char *at = (const unsigned char *)bytes.data + i;
+		size_t plain = plain_length(at, bytes.size - i);
+		if (plain) {
+			text_add(text, span_of((const char *)at, plain));
+			i += plain;
+			continue;
+		}
 		size_t length = utf8_length(at, bytes.size - i);
 		if (length == 1)
 			add_json_char(text, *at);

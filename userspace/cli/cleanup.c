@@ -1,6 +1,7 @@
 /* weft cleanup: removes every trace of a weftd, and of runs that were killed. */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,10 +194,26 @@ static void remove_socket(struct cleanup *cleanup)
 		say_removed(cleanup, "socket", cleanup->socket);
 }
 
+/* What it knew of the cluster, and a file with it that was never whole. */
+static void remove_known(struct cleanup *cleanup)
+{
+	static const char *const suffixes[] = {CLEANUP_KNOWN};
+	for (size_t i = 0; cleanup->socket && i < array_count(suffixes); i++) {
+		char path[PATH_MAX];
+		if (snprintf(path, sizeof(path), "%s%s", cleanup->socket, suffixes[i]) >= PATH_MAX)
+			continue;
+		if (unlink(path) == 0)
+			say_removed(cleanup, "what was known of the cluster:", path);
+		else if (errno != ENOENT)
+			say_failed(cleanup, path, strerror(errno));
+	}
+}
+
 bool cleanup_ended(const char *pin_dir, const char *socket)
 {
 	struct cleanup cleanup = {.pin_dir = pin_dir, .socket = socket};
 	remove_pins(&cleanup);
+	remove_known(&cleanup);
 	remove_socket(&cleanup);
 	return !cleanup.failed;
 }
@@ -231,6 +248,7 @@ static int clean(struct cleanup *cleanup)
 	}
 	if (cleanup->removes_weftd) {
 		remove_pins(cleanup);
+		remove_known(cleanup);
 		remove_socket(cleanup);
 	}
 	if (cleanup->removes_runs)

@@ -3,6 +3,7 @@
  * runs on every node before it is uninstalled; helm/README.md has the whole protocol.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,17 @@ static bool has_cni(const struct leave *leave)
 
 /* ---- what is left ---- */
 
+static void known_print(const struct leave *leave, struct text *traces)
+{
+	static const char *const suffixes[] = {CLEANUP_KNOWN};
+	for (size_t i = 0; i < array_count(suffixes); i++) {
+		char path[PATH_MAX];
+		if (snprintf(path, sizeof(path), "%s%s", leave->socket, suffixes[i]) < PATH_MAX &&
+		    access(path, F_OK) == 0)
+			text_printf(traces, "what was known of the cluster in %s\n", path);
+	}
+}
+
 /* A line for each trace of weft. */
 static void traces_print(const struct leave *leave, struct text *traces)
 {
@@ -56,6 +68,7 @@ static void traces_print(const struct leave *leave, struct text *traces)
 		text_printf(traces, "pins in %s\n", leave->pin_dir);
 	if (access(leave->pending_dir, F_OK) == 0)
 		text_printf(traces, "pods that wait for weftd in %s\n", leave->pending_dir);
+	known_print(leave, traces);
 	if (has_cni(leave) && cni_traces(&leave->cni, traces, &why))
 		text_printf(traces, "perhaps the CNI plugin: %.*s\n", SPAN_PRINT(text_span(&why)));
 	text_fini(&why);

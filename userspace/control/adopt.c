@@ -121,9 +121,16 @@ int adopt_read(struct control *control, struct adopted_names *ret_names)
 	return 0;
 }
 
-void adopted_names_fini(struct adopted_names *names)
+void adopted_services_fini(struct adopted_names *names)
 {
 	mem_free(names->services);
+	names->services = NULL;
+	names->service_count = names->service_capacity = 0;
+}
+
+void adopted_names_fini(struct adopted_names *names)
+{
+	adopted_services_fini(names);
 	mem_free(names->pods);
 	*names = (struct adopted_names){0};
 }

@@ -221,13 +221,22 @@ void control_sources_changed(struct control *control)
 	build_soon(control);
 }
 
+void control_release_destinations(struct control *control)
+{
+	if (!control->holds_destinations)
+		return;
+	control->holds_destinations = false;
+	adopted_services_fini(&control->adopted_names);
+	destinations_remove_stale(control);
+}
+
 void control_release_adopted(struct control *control)
 {
+	control_release_destinations(control);
 	if (!control->holds_adopted)
 		return;
 	control->holds_adopted = false;
 	adopted_names_fini(&control->adopted_names);
-	destinations_remove_stale(control);
 }
 
 static void on_file_changed(void *owner)
@@ -280,6 +289,7 @@ static int load_first(struct control *control, struct text *why)
 	const struct snapshot *before = snapshot_current(control->options.slot);
 	if (before)
 		next->generation = before->generation + 1;
+	control->holds_destinations = true;
 	control->holds_adopted = true;
 	publish_config(control, config, next);
 	if (!next->settings.kubernetes)

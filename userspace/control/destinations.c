@@ -209,7 +209,7 @@ static void remove_if_stale(const struct weft_address *address,
 	struct control *control = owner;
 	const struct destination *row = find(control, address);
 	(void)destination;
-	if (row ? row->is_gone : !control->holds_adopted)
+	if (row ? row->is_gone : !control->holds_destinations)
 		remove_row(control, address);
 }
 

@@ -13,10 +13,12 @@
 #include "cni/pending.h"
 #include "control/annotations.h"
 #include "control/catalog.h"
+#include "control/kept.h"
 #include "control/roster.h"
 #include "control/state.h"
 #include "kernel/sandbox.h"
 #include "kube/kube.h"
+#include "weft/limits.h"
 
 /* While a pod's namespace is awaited; also how soon a pod that is gone is noticed. */
 #define TICK_NS 250000000ull
@@ -58,6 +60,19 @@ static void refresh(struct source *source)
 	roster_list(&discovery->roster, &source->pods);
 }
 
+static bool is_recalled(const struct discovery *discovery)
+{
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		struct kube_status status;
+		kube_status(discovery->kube, (enum kube_kind)kind, &status);
+		if (status.is_recalled)
+			return true;
+	}
+	return false;
+}
+
+/* A pod that a file does not have may have come after it, and may be one that fails closed; a
+ * destination that leads to no service would only refuse what passes without it. */
 static void built(struct source *source, const struct snapshot *snapshot)
 {
 	struct discovery *discovery = of_source(source);
@@ -65,7 +80,9 @@ static void built(struct source *source, const struct snapshot *snapshot)
 		return;
 	catalog_built(&discovery->catalog, snapshot);
 	discovery->is_built = true;
-	control_release_adopted(discovery->control);
+	control_release_destinations(discovery->control);
+	if (!is_recalled(discovery))
+		control_release_adopted(discovery->control);
 	if (limit_of(discovery) != discovery->catalog.record_limit)
 		control_sources_changed(discovery->control); /* the file has another one now */
 }
@@ -212,7 +229,15 @@ static void on_synced(void *owner, enum kube_kind kind)
 		control_sources_changed(discovery->control);
 }
 
-static const struct kube_events kube_events = {.changed = on_changed, .synced = on_synced};
+static void on_recalled(void *owner)
+{
+	struct discovery *discovery = owner;
+	discovery->is_synced = all_are_synced(discovery);
+	control_sources_changed(discovery->control);
+}
+
+static const struct kube_events kube_events = {
+	.changed = on_changed, .synced = on_synced, .recalled = on_recalled};
 
 /* ---- what the roster asks ---- */
 
@@ -370,14 +395,15 @@ static void watch_json(const struct discovery *discovery, enum kube_kind kind, s
 	struct kube_status status;
 	kube_status(discovery->kube, kind, &status);
 	text_printf(json,
-		    "\"%s\":{\"state\":\"%s\",\"is_synced\":%s,\"objects\":%llu,\"lists\":%llu,"
-		    "\"watches\":%llu,\"changes\":%llu,\"byte_age_seconds\":%.3f,"
+		    "\"%s\":{\"state\":\"%s\",\"is_synced\":%s,\"is_recalled\":%s,"
+		    "\"objects\":%llu,\"lists\":%llu,\"watches\":%llu,\"changes\":%llu,\"byte_age_"
+		    "seconds\":%.3f,"
 		    "\"sync_age_seconds\":%.3f,\"stale_seconds\":%.3f,\"faults\":{",
 		    kube_kind_name(kind), kube_watch_state_name(status.state),
-		    status.is_synced ? "true" : "false", (unsigned long long)status.objects,
-		    (unsigned long long)status.lists, (unsigned long long)status.watches,
-		    (unsigned long long)status.changes, status.byte_age_s, status.sync_age_s,
-		    status.stale_s);
+		    status.is_synced ? "true" : "false", status.is_recalled ? "true" : "false",
+		    (unsigned long long)status.objects, (unsigned long long)status.lists,
+		    (unsigned long long)status.watches, (unsigned long long)status.changes,
+		    status.byte_age_s, status.sync_age_s, status.stale_s);
 	const char *comma = "";
 	for (int fault = 0; fault < KUBE_FAULTS; fault++) {
 		if (status.faults[fault] == 0)
@@ -441,7 +467,9 @@ void discovery_json(const struct discovery *discovery, struct text *json)
 		text_add(json, span_text(kind ? "," : ""));
 		watch_json(discovery, (enum kube_kind)kind, json);
 	}
-	text_add(json, span_text("},\"pods\":["));
+	text_add(json, span_text("},\"known\":"));
+	kept_json(discovery->kube, json);
+	text_add(json, span_text(",\"pods\":["));
 	roster_each(&discovery->roster, pod_json, &page);
 	page.has_one = false;
 	text_printf(json, "],\"service_endpoint_limit\":%llu,\"services_left_out\":[",
@@ -528,6 +556,7 @@ void discovery_metrics(const struct discovery *discovery, struct text *page)
 		head(page, rows[i].name, rows[i].type, rows[i].help);
 		each_watch(discovery, page, rows[i].name, rows[i].value);
 	}
+	kept_metrics(discovery->kube, page);
 	faults_metrics(discovery, page);
 	head(page, "weft_kubernetes_services_left_out", "gauge",
 	     "Services that are not meshed, for they exceed limits.service_endpoints.");
@@ -564,12 +593,16 @@ static int kube_begin(struct discovery *discovery, struct wire_loop *loop, struc
 {
 	static const char *const keep[] = {"weft.io/", NULL};
 	const struct settings *settings = &discovery->control->current->settings;
+	const char *socket = settings->control_socket;
+	char known_file[PATH_MAX];
+	int size = snprintf(known_file, sizeof(known_file), "%s" WEFT_KNOWN, socket);
 	const struct kube_options options = {
 		.loop = loop,
 		.seed = io_now_ns(loop->ring),
 		.url = *settings->kube_api ? settings->kube_api : NULL,
 		.node = discovery->node,
 		.keep = keep,
+		.known_file = *socket && size < PATH_MAX ? known_file : NULL,
 		.events = &kube_events,
 		.owner = discovery,
 	};
@@ -620,6 +653,16 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	control_source_add(control, &discovery->source);
 	*ret_discovery = discovery;
 	return 0;
+}
+
+void discovery_keep(struct discovery *discovery)
+{
+	kube_keep(discovery->kube);
+}
+
+void discovery_keep_nothing(struct discovery *discovery)
+{
+	kube_keep_nothing(discovery->kube);
 }
 
 void discovery_close(struct discovery *discovery)

@@ -15,9 +15,14 @@ struct wire_loop;
 int discovery_open(struct control *control, struct wire_loop *loop, struct text *why,
 		   struct discovery **ret_discovery) MUST_CHECK;
 void discovery_close(struct discovery *discovery); /* NULL is fine */
+/* What is known, for the next weftd: written once more, at the end of this one while its socket is
+ * served; or removed for good. */
+void discovery_keep(struct discovery *discovery);
+void discovery_keep_nothing(struct discovery *discovery);
 /* Bytes of the loop's blocks that the client may use. */
 #define KUBE_BLOCK_BYTES (64u << 20)
-/* Every kind was listed once, and a snapshot has what they said; else what is missing. */
+/* Every kind was listed or recalled once, and a snapshot has what they said; else what is missing.
+ */
 bool discovery_is_built(const struct discovery *discovery, struct text *why);
 /* The name of the node that weftd runs on. */
 const char *discovery_node(const struct discovery *discovery);

@@ -33,6 +33,8 @@ void control_sources_changed(struct control *control);
  * the end of that build.
  */
 void control_release_adopted(struct control *control);
+/* Only the destinations, and ids, of services that the snapshot does not have. */
+void control_release_destinations(struct control *control);
 
 /* ---- for config.c ---- */
 

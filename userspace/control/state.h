@@ -88,7 +88,9 @@ struct control {
 	struct adopted_pod *adopted;
 	uint32_t adopted_count;
 	struct adopted_names adopted_names;
-	bool holds_adopted; /* until control_release_adopted nothing of that weftd's is removed */
+	/* Until they are released nothing of that weftd's is removed. */
+	bool holds_destinations; /* and ids of services */
+	bool holds_adopted;      /* pods and their ids */
 	time_t loaded_at;
 	struct text last_error; /* of the last read; empty = it was good */
 	time_t failed_at;
@@ -99,6 +101,7 @@ struct control {
 /* Fills control->adopted and the names with their ids. */
 int adopt_read(struct control *control, struct adopted_names *ret_names) MUST_CHECK;
 void adopted_names_fini(struct adopted_names *names);
+void adopted_services_fini(struct adopted_names *names);
 /* Removes the rows of this name; `key` (NULL = none) is about to be overwritten and stays. */
 void adopted_settle(struct control *control, const char *name, const struct weft_pod_key *key);
 /* Removes the rows of pods that the snapshot does not have. */

@@ -74,6 +74,19 @@ void cache_put(struct cache *cache, struct kube_object *object)
 	mem_free(before);
 }
 
+void cache_recall(struct cache *cache, struct kube_object *object)
+{
+	uint32_t hash = hash_of(object->namespace, object->name);
+	if (find(cache, hash, object->namespace, object->name)) {
+		mem_free(object);
+		return;
+	}
+	object->seen = cache->list - 1;
+	int error = hash_add(&cache->objects, &object->item, hash);
+	assert(!error); /* hash_init */
+	cache->changed(cache->owner, NULL, object);
+}
+
 void cache_remove(struct cache *cache, const char *namespace, const char *name)
 {
 	struct kube_object *object = find(cache, hash_of(namespace, name), namespace, name);
@@ -87,6 +100,19 @@ void cache_each(const struct cache *cache,
 		void (*each)(void *owner, const struct kube_object *object), void *owner)
 {
 	hash_each(&cache->objects, item) each(owner, object_of(item));
+}
+
+uint32_t cache_places(const struct cache *cache)
+{
+	return cache->objects.mask + 1;
+}
+
+void cache_each_at(const struct cache *cache, uint32_t place,
+		   void (*each)(void *owner, const struct kube_object *object), void *owner)
+{
+	struct hash_item *item = cache->objects.slots[place];
+	for (; item; item = item->next)
+		each(owner, object_of(item));
 }
 
 void cache_list_begin(struct cache *cache)

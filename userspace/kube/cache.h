@@ -32,6 +32,15 @@ void cache_put(struct cache *cache, struct kube_object *object);
 void cache_remove(struct cache *cache, const char *namespace, const char *name);
 void cache_each(const struct cache *cache,
 		void (*each)(void *owner, const struct kube_object *object), void *owner);
+/* Those of one place of cache_places(): an object has the same place as long as there are as many
+ * places, so all of them can be seen bit by bit while they change. */
+uint32_t cache_places(const struct cache *cache);
+void cache_each_at(const struct cache *cache, uint32_t place,
+		   void (*each)(void *owner, const struct kube_object *object), void *owner);
+
+/* Takes an object of which it is not sure that it is still there: told as added unless one of that
+ * name is known already, and removed by the end of the list that is being read or comes next. */
+void cache_recall(struct cache *cache, struct kube_object *object);
 
 /* A list begins: what is not put until it ends is removed, and told. */
 void cache_list_begin(struct cache *cache);

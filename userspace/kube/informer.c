@@ -571,7 +571,8 @@ void informer_status(const struct informer *informer, struct kube_status *ret_st
 {
 	*ret_status = (struct kube_status){
 		.state = informer->state,
-		.is_synced = informer->lists > 0,
+		.is_synced = informer_is_known(informer),
+		.is_recalled = informer->is_recalled && informer->lists == 0,
 		.objects = informer->cache.objects.count,
 		.lists = informer->lists,
 		.watches = informer->streams,
@@ -583,4 +584,39 @@ void informer_status(const struct informer *informer, struct kube_status *ret_st
 		.last_fault = informer->last_fault,
 	};
 	memcpy(ret_status->faults, informer->faults, sizeof(informer->faults));
+}
+
+/* ---- what is kept for the next client ---- */
+
+bool informer_is_known(const struct informer *informer)
+{
+	return informer->lists > 0 || informer->is_recalled;
+}
+
+uint64_t informer_news(const struct informer *informer)
+{
+	return informer->changes + informer->lists;
+}
+
+uint64_t informer_told_ns(const struct informer *informer)
+{
+	return informer->stale_ns ? informer->stale_ns : now_ns(informer);
+}
+
+void informer_recall(struct informer *informer, struct kube_object *object)
+{
+	if (informer->lists > 0)
+		mem_free(object);
+	else
+		cache_recall(&informer->cache, object);
+}
+
+void informer_recalled(struct informer *informer, uint64_t told_ns)
+{
+	if (informer->lists > 0)
+		return;
+	informer->is_recalled = true;
+	informer->stale_ns = told_ns;
+	if (!informer->call.heard_ns)
+		informer->call.heard_ns = told_ns;
 }

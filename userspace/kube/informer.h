@@ -56,6 +56,7 @@ struct informer {
 	uint32_t retry_s;  /* what it asks for (Retry-After) */
 	uint8_t kind;      /* enum kube_kind */
 	uint8_t state;     /* enum kube_watch_state */
+	bool is_recalled;  /* a file had what a client before this one knew */
 	bool has_parts;    /* `parts` is in use */
 	bool is_list;      /* the kind of the page that comes in is …List */
 	bool is_over;      /* by an event of the stream: nothing more of it counts */
@@ -67,5 +68,18 @@ int informer_open(struct informer *informer, struct informers *informers, enum k
 /* No more callbacks; its connection closes in later turns. */
 void informer_close(struct informer *informer);
 void informer_status(const struct informer *informer, struct kube_status *ret_status);
+
+/* ---- what is kept for the next client ---- */
+
+/* All objects were told once: by a list, or by a file. */
+bool informer_is_known(const struct informer *informer);
+/* Grows with whatever changes them. */
+uint64_t informer_news(const struct informer *informer);
+/* Until when the server told of them: now, or since when they are stale. */
+uint64_t informer_told_ns(const struct informer *informer);
+/* Takes an object of the file; the server's own word goes before it. */
+void informer_recall(struct informer *informer, struct kube_object *object);
+/* That was all of them, and the server told of them until then. */
+void informer_recalled(struct informer *informer, uint64_t told_ns);
 
 #endif

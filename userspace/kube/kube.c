@@ -3,8 +3,9 @@
 #include <errno.h>
 
 #include "base/mem.h"
-#include "kube/notes.h"
 #include "kube/informer.h"
+#include "kube/keeper.h"
+#include "kube/notes.h"
 
 #define PAGE_ITEMS 500
 #define STALL_NS   90000000000ull
@@ -14,6 +15,7 @@ struct kube {
 	struct informers informers;
 	struct informer watches[KUBE_KINDS];
 	struct notes notes;
+	struct keeper keeper;
 	char **keep; /* copies, ended by NULL */
 	char *node;
 	unsigned kinds;
@@ -86,6 +88,9 @@ int kube_open(const struct kube_options *options, struct text *why, struct kube 
 		error = server_open(&kube->server, options, io_now_ns(options->loop->ring), why);
 	if (!error)
 		error = open_watches(kube, options);
+	if (!error)
+		error = keeper_open(&kube->keeper, &kube->informers, kube->watches, kube->kinds,
+				    kube->node, options->known_file);
 	if (error) {
 		kube_close(kube);
 		return error;
@@ -109,6 +114,7 @@ void kube_close(struct kube *kube)
 	if (!kube)
 		return;
 	notes_close(&kube->notes);
+	keeper_close(&kube->keeper);
 	for (unsigned kind = 0; kind < KUBE_KINDS; kind++) {
 		if (kube_watches(kube, kind))
 			informer_close(&kube->watches[kind]);
@@ -159,6 +165,26 @@ int kube_tell(struct kube *kube, const struct kube_note *note)
 void kube_note_counts(const struct kube *kube, struct kube_note_counts *ret_counts)
 {
 	*ret_counts = kube->notes.counts;
+}
+
+/* ---- kept for the next client ---- */
+
+void kube_keep(struct kube *kube)
+{
+	keeper_write(&kube->keeper);
+}
+
+void kube_keep_nothing(struct kube *kube)
+{
+	keeper_stop(&kube->keeper);
+}
+
+void kube_known(const struct kube *kube, struct kube_known *ret_known)
+{
+	const struct keeper *keeper = &kube->keeper;
+	*ret_known = keeper->is;
+	ret_known->file = keeper->path ? keeper->path : "";
+	ret_known->last_fault = text_span(&keeper->last_fault).data;
 }
 
 /* ---- names ---- */

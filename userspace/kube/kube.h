@@ -23,6 +23,8 @@ struct kube_events {
 			const struct kube_object *after);
 	/* A list is complete: what it did not have was told as deleted. Also after each relist. */
 	void (*synced)(void *owner, enum kube_kind kind);
+	/* What was not listed in time is now what known_file has. May be NULL. */
+	void (*recalled)(void *owner);
 };
 
 /* NULL and 0 mean the default. All texts are copied. */
@@ -43,6 +45,12 @@ struct kube_options {
 	const char *const *keep;
 	unsigned page_items; /* default 500 */
 	uint64_t stall_ns;   /* a watch without a byte is asked for again; default 90 s */
+	/*
+	 * Where what is known is kept for the client after this one; default: nowhere. If the
+	 * server has not listed everything within a second, what the client before this one knew is
+	 * told from there, and the lists that come then replace it.
+	 */
+	const char *known_file;
 	const struct kube_events *events;
 	void *owner;
 };
@@ -86,7 +94,8 @@ enum kube_fault {
 
 struct kube_status {
 	enum kube_watch_state state;
-	bool is_synced; /* a list was complete once */
+	bool is_synced;   /* a list was complete once, or it is recalled */
+	bool is_recalled; /* it is what known_file has */
 	uint64_t objects;
 	uint64_t lists;   /* complete ones; all but the first are relists */
 	uint64_t watches; /* streams that were opened */
@@ -105,6 +114,25 @@ bool kube_watches(const struct kube *kube, enum kube_kind kind);
 /* "connect", "tls", … for metrics. */
 const char *kube_fault_name(enum kube_fault fault);
 const char *kube_watch_state_name(enum kube_watch_state state);
+
+/* ---- kept for the next client ---- */
+
+/* Writes known_file now, in one go: for an orderly end. */
+void kube_keep(struct kube *kube);
+/* Removes it and writes no other. */
+void kube_keep_nothing(struct kube *kube);
+
+struct kube_known {
+	const char *file;       /* "" = none */
+	bool was_used;          /* what it had is or was told */
+	uint64_t bytes;         /* of the last one that was written */
+	uint64_t written;       /* files */
+	uint64_t write_faults;  /* attempts that failed: the file stayed what it was */
+	uint64_t read_faults;   /* there was one, and it was not used */
+	const char *last_fault; /* a sentence, "" = none */
+};
+
+void kube_known(const struct kube *kube, struct kube_known *ret_known);
 
 /* ---- Events, for people who look at a pod with kubectl describe ---- */
 

@@ -26,6 +26,10 @@ struct kube_pair {
 	const char *value;
 };
 
+/* A member more here or below is also written (write.c), in a file of the next format (known.c),
+ * and compared (tests/same.h): a list that has an object unchanged leaves the one of the file in
+ * place. */
+
 /* First member of every object: a `const struct kube_object *` of kind KUBE_PODS is a
  * `const struct kube_pod *`, and so on (kube_pod_of and its sisters). */
 struct kube_object {

@@ -62,7 +62,7 @@ struct kube_object *read_node(struct reader *reader, const cJSON *json)
 	struct kube_node *node = read_meta(reader, json, sizeof(*node));
 	if (!node)
 		return NULL;
-	node->zone = read_label(reader, json, "topology.kubernetes.io/zone");
+	node->zone = read_label(reader, json, LABEL_ZONE);
 	read_cidrs(reader, reader_object(reader, json, "spec"), node);
 	read_addresses(reader, reader_object(reader, json, "status"), node);
 	return &node->object;

@@ -73,14 +73,9 @@ static void read_all_containers(struct reader *reader, const cJSON *spec, const 
 
 static uint8_t read_phase(struct reader *reader, const cJSON *status)
 {
-	static const char *const names[] = {
-		[KUBE_PHASE_UNKNOWN] = "Unknown", [KUBE_PENDING] = "Pending",
-		[KUBE_RUNNING] = "Running",       [KUBE_SUCCEEDED] = "Succeeded",
-		[KUBE_FAILED] = "Failed",
-	};
-	unsigned place =
-		reader_place(names, array_count(names), reader_text(reader, status, "phase"));
-	return place < array_count(names) ? (uint8_t)place : KUBE_PHASE_UNKNOWN;
+	unsigned count = array_count(names_of_phases);
+	unsigned place = reader_place(names_of_phases, count, reader_text(reader, status, "phase"));
+	return place < count ? (uint8_t)place : KUBE_PHASE_UNKNOWN;
 }
 
 static bool read_ready(struct reader *reader, const cJSON *status)

@@ -6,14 +6,9 @@
 
 static uint8_t read_type(struct reader *reader, const char *type)
 {
-	static const char *const names[] = {
-		[KUBE_CLUSTER_IP] = "ClusterIP",
-		[KUBE_NODE_PORT] = "NodePort",
-		[KUBE_LOAD_BALANCER] = "LoadBalancer",
-		[KUBE_EXTERNAL_NAME] = "ExternalName",
-	};
-	unsigned place = reader_place(names, array_count(names), type);
-	if (place < array_count(names))
+	unsigned count = array_count(names_of_service_types);
+	unsigned place = reader_place(names_of_service_types, count, type);
+	if (place < count)
 		return (uint8_t)place;
 	if (*type)
 		reader_fault(reader, "type");

@@ -91,7 +91,7 @@ struct kube_object *read_slice(struct reader *reader, const cJSON *json)
 	struct kube_slice *slice = read_meta(reader, json, sizeof(*slice));
 	if (!slice)
 		return NULL;
-	slice->service = read_label(reader, json, "kubernetes.io/service-name");
+	slice->service = read_label(reader, json, LABEL_SERVICE);
 	read_ports(reader, json, slice);
 	/* Names instead of addresses: endpoints that nobody here can dial. */
 	if (strcmp(reader_text(reader, json, "addressType"), "FQDN") != 0)

@@ -116,11 +116,10 @@ uint32_t reader_number(struct reader *reader, const cJSON *parent, const char *k
 
 uint8_t reader_protocol(struct reader *reader, const cJSON *port)
 {
-	static const char *const names[] = {
-		[KUBE_TCP] = "TCP", [KUBE_UDP] = "UDP", [KUBE_SCTP] = "SCTP"};
 	const char *name = reader_text(reader, port, "protocol");
-	unsigned place = *name ? reader_place(names, array_count(names), name) : KUBE_TCP;
-	if (place < array_count(names))
+	unsigned count = array_count(names_of_protocols);
+	unsigned place = *name ? reader_place(names_of_protocols, count, name) : KUBE_TCP;
+	if (place < count)
 		return (uint8_t)place;
 	reader_fault(reader, "protocol");
 	return KUBE_PROTOCOL_OTHER;

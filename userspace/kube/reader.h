@@ -8,6 +8,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "kube/names.h"
 #include "kube/read.h"
 
 #define READER_RECENT 16

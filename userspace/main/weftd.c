@@ -221,7 +221,10 @@ static void drain(struct daemon *daemon, enum drain drain)
 
 static void drain_for_good(void *owner)
 {
-	drain(owner, DRAIN_FOR_GOOD);
+	struct daemon *daemon = owner;
+	if (daemon->discovery)
+		discovery_keep_nothing(daemon->discovery);
+	drain(daemon, DRAIN_FOR_GOOD);
 }
 
 /* ---- housekeeping ---- */
@@ -578,6 +581,9 @@ static int serve(struct daemon *daemon)
 			 daemon->settings.control_socket, daemon->settings.admin_address);
 		while (!daemon->must_stop)
 			io_turn(daemon->ring, UINT64_MAX);
+		/* Who waits for the socket to end, to remove every trace, finds all of them. */
+		if (daemon->discovery)
+			discovery_keep(daemon->discovery);
 	}
 	close_all(daemon);
 	text_fini(&why);
