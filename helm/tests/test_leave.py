@@ -16,8 +16,8 @@ DEADLINE_S = 30
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="weftd takes root")
 
 
-def wait_for(condition, what):
-    end = time.monotonic() + DEADLINE_S
+def wait_for(condition, what, seconds=DEADLINE_S):
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not in time: {what}"
         time.sleep(0.02)
@@ -142,22 +142,44 @@ def test_a_weftd_that_starts_on_a_held_node_waits_until_the_holder_is_gone(node)
     wait_for(node.is_served, "weftd serves")
 
 
-def test_a_pod_that_met_a_held_node_stays_out_and_a_new_one_does_not(node, tmp_path):
-    """Its folder is an emptyDir, which outlives the container and ends with the pod."""
-    pods = [{"WEFT_POD_DIR": str(tmp_path / name)} for name in ("old", "new")]
-    for pod in pods:
+@pytest.fixture
+def pods(tmp_path):
+    """Environments of two pods, which differ in the folder that lives as long as a pod (an emptyDir)."""
+    made = [{"WEFT_POD_DIR": str(tmp_path / name)} for name in ("one", "other")]
+    for pod in made:
         os.mkdir(pod["WEFT_POD_DIR"])
-    holder = node.hold()
+    return made
+
+
+def test_a_pod_of_the_mesh_that_met_a_held_node_stays_out_and_a_later_one_does_not(node, pods):
+    """The folder outlives the container, which the kubelet restarts."""
+    old, later = pods
+    node.start_weftd(old)
+    wait_for(node.is_served, "weftd serves")
+    holder = node.hold()  # weftd has drained and ended
     for attempt in range(2):
-        weftd = node.start_weftd(pods[0])
+        weftd = node.start_weftd(old)
         wait_for(lambda: "waiting" in weftd.log.read_text(), "weftd waits")
         if attempt == 0:
             holder.send_signal(signal.SIGTERM)
             holder.wait(DEADLINE_S)
         weftd.send_signal(signal.SIGTERM)
         assert weftd.wait(DEADLINE_S) == 0 and "serving" not in weftd.log.read_text()
-    node.start_weftd(pods[1])
-    wait_for(node.is_served, "weftd serves")
+    node.start_weftd(later)
+    wait_for(node.is_served, "weftd serves", 5)
+
+
+def test_a_pod_of_the_next_release_that_meets_the_holder_joins_a_while_after_it(node, pods):
+    """helm install right after helm uninstall: the pods that hold the nodes may still live."""
+    holder = node.hold()
+    weftd = node.start_weftd(pods[0])
+    watch = node.start("weft", "cni", "watch", *node.cni_options, environment=pods[0])
+    wait_for(lambda: "waiting" in weftd.log.read_text() and "leaving" in watch.log.read_text(), "both wait")
+    assert node.check().returncode == 0
+    holder.send_signal(signal.SIGTERM)
+    holder.wait(DEADLINE_S)
+    assert node.check().returncode == 0
+    wait_for(lambda: node.is_served() and node.has_plugin(), "both have joined")
 
 
 def test_a_weftd_that_waits_ends_at_once_when_it_is_told_to(node):

@@ -1,4 +1,4 @@
-"""Fixtures: the run's cluster of two nodes, and a namespace for each test."""
+"""Fixtures: the run's cluster of two nodes, weft on it, and a namespace for each test."""
 
 import contextlib
 import itertools
@@ -12,9 +12,13 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from k8s import echo  # noqa: E402
+from k8s.answers import wait_balanced  # noqa: E402
 from k8s.cluster import Cluster, guarded_run, wait_for  # noqa: E402
 from k8s.weft import MESHED, Weft  # noqa: E402
 
+# Clusters of their own come before the one of all others. What uses weft's installation as it is comes before what
+# changes it: then a run installs it once.
+ORDER = ("kinds", "chart", "cluster", "release", "mesh", "services", "settings", "join", "daemon_life", "churn")
 SECONDS_PER_TEST = 120
 _numbers = itertools.count(1)
 SECONDS_TO_BUILD = 1500
@@ -46,6 +50,10 @@ def pytest_runtest_call(item):
         yield
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: ORDER.index(item.module.__name__.removeprefix("test_")))
+
+
 def pytest_sessionstart():
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: fixtures clean up
 
@@ -72,15 +80,17 @@ def cluster(run):
         yield made
 
 
+@pytest.fixture(scope="session")
+def release(cluster):
+    """weft on the cluster, in whatever state a test has left it; it ends with the cluster."""
+    return Weft(cluster)
+
+
 @pytest.fixture(scope="module")
-def mesh(cluster):
-    """weft on the cluster, with discovery and its CNI plugin."""
-    made = Weft(cluster)
-    try:
-        made.install("--set", "kubernetes.enabled=true,cni.enabled=true")
-        yield made
-    finally:
-        made.close()
+def mesh(release):
+    """weft on the cluster as the chart has it, with discovery and its CNI plugin."""
+    release.provide()
+    return release
 
 
 class Namespace:
@@ -131,24 +141,60 @@ class Namespace:
 
 
 def name_of(request):
-    """A namespace's name that says which test it is of."""
-    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))
+    """A namespace's name that says which test or module it is of."""
+    name = request.node.name.rpartition("/")[2].removeprefix("test_").removesuffix(".py")
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower())
     return f"{words[:50].strip('-')}-{next(_numbers)}"
+
+
+@contextlib.contextmanager
+def open_namespace(cluster, request, labels=None):
+    made = Namespace(cluster, name_of(request))
+    made.open(labels)
+    yield made
+    cluster.delete_namespace(made.name)
 
 
 @pytest.fixture
 def namespace(request, cluster):
     """An empty namespace, named after the test."""
-    made = Namespace(cluster, name_of(request))
-    made.open()
-    yield made
-    cluster.delete_namespace(made.name)
+    with open_namespace(cluster, request) as made:
+        yield made
 
 
 @pytest.fixture
 def meshed(request, cluster, mesh):
     """The same, with the label that has its pods in the mesh."""
-    made = Namespace(cluster, name_of(request))
-    made.open(MESHED)
-    yield made
-    cluster.delete_namespace(made.name)
+    with open_namespace(cluster, request, MESHED) as made:
+        yield made
+
+
+class Shop(Namespace):
+    """A labelled namespace with two web pods, one on each node, behind web (ClusterIP) and web-headless; clients by
+    the name of their node."""
+
+    def __init__(self, release, name):
+        super().__init__(release.cluster, name)
+        self.release = release
+
+    def open(self, labels=None):
+        super().open(labels or MESHED)
+        self.apply(
+            echo.deployment("web", 2), echo.service("web"), echo.service("web-headless", "web", headless=True),
+            *(echo.pod(f"client-{node.name}", node.name) for node in self.cluster.nodes))  # fmt: skip
+        self.web = self.wait_pods("app=web", 2)
+        self.clients = {}
+        for node in self.cluster.nodes:
+            (pod,) = self.wait_pods(f"app=client-{node.name}")
+            self.clients[node.name] = self.remote(pod)
+            self.release.wait_service(node.name, f"/svc/{self.name}/web/80")
+            wait_balanced(self.clients[node.name], "http://web/", self.web, 20)
+
+
+@pytest.fixture(scope="session")
+def shop(release):
+    """What tests look at and do not change; it ends with the cluster."""
+    release.provide()
+    made = Shop(release, "shop")
+    made.open()
+    return made

@@ -9,9 +9,10 @@ from conftest import Namespace
 from harness.poll import wait_for
 from k8s import echo
 from k8s.faults import MODES, BadRoad
-from k8s.weft import MESHED, Weft
+from k8s.weft import MESHED
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+CHANGES, CHANGES_PER_SECOND = 1000, 100
 WORKERS = 6  # real pods behind the slices that are written
 CATCH_UP_SECONDS = 1  # after the watch is there again
 BACKOFF_SECONDS = 5  # the longest that a new attempt waits
@@ -25,15 +26,10 @@ def road(cluster):
 
 
 @pytest.fixture(scope="module")
-def mesh(cluster, road):
+def mesh(release, road):
     """weft that reaches the API server by the bad road."""
-    made = Weft(cluster)
-    try:
-        made.install("--set", f"kubernetes.enabled=true,kubernetes.api={road.url}")
-        yield made
-    finally:
-        road.set_mode("pass")
-        made.close()
+    release.provide("--set", f"kubernetes.api={road.url}")
+    return release
 
 
 def slice_of(addresses):
@@ -64,10 +60,10 @@ class Churn:
         namespace.apply(service)
         cluster.api.create(self.path, slice_of(sorted(self.current)))
 
-    def replace_some(self, choose):
-        """Two others leave, those that were out come back."""
-        leaving = set(choose.sample(sorted(self.pods), 2))
-        now = set(self.pods) - leaving
+    def replace_some(self, choose, away=frozenset()):
+        """Two others leave, those that were out come back; the addresses in `away` stay out."""
+        now = set(self.pods) - away
+        now -= set(choose.sample(sorted(now), 2))
         self.cluster.api.replace(f"{self.path}/churn", slice_of(sorted(now)))
         moment = time.time()
         for address in self.current - now:
@@ -112,14 +108,20 @@ def client(churn, meshed):
 
 
 def test_a_thousand_changes_are_followed_within_a_second(churn, client, mesh):
+    """A hundred a second; one pod is away for the first half of it, another for the second."""
     choose = random.Random(1)
+    away = sorted(churn.pods)[:2]
     before = mesh.resident_kib("n1")
     with client.load("http://churn/", connections=4, log=True) as load:
-        for _ in range(1000):
-            churn.replace_some(choose)
+        began = time.monotonic()
+        for number in range(CHANGES):
+            churn.replace_some(choose, {away[number * len(away) // CHANGES]})
+            time.sleep(max(0, began + number / CHANGES_PER_SECOND - time.monotonic()))
         wait_for(churn.is_followed, "the last change", CATCH_UP_SECONDS)
+    log = load.result["log"]
     assert load.result["failed"] == 0, load.result["failures"]
-    assert churn.late(load.result["log"], 1) == []
+    assert {entry["pod"] for entry in log} == set(churn.pods.values())
+    assert churn.late(log, CATCH_UP_SECONDS) == []
     assert mesh.resident_kib("n1") < before + 4096
 
 

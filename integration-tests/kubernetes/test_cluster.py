@@ -1,24 +1,30 @@
 """The cluster by itself, without weft: what the other tests stand on."""
 
-import http.client
-import json
-import re
-import socket
 import subprocess
 
 import pytest
+from conftest import Namespace
 from harness.poll import wait_for
 from k8s import echo
-from k8s.daemon import Daemon
+from k8s.answers import names
+from k8s.forward import forwarded, get
 
-FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
-
-@pytest.fixture
-def web(namespace):
-    """Two web pods, one on each node, behind the service web."""
-    namespace.apply(echo.deployment("web", 2), echo.service("web"), echo.service("web-headless", "web", headless=True))
-    return namespace.wait_pods("app=web", 2)
+@pytest.fixture(scope="module")
+def shop(cluster):
+    """Two web pods, one on each node, behind web and web-headless, and a client on each node."""
+    made = Namespace(cluster, "bare-shop")
+    made.open()
+    made.apply(
+        echo.deployment("web", 2), echo.service("web"), echo.service("web-headless", "web", headless=True),
+        *(echo.pod(f"client-{node.name}", node.name) for node in cluster.nodes))  # fmt: skip
+    made.web = made.wait_pods("app=web", 2)
+    made.clients = {}
+    for node in cluster.nodes:
+        (pod,) = made.wait_pods(f"app=client-{node.name}")
+        made.clients[node.name] = made.remote(pod)
+    yield made
+    cluster.delete_namespace(made.name)
 
 
 def wait_answers(client, url, pods, seconds=20):
@@ -33,69 +39,54 @@ def wait_answers(client, url, pods, seconds=20):
     wait_for(all_answered, f"answers of all pods at {url}", seconds)
 
 
-def test_each_node_runs_pods_of_its_own_range(cluster, web):
-    assert {pod["spec"]["nodeName"] for pod in web} == {"n1", "n2"}
-    for pod in web:
+def test_each_node_runs_pods_of_its_own_range(shop):
+    assert {pod["spec"]["nodeName"] for pod in shop.web} == {"n1", "n2"}
+    for pod in shop.web:
         number = pod["spec"]["nodeName"].removeprefix("n")
         assert pod["status"]["podIP"].startswith(f"10.244.{number}.")
         assert [address["ip"] for address in pod["status"]["podIPs"]][1].startswith(f"fd44:{number}:")
 
 
-def test_a_service_is_reached_by_name_and_by_address_from_both_nodes(cluster, namespace, web):
-    address = cluster.api.get(namespace.path("services", "web"))["spec"]["clusterIP"]
-    for node in ("n1", "n2"):
-        client = namespace.run_client(f"client-{node}", node)
-        for host in ("web", f"web.{namespace.name}.svc.cluster.local", address):
-            wait_answers(client, f"http://{host}/", web)
+def test_a_service_is_reached_by_name_and_by_address_from_both_nodes(cluster, shop):
+    address = cluster.api.get(shop.path("services", "web"))["spec"]["clusterIP"]
+    for client in shop.clients.values():
+        for host in ("web", f"web.{shop.name}.svc.cluster.local", address):
+            wait_answers(client, f"http://{host}/", shop.web)
 
 
-def test_a_headless_name_has_the_addresses_of_the_pods(namespace, web):
-    client = namespace.run_client()
-    addresses = {pod["status"]["podIP"] for pod in web}
+def test_a_headless_name_has_the_addresses_of_the_pods(shop):
+    client = shop.clients["n1"]
+    addresses = {pod["status"]["podIP"] for pod in shop.web}
     wait_for(lambda: set(client.resolve("web-headless")) == addresses, "the headless name", 20, 0.1)
     for address in addresses:
         assert client.get_one(f"http://{address}:8080/")["peer"].startswith(f"{client.address}:")
 
 
-def test_pods_talk_over_ipv6(namespace, web):
-    client = namespace.run_client()
-    for pod in web:
-        address = pod["status"]["podIPs"][1]["ip"]
-        assert client.get_one(f"http://[{address}]:8080/")["pod"] == pod["metadata"]["name"]
+def test_pods_talk_over_ipv6(shop):
+    for client in shop.clients.values():
+        for pod in shop.web:
+            address = pod["status"]["podIPs"][1]["ip"]
+            assert client.get_one(f"http://[{address}]:8080/")["pod"] == pod["metadata"]["name"]
 
 
-def test_lines_go_over_tcp_and_udp(namespace, web):
-    client = namespace.run_client()
-    wait_answers(client, "http://web/", web)
-    names = {pod["metadata"]["name"] for pod in web}
+def test_lines_go_over_tcp_and_udp(shop):
+    client = shop.clients["n1"]
+    wait_answers(client, "http://web/", shop.web)
     for network in ("tcp", "udp"):
         pod, text = client.line(network, "web:9000", "a-line").split()
-        assert pod in names and text == "a-line"
+        assert pod in names(shop.web) and text == "a-line"
 
 
-def test_exec_and_logs_reach_a_container_on_the_other_node(namespace):
-    namespace.apply(echo.pod("two", "n2"))
-    namespace.wait_pods("app=two")
-    assert namespace.kubectl("exec", "two", "--", "sh", "-c", "echo $POD_NAME; id -u") == "two\n0\n"
-    namespace.kubectl("exec", "two", "--", "sh", "-c", "echo seen in the log >/proc/1/fd/1")
-    wait_for(lambda: "seen in the log" in namespace.kubectl("logs", "two"), "the log", 10, 0.1)
+def test_exec_and_logs_reach_a_container_on_the_other_node(shop):
+    assert shop.kubectl("exec", "client-n2", "--", "sh", "-c", "echo $POD_NAME; id -u") == "client-n2\n0\n"
+    shop.kubectl("exec", "client-n2", "--", "sh", "-c", "echo seen in the log >/proc/1/fd/1")
+    wait_for(lambda: "seen in the log" in shop.kubectl("logs", "client-n2"), "the log", 10, 0.1)
 
 
-def test_a_port_is_forwarded(cluster, namespace, tmp_path):
-    namespace.apply(echo.pod("target", "n2"))
-    namespace.wait_pods("app=target")
-    line = [f"{cluster.programs}/kubectl", "-n", namespace.name, "port-forward", "pod/target", ":8080"]
-    forward = Daemon("port-forward", cluster.control.command(line), f"{tmp_path}/log", cluster.environment())
-    try:
-        wait_for(lambda: forward.check() or FORWARDING.search(forward.tail()), "the forwarded port")
-        port = int(FORWARDING.search(forward.tail())[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.sock = cluster.from_here(lambda: socket.create_connection(("127.0.0.1", port), 10))
-        connection.request("GET", "/forwarded")
-        assert json.loads(connection.getresponse().read())["pod"] == "target"
-        connection.close()
-    finally:
-        forward.kill()
+def test_a_port_is_forwarded(cluster, shop, tmp_path):
+    with forwarded(cluster, shop.name, "pod/client-n2", 8080, f"{tmp_path}/log") as port:
+        (heard,) = get(cluster, port)
+    assert heard["pod"] == "client-n2"
 
 
 PROBES = {
@@ -168,9 +159,9 @@ def test_a_node_comes_back_after_a_reboot(cluster, namespace):
     assert namespace.run_client().get_one(f"http://{after['status']['podIP']}:8080/")["pod"] == "app"
 
 
-def test_the_api_server_may_pause_while_pods_go_on(cluster, namespace, web):
-    client = namespace.run_client()
-    wait_answers(client, "http://web/", web)
+def test_the_api_server_may_pause_while_pods_go_on(cluster, shop):
+    client = shop.clients["n1"]
+    wait_answers(client, "http://web/", shop.web)
     with cluster.control.paused_api():
         assert client.get_one("http://web/")["node"] in ("n1", "n2")
         with pytest.raises(OSError):

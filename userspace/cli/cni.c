@@ -21,6 +21,7 @@
 struct keeper {
 	const struct cni_place *place;
 	const char *lock_socket; /* weftd's, as this process sees it */
+	struct node_lock_wait wait;
 	int events;
 	bool has_told;  /* that it is in place */
 	int last_error; /* that was told */
@@ -75,7 +76,7 @@ static int keep(struct keeper *keeper)
 	struct text why = {0};
 	bool was_undone = false;
 	int error;
-	int lock = node_lock_share(keeper->lock_socket);
+	int lock = node_lock_share(keeper->lock_socket, &keeper->wait);
 	if (lock < 0) {
 		error = lock;
 		text_printf(&why, "the node is leaving the mesh: %s", strerror(-lock));

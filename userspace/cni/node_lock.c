@@ -30,34 +30,50 @@ static int lock(const char *socket_path, int operation)
 	return error;
 }
 
-/* The path of the file that says that this pod stays out; false without a folder for it. */
-static bool mark_path(char *path)
+/* The path of a note about this pod's life; false without a folder for it. */
+static bool note_path(const char *name, char *path)
 {
 	const char *folder = getenv(NODE_LOCK_POD_DIR);
-	return folder && snprintf(path, PATH_MAX, "%s/left", folder) < PATH_MAX;
+	return folder && snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
 }
 
-static bool is_marked(void)
+static bool has_note(const char *name)
 {
 	char path[PATH_MAX];
-	return mark_path(path) && access(path, F_OK) == 0;
+	return note_path(name, path) && access(path, F_OK) == 0;
 }
 
-static void mark(void)
+static void take_note(const char *name)
 {
 	char path[PATH_MAX];
-	int fd = mark_path(path) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+	int fd = note_path(name, path) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
 	if (fd >= 0)
 		close(fd);
 }
 
-int node_lock_share(const char *socket_path)
+static void met_held(struct node_lock_wait *wait)
 {
-	if (is_marked())
+	if (has_note("joined"))
+		take_note("left");
+	else if (getenv(NODE_LOCK_POD_DIR))
+		wait->settles_left = NODE_LOCK_SETTLES;
+}
+
+int node_lock_share(const char *socket_path, struct node_lock_wait *wait)
+{
+	if (has_note("left"))
 		return -EWOULDBLOCK;
 	int fd = lock(socket_path, LOCK_SH | LOCK_NB);
 	if (fd == -EWOULDBLOCK)
-		mark();
+		met_held(wait);
+	if (fd < 0)
+		return fd;
+	if (wait->settles_left > 0) {
+		wait->settles_left--;
+		node_lock_end(fd);
+		return -EWOULDBLOCK;
+	}
+	take_note("joined");
 	return fd;
 }
 

@@ -28,7 +28,7 @@
 #define RING_ENTRIES   256
 #define SHARED_BUFFERS 64
 #define DESCRIPTORS    1048576
-#define LEAVING_MS     500
+#define LEAVING_MS     1000
 #define TICK_NS        1000000000ull
 #define SWEEP_TICKS    60 /* so that what is gone was read by a scraper once more */
 
@@ -547,8 +547,10 @@ static int open_or_leave_nothing(struct daemon *daemon, struct text *why)
 static int join_node(struct daemon *daemon, int *ret_lock)
 {
 	struct pollfd signals = {.fd = daemon->signal_fd, .events = POLLIN};
+	struct node_lock_wait wait = {0};
+	const char *socket = daemon->settings.control_socket;
 	bool is_told = false;
-	while ((*ret_lock = node_lock_share(daemon->settings.control_socket)) == -EWOULDBLOCK) {
+	while ((*ret_lock = node_lock_share(socket, &wait)) == -EWOULDBLOCK) {
 		if (!is_told)
 			log_info("waiting", "why=\"this node is leaving the mesh\"");
 		is_told = true;

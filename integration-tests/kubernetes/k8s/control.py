@@ -12,6 +12,7 @@ from harness.poll import wait_for
 from . import layout
 from .daemon import Daemon
 
+# No cache: a name that a test has just made is there at once.
 COREFILE = """\
 .:53 {{
   errors
@@ -20,7 +21,6 @@ COREFILE = """\
     kubeconfig {kubeconfig}
     endpoint_pod_names
   }}
-  cache 5
 }}
 """
 

@@ -1,5 +1,6 @@
 """A node: a box with containerd, kubelet and kube-proxy inside."""
 
+import contextlib
 import signal
 import subprocess
 
@@ -203,3 +204,13 @@ class Node:
     def kill(self, pid, number=signal.SIGKILL):
         """Sends a signal to a process by the pid that it has on the node."""
         self.run(["sh", "-c", 'kill -"$0" "$1"', str(int(number)), str(pid)])
+
+    @contextlib.contextmanager
+    def paused(self, program):
+        """The program of that name stands still."""
+        pid = self.run(["pgrep", "-x", program]).stdout.strip()
+        self.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.kill(pid, signal.SIGCONT)

@@ -1,5 +1,6 @@
 """weft on a cluster: installed by helm from the chart and the image of this checkout."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -46,6 +47,7 @@ class Weft:
 
     def __init__(self, cluster):
         self.cluster = cluster
+        self.options = None  # of the release, when they are known
         path = image_path()
         self.repository, _, self.tag = image_name(path).rpartition(":")
         cluster.load_image(path)
@@ -57,33 +59,37 @@ class Weft:
         self.cluster.helm(verb, "weft", CHART, "-n", NAMESPACE, "--set", chosen, "--timeout", f"{seconds}s",
                           *options, seconds=seconds + 10)  # fmt: skip
 
-    def install(self, *options):
-        self._helm("install", "--create-namespace", "--wait", *options)
+    def provide(self, *options):
+        """Until the release runs with these options and no others; helm does only what is missing."""
+        if self.options != options:
+            self.options = None
+            self._helm("upgrade", "--install", "--create-namespace", "--reset-values", "--wait", *options)
+            self.options = options
         self.wait_ready()
 
+    def install(self, *options):
+        self._helm("install", "--create-namespace", "--wait", *options)
+        self.options = options
+        self.wait_ready()
+
+    def begin_install(self, *options):
+        """As install, without waiting for any pod."""
+        self._helm("install", "--create-namespace", *options)
+        self.options = options
+
     def upgrade(self, *options, tag=None):
+        self.options = None
         self._helm("upgrade", "--reuse-values", "--wait", *options, tag=tag)
         self.wait_ready()
 
     def rollback(self):
+        self.options = None
         self.cluster.helm("rollback", "weft", "-n", NAMESPACE, "--wait", "--timeout", "120s", seconds=130)
         self.wait_ready()
 
     def uninstall(self):
+        self.options = None
         self.cluster.helm("uninstall", "weft", "-n", NAMESPACE, "--wait", "--timeout", "120s", seconds=130)
-
-    def close(self):
-        """Uninstalled, even where that fails: the next test installs anew."""
-        if "weft" not in self.cluster.helm("list", "-aq", "-n", NAMESPACE):
-            return
-        try:
-            self.uninstall()
-        except AssertionError:
-            self.cluster.helm("uninstall", "weft", "-n", NAMESPACE, "--no-hooks")
-            self.cluster.kubectl("delete", "daemonset,job,service", "--all", "-n", NAMESPACE)
-            raise
-        finally:  # the pods that hold the nodes would do so for another half minute
-            self.cluster.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods", grace=0)
 
     def add_tag(self, tag):
         """The same image by another tag, as a later version has it."""
@@ -95,6 +101,10 @@ class Weft:
 
     def pods(self):
         return self.cluster.pods(NAMESPACE, "app.kubernetes.io/component=daemon")
+
+    def wait_gone(self):
+        """Until none of its pods is left: the controllers end them after helm has returned."""
+        wait_for(lambda: not self.cluster.pods(NAMESPACE), "weft's pods to be gone", 60, 0.1)
 
     def wait_ready(self, seconds=60):
         """Until the DaemonSet's newest version runs on every node."""
@@ -119,9 +129,38 @@ class Weft:
         """weftd's process id, as the node of that name counts."""
         return int(self.cluster.node(node).run(["pgrep", "-x", "weftd"]).stdout)
 
+    def new_pid(self, node, old):
+        """That of the weftd after the one of that pid; None while there is none."""
+        found = self.cluster.node(node).run(["pgrep", "-x", "weftd"], check=False).stdout.split()
+        return next((int(pid) for pid in found if int(pid) != old), None)
+
+    def updated(self):
+        """How many nodes have the DaemonSet's newest version."""
+        daemons = self.cluster.api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/weft")
+        return daemons["status"].get("updatedNumberScheduled")
+
     def logs(self):
         return self.cluster.kubectl("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=daemon", "--tail=40",
                                     "--prefix", check=False)  # fmt: skip
+
+    def waiting(self, node):
+        """Which containers of the daemon's pod on that node say that the node is leaving the mesh."""
+        found = [pod["metadata"]["name"] for pod in self.pods() if pod["spec"].get("nodeName") == node]
+        return {
+            container for name in found for container in ("weftd", "cni")
+            if "leaving the mesh" in self.cluster.kubectl("logs", "-n", NAMESPACE, name, "-c", container, check=False)
+        }  # fmt: skip
+
+    @contextlib.contextmanager
+    def held(self, node):
+        """The node is held as by a pod of `weft leave` that has not ended yet."""
+        box, log = self.cluster.node(node), "/run/holder.log"
+        pid = box.run(["sh", "-c", '"$0" leave --hold >"$1" 2>&1 & echo $!', f"{ROOT}/build/weft", log]).stdout
+        try:
+            wait_for(lambda: "held" in box.run(["cat", log]).stdout, f"{node} to be held", 20, 0.1)
+            yield
+        finally:
+            box.kill(int(pid))
 
     # ---- what it says ----
 
@@ -161,10 +200,27 @@ class Weft:
         """Names of the pods that weftd of that node has in the mesh: namespace/pod."""
         return {pod["name"] for pod in json.loads(self.admin(node, "/pods.json")[1])}
 
+    def wait_enrolled(self, node, namespace, pod, seconds=1):
+        wait_for(lambda: f"{namespace}/{pod}" in self.enrolled(node), f"{pod} to be enrolled", seconds)
+
+    def wait_not_enrolled(self, node, namespace, pod, seconds=1):
+        wait_for(lambda: f"{namespace}/{pod}" not in self.enrolled(node), f"{pod} to be let go", seconds)
+
+    def requests(self, node, service):
+        """Requests to /svc/… that weftd of that node has counted."""
+        return self.metrics(node).service("weft_requests_total", service)
+
+    def services(self, node):
+        return json.loads(self.admin(node, "/services.json")[1])["services"]
+
     def endpoints(self, node, service):
         """{"address:port"} of the service, as weftd of that node has it."""
-        known = json.loads(self.admin(node, "/services.json")[1])["services"]
-        return {end["address"] for one in known if one["name"] == service for end in one["endpoints"]}
+        return {end["address"] for one in self.services(node) if one["name"] == service for end in one["endpoints"]}
+
+    def wait_service(self, node, service, seconds=10):
+        """Until weftd of that node has the service and endpoints of it: a dial before that is lost for some seconds
+        where kube-proxy does not know it either."""
+        wait_for(lambda: self.endpoints(node, service), f"{service} on {node}", seconds)
 
     def silent_seconds(self, node):
         """For how long the API server has told that weftd nothing about any kind."""
