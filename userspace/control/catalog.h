@@ -9,7 +9,14 @@
 #include "control/claims.h"
 #include "control/kube_service.h"
 
+/* How the catalog asks its owner; returns at once. */
+struct catalog_hooks {
+	void *owner;
+	const struct kube_object *(*find_namespace)(void *owner, const char *name);
+};
+
 struct catalog {
+	struct catalog_hooks hooks;
 	struct hash entries; /* of struct entry by namespace and name */
 	struct claims claims;
 	const struct kube_service *api; /* default/kubernetes; NULL = not known */
@@ -22,7 +29,7 @@ struct catalog {
 	bool has_gaps; /* something was lost for want of memory */
 };
 
-void catalog_init(struct catalog *catalog);
+void catalog_init(struct catalog *catalog, const struct catalog_hooks *hooks);
 void catalog_fini(struct catalog *catalog);
 
 /* As told by kube_events.changed, for Services and for EndpointSlices. An object that is not
@@ -31,6 +38,9 @@ void catalog_service_changed(struct catalog *catalog, const struct kube_object *
 			     const struct kube_object *after);
 void catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
 			   const struct kube_object *after);
+/* As told by kube_events.changed. True: drafts have changed. */
+bool catalog_namespace_changed(struct catalog *catalog, const struct kube_object *before,
+			       const struct kube_object *after);
 /* This node has another zone now. */
 void catalog_place_changed(struct catalog *catalog);
 
