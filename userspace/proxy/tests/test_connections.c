@@ -4,6 +4,8 @@
 #define GET   "GET /a HTTP/1.1\r\nHost: web\r\n\r\n"
 #define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
+static const struct span all_pods;
+
 struct asked {
 	unsigned answers;
 	char *json; /* NULL: the answer was NULL */
@@ -23,7 +25,7 @@ static void ask(struct stage *stage, struct asked *asked)
 	struct io_ring *control;
 	*asked = (struct asked){0};
 	assert_int_equal(io_ring_open(&options, &control), 0);
-	workers_connections((struct workers *)(void *)stage, control, on_answer, asked);
+	workers_connections((struct workers *)(void *)stage, control, all_pods, on_answer, asked);
 	assert_int_equal(asked->answers, 0);
 	stage_settle(stage);
 	io_double_settle(control);
@@ -59,7 +61,7 @@ static void many_connections_take_several_turns(void **state)
 		clients[i] = client_connect(&stage, WEB);
 	stage_run(&stage, NS_PER_MS);
 	assert_int_equal(io_ring_open(&options, &control), 0);
-	workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+	workers_connections((struct workers *)(void *)&stage, control, all_pods, on_answer, &asked);
 	io_turn(stage.worker.ring, 0);
 	assert_false(list_is_empty(&stage.worker.places));
 	for (unsigned i = 250; i < 300; i++)
@@ -117,6 +119,36 @@ static void each_connection_is_shown(void **state)
 	stage_close(&stage);
 }
 
+static void asked_of(struct stage *stage, const char *pod, struct asked *asked)
+{
+	struct io_options options = {.entries = 8};
+	struct io_ring *control;
+	*asked = (struct asked){0};
+	assert_int_equal(io_ring_open(&options, &control), 0);
+	workers_connections((struct workers *)(void *)stage, control, span_text(pod), on_answer,
+			    asked);
+	stage_settle(stage);
+	io_double_settle(control);
+	io_ring_close(control);
+}
+
+static void they_may_be_those_of_one_pod(void **state)
+{
+	struct stage stage;
+	struct asked asked;
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	client_connect(&stage, WEB);
+	asked_of(&stage, "nobody", &asked);
+	assert_string_equal(asked.json, "[]");
+	free(asked.json);
+	asked_of(&stage, "client", &asked);
+	assert_true(says(&asked, "\"service\":\"web\""));
+	free(asked.json);
+	stage_empty(&stage);
+	stage_close(&stage);
+}
+
 /* One second, then NULL; the late answer is thrown away. */
 static void a_worker_that_does_not_answer_is_given_up(void **state)
 {
@@ -127,7 +159,7 @@ static void a_worker_that_does_not_answer_is_given_up(void **state)
 	(void)state;
 	stage_open(&stage, NULL, NULL);
 	assert_int_equal(io_ring_open(&options, &control), 0);
-	workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+	workers_connections((struct workers *)(void *)&stage, control, all_pods, on_answer, &asked);
 	io_double_run(control, NS_PER_S - NS_PER_MS);
 	assert_int_equal(asked.answers, 0);
 	io_double_run(control, 2 * NS_PER_MS);
@@ -153,7 +185,8 @@ static void asking_survives_any_failing_allocation(void **state)
 		client_connect(&stage, RAW);
 		assert_int_equal(io_ring_open(&options, &control), 0);
 		mem_fail_nth(n);
-		workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+		workers_connections((struct workers *)(void *)&stage, control, all_pods, on_answer,
+				    &asked);
 		stage_settle(&stage);
 		io_double_settle(control);
 		bool has_failed = nth_has_failed(n);
@@ -172,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_connection_is_shown),
+		cmocka_unit_test(they_may_be_those_of_one_pod),
 		cmocka_unit_test(many_connections_take_several_turns),
 		cmocka_unit_test(a_worker_that_does_not_answer_is_given_up),
 		cmocka_unit_test(asking_survives_any_failing_allocation),
