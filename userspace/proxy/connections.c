@@ -46,8 +46,8 @@ static void add_session(struct text *json, const struct session *session)
 	text_printf(json, ",\"worker\":%u,\"state\":\"%s\",\"service\":", session->worker->index,
 		    mode_name(session));
 	text_json_string(json, span_text(session_destination(session, text)));
-	add_address(json, "destination", &session->flow.destination);
-	add_address(json, "app", &session->flow.app);
+	add_address(json, "destination", &session->destination);
+	add_address(json, "app", &session->app);
 	text_printf(json, ",\"app_leg\":\"%s\"", leg_state(session->worker, session_leg(session)));
 	if (upstream) {
 		add_address(json, "endpoint", &upstream->address);
