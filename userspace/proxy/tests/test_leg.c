@@ -32,6 +32,12 @@ static void cut(unsigned leg)
 	kernel_double_leg(leg)->unread |= 1u << !our_end(leg).side;
 }
 
+/* Both sockets of it are closed. */
+static void end_leg(unsigned leg)
+{
+	kernel_double_leg(leg)->id = 0;
+}
+
 static bool is_on_tcp(unsigned leg)
 {
 	return kernel_double_leg(leg)->wants_tcp;
@@ -303,6 +309,45 @@ static void a_cut_server_that_idles(struct stage *stage)
 	sees(stage, reaches(stage, WEB_ENDPOINT), GET);
 }
 
+/* A RST whose error a send of ours took: nothing but its end is left of the leg. */
+static void a_client_whose_leg_is_over(struct stage *stage)
+{
+	struct io_peer *client = client_on_legs(stage, RAW, false);
+	struct io_peer *server = reaches(stage, RAW_ENDPOINT);
+	end_leg(APP_LEG);
+	io_peer_finish(client);
+	stage_settle(stage);
+	WANT(stage, io_peer_saw_reset(server) && !io_peer_saw_fin(server));
+	WANT(stage, counted(stage, WEFT_PROXY_CLIENT_RESET) == 1);
+}
+
+static void a_server_whose_leg_is_over(struct stage *stage)
+{
+	struct io_peer *client = client_on_legs(stage, RAW, false);
+	struct io_peer *server = reaches(stage, RAW_ENDPOINT);
+	end_leg(ENDPOINT_LEG);
+	io_peer_finish(server);
+	stage_settle(stage);
+	WANT(stage, io_peer_saw_reset(client) && !io_peer_saw_fin(client));
+	WANT(stage, counted(stage, WEFT_PROXY_UPSTREAM_RESET) == 1);
+}
+
+/* Our own FIN and the peer's may have ended it before we hear of the peer's. */
+static void a_client_whose_leg_ended_in_order(struct stage *stage)
+{
+	struct io_peer *client = client_on_legs(stage, RAW, false);
+	struct io_peer *server = reaches(stage, RAW_ENDPOINT);
+	io_peer_finish(server);
+	stage_settle(stage);
+	WANT(stage, io_peer_saw_fin(client));
+	end_leg(APP_LEG);
+	io_peer_finish(client);
+	stage_settle(stage);
+	WANT(stage, io_peer_saw_fin(server) && !io_peer_saw_reset(server));
+	WANT(stage, !io_peer_saw_reset(client));
+	WANT(stage, counted(stage, WEFT_PROXY_CLIENT_RESET) == 0);
+}
+
 /* ---- back to TCP: whoever joins sockets may splice them ---- */
 
 static void both_legs_leave_before_a_tunnel_of_101(struct stage *stage)
@@ -381,6 +426,9 @@ PLAYED(server_cut_in_an_exchange, a_cut_server_in_an_exchange, mesh_auto)
 PLAYED(server_ends_in_an_exchange, an_uncut_server_in_an_exchange, mesh_auto)
 PLAYED(server_cut_in_a_tunnel, a_cut_server_of_a_tunnel, mesh_on)
 PLAYED(server_cut_in_the_pool, a_cut_server_that_idles, mesh_auto)
+PLAYED(over_before_the_client_ended, a_client_whose_leg_is_over, mesh_on)
+PLAYED(over_before_the_server_ended, a_server_whose_leg_is_over, mesh_on)
+PLAYED(over_after_our_fin, a_client_whose_leg_ended_in_order, mesh_on)
 PLAYED(tcp_before_101, both_legs_leave_before_a_tunnel_of_101, mesh_auto)
 PLAYED(tcp_before_connect, both_legs_leave_before_a_tunnel_of_connect, mesh_auto)
 PLAYED(tcp_when_it_is_not_http, both_legs_leave_when_a_declared_port_speaks_something_else,
@@ -405,6 +453,9 @@ int main(void)
 		cmocka_unit_test(server_ends_in_an_exchange),
 		cmocka_unit_test(server_cut_in_a_tunnel),
 		cmocka_unit_test(server_cut_in_the_pool),
+		cmocka_unit_test(over_before_the_client_ended),
+		cmocka_unit_test(over_before_the_server_ended),
+		cmocka_unit_test(over_after_our_fin),
 		cmocka_unit_test(tcp_before_101),
 		cmocka_unit_test(tcp_before_connect),
 		cmocka_unit_test(tcp_when_it_is_not_http),
