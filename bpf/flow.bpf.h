@@ -73,6 +73,10 @@ static __always_inline void flow_file_upstream(struct bpf_sock_ops *ctx, struct 
 	ends_of(ctx, &key.app, &key.listener);
 	if (!is_within_netns(&key.listener, &key.app))
 		return;
+	if (bpf_map_lookup_elem(&weft_splicers, &wanted.pod_id)) { /* the server may be it */
+		reason_count(mark->pod_id, WEFT_REASON_TCP_SPLICER);
+		return;
+	}
 	struct weft_server server = server_at(key.netns_cookie, &key.listener);
 	if (!bpf_map_lookup_elem(&weft_servers, &server))
 		reason_count(mark->pod_id, WEFT_REASON_TCP_BLOCKING);

@@ -464,8 +464,50 @@ def test_tables_show_the_snapshot(meshed):
     assert json.loads(meshed.weftd.cli("config").stdout)["settings"]["workers"] == 2
 
 
+def connections(mesh, *options):
+    return rows(mesh.weftd.cli("connections", *options).stdout)
+
+
+@contextlib.contextmanager
+def keeping_one(mesh):
+    """A connection that has had one answer."""
+    with Connection(mesh.dial("web")) as client:
+        assert client.ask("GET / HTTP/1.1\r\nHost: web\r\n\r\n").status == 200
+        yield client
+    wait_for(lambda: not connections(mesh), "the connection to end", 5)
+
+
+def test_connections_shows_those_of_now(meshed):
+    with keeping_one(meshed):
+        (shown,) = connections(meshed)
+        assert shown["POD"] == "client" and shown["DESTINATION"] == "web" and shown["STATE"] == "http_idle"
+        assert shown["REQUESTS"] == "1" and shown["RECEIVED"].endswith("KiB") and shown["SENT"].endswith(" B")
+        assert shown["APP LEG"] == "tcp" and shown["ENDPOINT"] == shown["ENDPOINT LEG"] == "-"
+        assert connections(meshed, "--pod", "client") and not connections(meshed, "--pod", "server")
+        assert not connections(meshed, "-n", "shop")
+        (one,) = json.loads(meshed.weftd.cli("connections", "-o", "json").stdout)["connections"]
+        assert one["service"] == "web" and one["app_leg"] == "tcp"
+
+
+def test_connections_tells_who_has_the_shortcut(meshed):
+    config = meshed.weftd.config
+
+    def set_mode(mode):
+        in_force = lambda: meshed.weftd.json("/config.json")["settings"]["shortcut"]["mode"] == mode  # noqa: E731
+        meshed.weftd.reload({**config, "shortcut": {"mode": mode}}, until=in_force)
+
+    set_mode("auto")
+    try:
+        with keeping_one(meshed):
+            assert [row["APP LEG"] for row in connections(meshed)] == ["shortcut"]
+            set_mode("off")  # what has it keeps it
+            assert [row["APP LEG"] for row in connections(meshed)] == ["shortcut"]
+    finally:
+        set_mode("off")
+
+
 def test_json_of_every_view_is_json(meshed):
-    for command in ("stat", "pods", "services", "endpoints", "routes", "config"):
+    for command in ("stat", "pods", "services", "endpoints", "routes", "config", "edges", "connections"):
         json.loads(meshed.weftd.cli(command, "-o", "json").stdout)
 
 
@@ -546,7 +588,7 @@ def test_misuse_is_told_from_failure(arguments):
 
 def test_every_command_has_help():
     commands = re.findall(r"^  (\w+) ", weft("help").stdout, re.M)
-    assert {"run", "check", "stat", "edges", "pods", "cleanup"} <= set(commands)
+    assert {"run", "check", "stat", "edges", "connections", "pods", "cleanup"} <= set(commands)
     for command in commands:
         done = weft(command, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: weft {command}"), done

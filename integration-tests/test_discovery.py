@@ -188,6 +188,25 @@ def test_a_bad_annotation_of_a_service_is_an_event(shop):
     assert note["involvedObject"]["kind"] == "Service" and "80=https" in note["message"]
 
 
+def shortcuts(shop):
+    """What the pod, and the Service with its window, say."""
+    (pod,) = shop.weftd.json("/pods.json")
+    (web,) = (service for service in shop.weftd.json("/services.json")["services"] if service["name"] == WEB)
+    return pod["shortcut"], web["shortcut"], web["shortcut_window_bytes"]
+
+
+def test_the_shortcut_is_said_by_pods_services_and_their_namespace(shop):
+    assert shortcuts(shop) == ("inherit", "inherit", 0)
+    annotated = {"name": NAMESPACE, "labels": ENABLED, "annotations": {"weft.io/shortcut": "auto"}}
+    shop.api.put("namespaces", {"metadata": annotated})
+    wait_for(lambda: shortcuts(shop) == ("auto", "auto", 0), "the namespace's word", SECOND)
+    shop.tell("client", annotations={"weft.io/shortcut": "off"})
+    service = shop.api.items("services")[(NAMESPACE, "web")]
+    said = {"weft.io/shortcut": "on", "weft.io/shortcut-window": "64KiB"}
+    shop.api.put("services", {**service, "metadata": {**service["metadata"], "annotations": said}})
+    wait_for(lambda: shortcuts(shop) == ("off", "on", 65536), "their own words", SECOND)
+
+
 def test_a_pod_stays_captured_until_its_sandbox_is_gone(shop):
     shop.api.delete("pods", NAMESPACE, "client")
     shop.label({"seen": "yes", **ENABLED})

@@ -18,5 +18,6 @@ MATRIX = {
     "own account": ["--set", "serviceAccount.create=false,serviceAccount.name=other,rbac.create=false"],
     "no cleaning": ["--set", "uninstall.clean=false"],
     "limits": ["--set", "config.limits.sessions=1048576,config.limits.window=64KiB,config.workers=2,drainSeconds=0"],
+    "shortcut": ["--set", "config.shortcut.mode=auto,config.shortcut.window=1MiB"],
     "services": ["--set-json", 'config.services=[{"name":"x","addresses":["10.0.0.1"],"ports":[80]}]'],
 }  # fmt: skip

@@ -19,6 +19,8 @@ REFUSED = {
     "a duration without a unit": "config.timeouts.connect=5",
     "none that may be updated": "maxUnavailable=0",
     "the plugin without the API server": "kubernetes.enabled=false",
+    "a mode that is none": "config.shortcut.mode=sometimes",
+    "a mode without quotes": "config.shortcut.mode=true",
     "an unknown value": "replicas=2",
 }
 

@@ -30,11 +30,10 @@ struct admin_sources {
 	void (*version_json)(void *owner, struct text *json);
 	/* Prometheus lines of weft_capture_decisions_total and weft_flow_* (kernel room). */
 	void (*kernel_metrics)(void *owner, struct text *page);
-	/* Asks every worker; `done` is called later in the admin's thread with a JSON array, or
-	 * with NULL when a worker did not answer within a second. */
-	void (*connections_json)(void *owner, void (*done)(void *request, const char *json),
-				 void *request);
-	/* As connections_json, of the edges of one pod; size 0 = of all. */
+	/* Ask every worker about one pod; size 0 = about all. `done` is called later in the admin's
+	 * thread with a JSON array, or with NULL when a worker did not answer within a second. */
+	void (*connections_json)(void *owner, struct span pod,
+				 void (*done)(void *request, const char *json), void *request);
 	void (*edges_json)(void *owner, struct span pod,
 			   void (*done)(void *request, const char *json), void *request);
 	/*

@@ -272,6 +272,8 @@ static void add_service(struct json *json, const struct page_view *view,
 	json_number(json, "id", service->id);
 	json_text(json, "protocol", protocol_name(service->protocol));
 	json_text(json, "balancer", balancer_name(service->balancer));
+	json_text(json, "shortcut", shortcut_name(service->shortcut));
+	json_number(json, "shortcut_window_bytes", service->shortcut_window);
 	json_open(json, "addresses", '[');
 	for (uint32_t i = 0; i < service->address_count; i++) {
 		char address[ADDRESS_TEXT_MAX];

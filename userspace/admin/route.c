@@ -18,7 +18,7 @@ static const struct admin_path paths[] = {
 	{"/services.json", PAGE_SERVICES, false, "services and their endpoints"},
 	{"/routes.json", PAGE_ROUTES, false, "address to service to endpoints"},
 	{"/pods.json", PAGE_PODS, false, "who is enrolled, and what was captured"},
-	{"/connections.json", PAGE_CONNECTIONS, false, "what every worker holds now"},
+	{"/connections.json", PAGE_CONNECTIONS, false, "every connection of now; ?pod=NAME"},
 	{"/edges.json", PAGE_EDGES, false, "traffic per pod and destination; ?pod=NAME"},
 	{"/config.json", PAGE_CONFIG, false, "the config in force"},
 	{"/kubernetes.json", PAGE_KUBERNETES, false, "what the API server told, and how old it is"},
@@ -88,7 +88,7 @@ struct admin_verdict admin_route(const struct http_head *head, bool may_change)
 	if (!path->changes && !reads)
 		return refuse(405, "GET, HEAD");
 	struct admin_verdict verdict = {.page = path->page, .status = 200};
-	if (path->page == PAGE_EDGES)
+	if (path->page == PAGE_EDGES || path->page == PAGE_CONNECTIONS)
 		snprintf(verdict.pod, sizeof(verdict.pod), "%.*s",
 			 SPAN_PRINT(query_value(head->target, "pod")));
 	return verdict;

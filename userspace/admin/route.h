@@ -31,7 +31,7 @@ struct admin_verdict {
 	enum admin_page page;
 	uint16_t status;         /* with PAGE_NONE: 403, 404 or 405 */
 	const char *allow;       /* with 405 */
-	char pod[WEFT_NAME_MAX]; /* PAGE_EDGES: of this one, "" = of all */
+	char pod[WEFT_NAME_MAX]; /* PAGE_EDGES, PAGE_CONNECTIONS: of this one, "" = of all */
 };
 
 /* `may_change`: the request came by the Unix socket. */

@@ -201,11 +201,8 @@ static void ask_workers(struct session *session)
 	wire_pause(&session->wire);
 	set_deadline(session, WORKERS_TIMEOUT_NS);
 	const struct admin_sources *sources = &admin_of(session)->sources;
-	if (session->verdict.page == PAGE_EDGES)
-		sources->edges_json(sources->owner, span_text(session->verdict.pod),
-				    on_workers_answer, query);
-	else
-		sources->connections_json(sources->owner, on_workers_answer, query);
+	(session->verdict.page == PAGE_EDGES ? sources->edges_json : sources->connections_json)(
+		sources->owner, span_text(session->verdict.pod), on_workers_answer, query);
 }
 
 static void answer_json(struct session *session,

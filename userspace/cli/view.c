@@ -18,7 +18,7 @@ bool view_is_in(const char *name, const char *namespace)
 
 static bool item_is_in(const cJSON *item, const char *namespace)
 {
-	static const char *const keys[] = {"name", "service", "source", "destination"};
+	static const char *const keys[] = {"name", "service", "source", "destination", "pod"};
 	for (size_t i = 0; i < array_count(keys); i++) {
 		if (view_is_in(view_text(item, keys[i]), namespace))
 			return true;

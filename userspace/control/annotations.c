@@ -4,17 +4,18 @@
 
 #include "model/keys.h"
 
-/* The config key that says what an element of the annotation's list may be. */
-struct list_rule {
+/* The config key that says what a value, or an element of a list of them, may be. */
+struct value_rule {
 	const char *annotation;
 	const char *key;
 };
 
-static const struct list_rule opaque_rule = {ANNOTATION_OPAQUE, "pods[].opaque_ports[]"};
-static const struct list_rule skip_port_rule = {ANNOTATION_SKIP_PORTS,
-						"pods[].skip_outbound_ports[]"};
-static const struct list_rule skip_cidr_rule = {ANNOTATION_SKIP_CIDRS,
-						"pods[].skip_outbound_cidrs[]"};
+static const struct value_rule opaque_rule = {ANNOTATION_OPAQUE, "pods[].opaque_ports[]"};
+static const struct value_rule skip_port_rule = {ANNOTATION_SKIP_PORTS,
+						 "pods[].skip_outbound_ports[]"};
+static const struct value_rule skip_cidr_rule = {ANNOTATION_SKIP_CIDRS,
+						 "pods[].skip_outbound_cidrs[]"};
+static const struct value_rule window_rule = {ANNOTATION_WINDOW, "services[].shortcut_window"};
 
 static const struct key *key_of(const char *path)
 {
@@ -46,7 +47,7 @@ static bool next_element(struct span *rest, struct span *ret)
 	return false;
 }
 
-static bool read_value(const struct list_rule *rule, struct span element, struct key_value *ret,
+static bool read_value(const struct value_rule *rule, struct span element, struct key_value *ret,
 		       struct text *faults)
 {
 	char copy[64]; /* longer than any port or network */
@@ -74,10 +75,10 @@ static size_t count_elements(const char *value)
 	return count;
 }
 
-static const char *value_of(const struct kube_object *pod, const struct kube_object *namespace,
+static const char *value_of(const struct kube_object *object, const struct kube_object *namespace,
 			    const char *annotation)
 {
-	const char *value = kube_annotation(pod, annotation);
+	const char *value = kube_annotation(object, annotation);
 	return !value && namespace ? kube_annotation(namespace, annotation) : value;
 }
 
@@ -90,7 +91,7 @@ static struct draft_value *make_room(struct arena *arena, struct draft_list *lis
 	return items;
 }
 
-static int read_list(const struct list_rule *rule, const char *value, struct arena *arena,
+static int read_list(const struct value_rule *rule, const char *value, struct arena *arena,
 		     struct draft_list *list, struct text *faults)
 {
 	struct span rest = span_text(value ? value : "");
@@ -185,10 +186,26 @@ static void read_proxy_death(const char *value, struct pod_draft *draft, struct 
 		fault(faults, ANNOTATION_PROXY_DEATH, span_text(value), "is not open or closed");
 }
 
+static enum weft_shortcut read_shortcut(const char *value, struct text *faults)
+{
+	static const char *const names[] = {[WEFT_SHORTCUT_OFF] = "off",
+					    [WEFT_SHORTCUT_AUTO] = "auto",
+					    [WEFT_SHORTCUT_ON] = "on"};
+	if (!value)
+		return WEFT_SHORTCUT_INHERIT;
+	for (unsigned i = WEFT_SHORTCUT_OFF; i < array_count(names); i++) {
+		if (strcmp(value, names[i]) == 0)
+			return (enum weft_shortcut)i;
+	}
+	fault(faults, ANNOTATION_SHORTCUT, span_text(value), "is not off, auto or on");
+	return WEFT_SHORTCUT_INHERIT;
+}
+
 int annotations_read(const struct kube_object *pod, const struct kube_object *namespace,
 		     struct arena *arena, struct pod_draft *draft, struct text *faults)
 {
 	read_proxy_death(value_of(pod, namespace, ANNOTATION_PROXY_DEATH), draft, faults);
+	draft->shortcut = read_shortcut(value_of(pod, namespace, ANNOTATION_SHORTCUT), faults);
 	int error = read_list(&skip_port_rule, value_of(pod, namespace, ANNOTATION_SKIP_PORTS),
 			      arena, &draft->skip_ports, faults);
 	if (!error)
@@ -246,12 +263,34 @@ bool annotation_protocol(const struct kube_object *service, uint16_t port, enum 
 	return map_names(service, port, ret, NULL);
 }
 
+enum weft_shortcut annotation_shortcut(const struct kube_object *service,
+				       const struct kube_object *namespace)
+{
+	return read_shortcut(value_of(service, namespace, ANNOTATION_SHORTCUT), NULL);
+}
+
+static uint32_t read_window(const struct kube_object *service, struct text *faults)
+{
+	const char *value = kube_annotation(service, ANNOTATION_WINDOW);
+	struct key_value window;
+	if (!value || !read_value(&window_rule, span_text(value), &window, faults))
+		return 0;
+	return (uint32_t)window.number;
+}
+
+uint32_t annotation_shortcut_window(const struct kube_object *service)
+{
+	return read_window(service, NULL);
+}
+
 void annotations_check_service(const struct kube_object *service, struct text *faults)
 {
 	enum protocol protocol;
 	const char *headless = kube_annotation(service, ANNOTATION_HEADLESS);
 	(void)list_names(service, 0, faults);
 	(void)map_names(service, 0, &protocol, faults);
+	(void)read_shortcut(kube_annotation(service, ANNOTATION_SHORTCUT), faults);
+	(void)read_window(service, faults);
 	if (headless && strcmp(headless, "balance") != 0 && strcmp(headless, "direct") != 0)
 		fault(faults, ANNOTATION_HEADLESS, span_text(headless), "is not balance or direct");
 }

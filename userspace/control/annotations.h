@@ -17,9 +17,16 @@
 #define ANNOTATION_PROTOCOL    "weft.io/protocol"            /* 8080=http,9000=opaque */
 #define ANNOTATION_PROXY_DEATH "weft.io/on-proxy-death"      /* open | closed */
 #define ANNOTATION_HEADLESS    "weft.io/headless"            /* direct | balance */
+#define ANNOTATION_SHORTCUT    "weft.io/shortcut"            /* off | auto | on */
+#define ANNOTATION_WINDOW      "weft.io/shortcut-window"     /* 256KiB */
 
 /* What a Service's opaque-ports and protocol say about one port; false = nothing. */
 bool annotation_protocol(const struct kube_object *service, uint16_t port, enum protocol *ret);
+/* What a Service says of its shortcut, else its namespace (NULL = not known). */
+enum weft_shortcut annotation_shortcut(const struct kube_object *service,
+				       const struct kube_object *namespace);
+/* The window of a Service's shortcut in bytes, 0 = it says nothing. */
+uint32_t annotation_shortcut_window(const struct kube_object *service);
 
 /*
  * Fills the draft's settings from the pod's annotations; where the pod has none, from its

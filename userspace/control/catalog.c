@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "control/annotations.h"
 
 /* One Service of the API, or EndpointSlices that still miss theirs. */
 struct entry {
@@ -35,9 +36,9 @@ struct catalog_service {
 	char name[WEFT_NAME_MAX];
 };
 
-void catalog_init(struct catalog *catalog)
+void catalog_init(struct catalog *catalog, const struct catalog_hooks *hooks)
 {
-	*catalog = (struct catalog){0};
+	*catalog = (struct catalog){.hooks = *hooks};
 	list_init(&catalog->stale);
 	list_init(&catalog->moved);
 }
@@ -159,6 +160,30 @@ void catalog_slice_changed(struct catalog *catalog, const struct kube_object *be
 		slice_remove(catalog, kube_slice_of(before));
 	if (has_service(after) && slice_add(catalog, kube_slice_of(after)))
 		catalog->has_gaps = true;
+}
+
+static const char *shortcut_of(const struct kube_object *namespace)
+{
+	const char *value = namespace ? kube_annotation(namespace, ANNOTATION_SHORTCUT) : NULL;
+	return value ? value : "";
+}
+
+bool catalog_namespace_changed(struct catalog *catalog, const struct kube_object *before,
+			       const struct kube_object *after)
+{
+	const char *name = (after ? after : before)->name;
+	bool is_due = false;
+	if (strcmp(shortcut_of(before), shortcut_of(after)) == 0)
+		return false; /* nothing else of it is looked at, and many come in a row */
+	hash_each(&catalog->entries, item)
+	{
+		struct entry *entry = hash_entry(item, struct entry, item);
+		if (strcmp(entry->namespace, name) != 0)
+			continue;
+		make_stale(catalog, entry);
+		is_due = true;
+	}
+	return is_due;
 }
 
 void catalog_place_changed(struct catalog *catalog)
@@ -311,13 +336,18 @@ static void service_remove(struct catalog *catalog, struct catalog_service *serv
 	mem_free(service);
 }
 
-static void draft_write(struct catalog_service *service, const struct kube_service *of,
+static void draft_write(const struct catalog *catalog, struct catalog_service *service,
 			const struct kube_service_port *port, struct service_draft *ret)
 {
+	const struct kube_service *of = service->entry->service;
+	const struct kube_object *namespace =
+		catalog->hooks.find_namespace(catalog->hooks.owner, service->entry->namespace);
 	*ret = (struct service_draft){
 		.may_be_left_out = true,
 		.protocol = kube_service_protocol(of, port),
 		.balancer = kube_service_balancer(of),
+		.shortcut = annotation_shortcut(&of->object, namespace),
+		.shortcut_window = annotation_shortcut_window(&of->object),
 		.balances_endpoints = kube_service_balances_endpoints(of),
 		.name = service->name,
 		.addresses = {.count = of->ip_count, .items = service->addresses},
@@ -362,7 +392,7 @@ static int service_enter(struct catalog *catalog, struct entry *entry,
 	if (!error)
 		error = claims_enter(catalog, service);
 	service->is_wanted = !error; /* else it is removed with those that are gone */
-	draft_write(service, entry->service, port, &catalog->drafts[service->index]);
+	draft_write(catalog, service, port, &catalog->drafts[service->index]);
 	return error;
 }
 
@@ -414,8 +444,8 @@ static void entry_judge(struct catalog *catalog, struct entry *entry)
 			kube_service_record_count(service, entry->slices, entry->slice_count);
 	entry->is_left_out = catalog->record_limit && entry->records > catalog->record_limit;
 	catalog->left_out_count += (uint32_t)entry->is_left_out - (uint32_t)was_left_out;
-	if (entry->is_left_out && !was_left_out && catalog->left_out)
-		catalog->left_out(catalog->owner, service, entry->records);
+	if (entry->is_left_out && !was_left_out)
+		catalog->hooks.left_out(catalog->hooks.owner, service, entry->records);
 }
 
 /* What stays keeps the place of its draft. */
@@ -533,8 +563,6 @@ void catalog_fini(struct catalog *catalog)
 	hash_fini(&catalog->entries);
 	claims_fini(&catalog->claims);
 	mem_free(catalog->drafts);
-	catalog_init(catalog);
+	catalog_init(catalog, &kept.hooks);
 	catalog->record_limit = kept.record_limit;
-	catalog->left_out = kept.left_out;
-	catalog->owner = kept.owner;
 }

@@ -9,7 +9,16 @@
 #include "control/claims.h"
 #include "control/kube_service.h"
 
+/* How the catalog asks its owner and tells it; returns at once. */
+struct catalog_hooks {
+	void *owner;
+	const struct kube_object *(*find_namespace)(void *owner, const char *name);
+	/* One is left out from now on. */
+	void (*left_out)(void *owner, const struct kube_service *service, uint64_t records);
+};
+
 struct catalog {
+	struct catalog_hooks hooks;
 	struct hash entries; /* of struct entry by namespace and name */
 	struct claims claims;
 	const struct kube_service *api; /* default/kubernetes; NULL = not known */
@@ -24,13 +33,10 @@ struct catalog {
 	 * half of it would serve some of its clients. */
 	uint64_t record_limit; /* 0 = none; set by catalog_limit */
 	uint32_t left_out_count;
-	/* One is left out from now on; NULL = nobody asks. */
-	void (*left_out)(void *owner, const struct kube_service *service, uint64_t records);
-	void *owner;
 };
 
-void catalog_init(struct catalog *catalog);
-/* Empty again: limit and callback stay. */
+void catalog_init(struct catalog *catalog, const struct catalog_hooks *hooks);
+/* Empty again: hooks and limit stay. */
 void catalog_fini(struct catalog *catalog);
 
 /* As told by kube_events.changed, for Services and for EndpointSlices. An object that is not
@@ -40,6 +46,9 @@ void catalog_service_changed(struct catalog *catalog, const struct kube_object *
 void catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
 			   const struct kube_object *after);
 void catalog_limit(struct catalog *catalog, uint64_t record_limit);
+/* As told by kube_events.changed. True: drafts have changed. */
+bool catalog_namespace_changed(struct catalog *catalog, const struct kube_object *before,
+			       const struct kube_object *after);
 /* This node has another zone now. */
 void catalog_place_changed(struct catalog *catalog);
 

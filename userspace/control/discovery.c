@@ -162,7 +162,8 @@ static bool take(struct discovery *discovery, const struct kube_object *before,
 	case KUBE_PODS:
 		return roster_pod_changed(&discovery->roster, before, after);
 	case KUBE_NAMESPACES:
-		return roster_namespace_changed(&discovery->roster, object->name);
+		return catalog_namespace_changed(&discovery->catalog, before, after) |
+		       roster_namespace_changed(&discovery->roster, object->name);
 	case KUBE_NODES:
 		if (strcmp(object->name, discovery->node) == 0)
 			take_node(discovery, after);
@@ -623,6 +624,11 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	const struct settings *settings = &control->current->settings;
 	if (!discovery)
 		return -ENOMEM;
+	const struct catalog_hooks services_hooks = {
+		.owner = discovery,
+		.find_namespace = find_namespace,
+		.left_out = on_left_out,
+	};
 	const struct roster_hooks hooks = {
 		.owner = discovery,
 		.find_namespace = find_namespace,
@@ -632,9 +638,7 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 	discovery->control = control;
 	discovery->source.refresh = refresh;
 	discovery->source.built = built;
-	catalog_init(&discovery->catalog);
-	discovery->catalog.left_out = on_left_out;
-	discovery->catalog.owner = discovery;
+	catalog_init(&discovery->catalog, &services_hooks);
 	roster_init(&discovery->roster, &hooks);
 	discovery->roster.on_proxy_death = settings->pod_on_proxy_death;
 	timer_init(&discovery->tick, on_tick);

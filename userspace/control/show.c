@@ -67,6 +67,7 @@ static void add_settings(cJSON *to, const struct enrolment *enrolment)
 	cJSON_AddStringToObject(to, "on_proxy_death",
 				pod->on_proxy_death == ON_PROXY_DEATH_CLOSED ? "closed" : "open");
 	cJSON_AddStringToObject(to, "capture", pod->captures_all ? "all" : "services");
+	cJSON_AddStringToObject(to, "shortcut", shortcut_name(pod->shortcut));
 	cJSON *addresses = cJSON_AddArrayToObject(to, "addresses");
 	add_local(addresses, &pod->local4, is_open ? &enrolment->listeners.local4 : &none);
 	add_local(addresses, &pod->local6, is_open ? &enrolment->listeners.local6 : &none);

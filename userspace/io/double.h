@@ -72,6 +72,8 @@ void io_peer_pieces(struct io_peer *peer, size_t most);
 void io_peer_window(struct io_peer *peer, uint64_t bytes);
 /* Marks bytes as read: the window opens by as many. */
 void io_peer_read(struct io_peer *peer, size_t bytes);
+/* Its bytes come past TCP: those that are unread at a close alone are no reason for a RST. */
+void io_peer_passes_tcp(struct io_peer *peer);
 /* Sends on this connection fail from now on. */
 void io_peer_fail_sends(struct io_peer *peer, int error);
 
@@ -82,6 +84,8 @@ struct span io_peer_received(const struct io_peer *peer); /* all bytes since the
 void io_peer_forget(struct io_peer *peer);
 bool io_peer_saw_fin(const struct io_peer *peer);
 bool io_peer_saw_reset(const struct io_peer *peer);
+/* Whether it would see one if this process died now. */
+bool io_peer_would_see_reset(const struct io_peer *peer);
 bool io_peer_is_closed(const struct io_peer *peer); /* the descriptor was closed */
 /* Bytes that it sent and nobody has received yet. */
 size_t io_peer_unreceived(const struct io_peer *peer);

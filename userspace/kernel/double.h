@@ -33,8 +33,10 @@ void kernel_double_no_ipv6(bool is_absent); /* pods opened from now on */
 void kernel_double_flow_next(const struct weft_flow *flow);
 size_t kernel_double_flow_count(void); /* not asked for yet */
 #define KERNEL_DOUBLE_LEGS 8
-/* A socket of ours is an end of this leg; legs with one slot are one. */
-void kernel_double_leg_put(int fd, const struct weft_leg_end *end, const struct weft_leg *leg);
+/* The next socket of ours that is asked about is this end of a leg. */
+void kernel_double_leg_next(const struct weft_leg_end *end);
+/* The leg in this slot, to be written to as the kernel would; free at first. */
+struct weft_leg *kernel_double_leg(uint32_t slot);
 bool kernel_double_watches_splices(void);
 void kernel_double_reason_add(uint32_t pod_id, enum weft_reason reason, uint64_t count);
 void kernel_double_traffic_set(const struct weft_traffic_key *key,

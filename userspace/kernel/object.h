@@ -27,6 +27,7 @@ struct kernel {
 	int sockets_fd;
 	int accepted_fd;
 	int leg_ends_fd;
+	int splicers_fd;
 	int reasons_fd;
 	int traffic_fd;
 

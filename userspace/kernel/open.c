@@ -137,6 +137,7 @@ static void descriptors_remember(struct kernel *kernel)
 	kernel->skip_cidrs_fd = bpf_map__fd(skeleton->maps.weft_skip_cidrs);
 	kernel->sockets_fd = bpf_map__fd(skeleton->maps.weft_sockets);
 	kernel->leg_ends_fd = bpf_map__fd(skeleton->maps.weft_leg_ends);
+	kernel->splicers_fd = bpf_map__fd(skeleton->maps.weft_splicers);
 	kernel->accepted_fd = bpf_map__fd(skeleton->maps.weft_accepted);
 	kernel->reasons_fd = bpf_map__fd(skeleton->maps.weft_reasons);
 	kernel->traffic_fd = bpf_map__fd(skeleton->maps.weft_traffic);

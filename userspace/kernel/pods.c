@@ -34,6 +34,7 @@ int kernel_pod_remove(struct kernel *kernel, const struct weft_pod_key *key, uin
 		return error;
 	kernel_skip_clear(kernel, pod_id);
 	reasons_forget(kernel, pod_id);
+	bpf_map_delete_elem(kernel->splicers_fd, &pod_id); /* the id will be another's */
 	return 0;
 }
 

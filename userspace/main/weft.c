@@ -5,16 +5,17 @@
 #include "cli/command.h"
 
 static const struct command *const commands[] = {
-	&command_run,       &command_check, &command_stat,    &command_pods,   &command_services,
-	&command_endpoints, &command_edges, &command_routes,  &command_config, &command_cleanup,
-	&command_cni,       &command_leave, &command_version,
+	&command_run,      &command_check,     &command_stat,    &command_pods,
+	&command_services, &command_endpoints, &command_edges,   &command_connections,
+	&command_routes,   &command_config,    &command_cleanup, &command_cni,
+	&command_leave,    &command_version,
 };
 
 static void print_help(FILE *stream)
 {
 	fputs("weft: a service mesh without sidecars\n\nusage: weft COMMAND [OPTION…]\n\n", stream);
 	for (size_t i = 0; i < array_count(commands); i++)
-		fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(stream, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n`weft COMMAND --help` says more; `weft run -- curl http://127.0.0.1:8000/` is a "
 	      "way to begin.\n",
 	      stream);

@@ -171,11 +171,11 @@ static void metrics_of_kernel(void *owner, struct text *page)
 	cni_metrics(daemon, page);
 }
 
-static void connections_json(void *owner, void (*done)(void *request, const char *json),
-			     void *request)
+static void connections_json(void *owner, struct span pod,
+			     void (*done)(void *request, const char *json), void *request)
 {
 	struct daemon *daemon = owner;
-	workers_connections(daemon->workers, daemon->ring, done, request);
+	workers_connections(daemon->workers, daemon->ring, pod, done, request);
 }
 
 static void edges_json(void *owner, struct span pod, void (*done)(void *request, const char *json),

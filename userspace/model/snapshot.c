@@ -43,6 +43,15 @@ const struct service *snapshot_service_named(const struct snapshot *snapshot, st
 	return NULL;
 }
 
+const char *shortcut_name(enum weft_shortcut shortcut)
+{
+	static const char *const names[] = {[WEFT_SHORTCUT_INHERIT] = "inherit",
+					    [WEFT_SHORTCUT_OFF] = "off",
+					    [WEFT_SHORTCUT_AUTO] = "auto",
+					    [WEFT_SHORTCUT_ON] = "on"};
+	return names[shortcut];
+}
+
 bool port_list_has(const struct port_list *list, uint16_t port)
 {
 	uint32_t low = 0;

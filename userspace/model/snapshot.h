@@ -146,6 +146,9 @@ const struct endpoint *service_endpoint(const struct service *service, uint32_t 
 const struct endpoint *service_endpoint_at(const struct service *service,
 					   const struct weft_address *address);
 
+/* "off", "auto" or "on"; "inherit" where nothing is said. */
+const char *shortcut_name(enum weft_shortcut shortcut);
+
 /* `series` of a published service or endpoint, which any worker may fill in. */
 static inline uint32_t series_kept(const uint32_t *series)
 {

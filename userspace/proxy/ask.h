@@ -38,6 +38,12 @@ struct ask {
 	void *request;
 };
 
+/* Whether the question, about the pod `name` or "" = about all, is about this one. */
+static inline bool ask_is_about(const char *name, const struct worker_pod *pod)
+{
+	return !*name || strcmp(pod->name, name) == 0;
+}
+
 void ask_workers(const struct ask *ask);
 
 #endif

@@ -1,4 +1,6 @@
 /* Every connection as JSON. */
+#include <stdio.h>
+
 #include "http/h1.h"
 #include "proxy/ask.h"
 #include "proxy/exchange.h"
@@ -44,8 +46,8 @@ static void add_session(struct text *json, const struct session *session)
 	text_printf(json, ",\"worker\":%u,\"state\":\"%s\",\"service\":", session->worker->index,
 		    mode_name(session));
 	text_json_string(json, span_text(session_destination(session, text)));
-	add_address(json, "destination", &session->flow.destination);
-	add_address(json, "app", &session->flow.app);
+	add_address(json, "destination", &session->destination);
+	add_address(json, "app", &session->app);
 	text_printf(json, ",\"app_leg\":\"%s\"", leg_state(session->worker, session_leg(session)));
 	if (upstream) {
 		add_address(json, "endpoint", &upstream->address);
@@ -68,12 +70,12 @@ static void add_session(struct text *json, const struct session *session)
 static bool write_sessions(struct worker *worker, const char *pod, struct ask_place *place,
 			   struct text *part)
 {
-	(void)pod; /* all of them are asked for */
 	for (unsigned i = 0; i < ASK_SESSIONS_PER_TURN; i++) {
 		const struct session *session = ask_place_next(place, worker);
 		if (!session)
 			return false;
-		add_session(part, session);
+		if (ask_is_about(pod, session->pod))
+			add_session(part, session);
 	}
 	return true;
 }
@@ -89,10 +91,10 @@ static void join_lists(struct text *parts, unsigned count, struct text *json)
 	text_add(json, span_text("]"));
 }
 
-void workers_connections(struct workers *workers, struct io_ring *ring,
+void workers_connections(struct workers *workers, struct io_ring *ring, struct span pod,
 			 void (*done)(void *request, const char *json), void *request)
 {
-	const struct ask ask = {
+	struct ask ask = {
 		.workers = workers,
 		.ring = ring,
 		.write = write_sessions,
@@ -100,5 +102,6 @@ void workers_connections(struct workers *workers, struct io_ring *ring,
 		.done = done,
 		.request = request,
 	};
+	snprintf(ask.pod, sizeof(ask.pod), "%.*s", SPAN_PRINT(pod));
 	ask_workers(&ask);
 }

@@ -16,20 +16,19 @@ struct target {
 
 void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events)
 {
-	const struct weft_flow *flow = &session->flow;
 	*dial = (struct dial){
 		.events = events,
 		.worker = session->worker,
 		.pod = session->pod,
-		.service_id = flow->service_id,
-		.to_destination =
-			flow->service_id == 0 || (flow->flags & WEFT_DESTINATION_ENDPOINT),
-		.destination = flow->destination,
+		.service_id = session->service_id,
+		.to_destination = session->service_id == 0 ||
+				  (session->destination_flags & WEFT_DESTINATION_ENDPOINT),
+		.destination = session->destination,
 		.series = {session->series, SERIES_NONE},
 	};
 	list_init(&dial->waiting);
-	if (!address_is_loopback(&flow->app)) {
-		dial->local = flow->app;
+	if (!address_is_loopback(&session->app)) {
+		dial->local = session->app;
 		dial->local.port = 0;
 	}
 }

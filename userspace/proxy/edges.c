@@ -96,25 +96,20 @@ static void add_row(struct text *part, const struct worker_pod *pod, struct edge
 	text_add(part, span_of((const char *)&row, sizeof(row)));
 }
 
-static bool is_asked_for(const struct worker_pod *pod, const char *name)
-{
-	return !*name || strcmp(pod->name, name) == 0;
-}
-
 static bool write_edges(struct worker *worker, const char *pod_name, struct ask_place *place,
 			struct text *part)
 {
 	(void)place; /* rows are as many as names, not as connections */
 	list_each (&worker->sessions, link) {
 		struct session *session = list_entry(link, struct session, link);
-		if (!is_asked_for(session->pod, pod_name))
+		if (!ask_is_about(pod_name, session->pod))
 			continue;
 		session->edge->open_sent_bytes += session->client.bytes_received;
 		session->edge->open_received_bytes += session->client.bytes_sent;
 	}
 	list_each (&worker->pods, pod_link) {
 		struct worker_pod *pod = list_entry(pod_link, struct worker_pod, link);
-		if (!is_asked_for(pod, pod_name))
+		if (!ask_is_about(pod_name, pod))
 			continue;
 		list_each (&pod->edges.list, link)
 			add_row(part, pod, list_entry(link, struct edge, link));

@@ -17,13 +17,13 @@ static void on_failed(struct wire *wire, int error);
 
 const struct service *session_service(const struct session *session)
 {
-	return snapshot_service(session->worker->snapshot, session->flow.service_id);
+	return snapshot_service(session->worker->snapshot, session->service_id);
 }
 
 const char *session_destination(const struct session *session, char text[ADDRESS_TEXT_MAX])
 {
 	const struct service *service = session_service(session);
-	return service ? service->name : address_print(&session->flow.destination, text);
+	return service ? service->name : address_print(&session->destination, text);
 }
 
 /* ---- accept ---- */
@@ -45,10 +45,10 @@ static uint32_t destination_series(struct worker *worker, const struct weft_flow
 static enum protocol protocol_of(const struct session *session)
 {
 	const struct service *service = session_service(session);
-	bool is_promise = !(session->flow.flags & WEFT_DESTINATION_ENDPOINT);
+	bool is_promise = !(session->destination_flags & WEFT_DESTINATION_ENDPOINT);
 	const struct pod *pod =
 		snapshot_pod_named(session->worker->snapshot, span_text(session->pod->name));
-	uint16_t port = ntohs(session->flow.destination.port);
+	uint16_t port = ntohs(session->destination.port);
 	if (pod && port_list_has(&pod->opaque_ports, port))
 		return PROTOCOL_OPAQUE;
 	if (pod && port_list_has(&pod->http_ports, port))
@@ -77,6 +77,17 @@ static void refuse_connection(struct listener *listener, int fd, enum weft_proxy
 	io_close_reset(listener->pod->worker->ring, fd);
 }
 
+/* What is needed of it from now on. */
+static void take_flow(struct session *session, const struct weft_flow *flow)
+{
+	session->destination = flow->destination;
+	session->destination_flags = flow->flags;
+	session->app = flow->app;
+	session->service_id = flow->service_id;
+	session->leg = flow->leg;
+	session->leg_slot = flow->leg_slot;
+}
+
 void session_accept(struct listener *listener, int fd)
 {
 	struct worker *worker = listener->pod->worker;
@@ -97,7 +108,7 @@ void session_accept(struct listener *listener, int fd)
 	}
 	session->worker = worker;
 	session->pod = listener->pod;
-	session->flow = flow;
+	take_flow(session, &flow);
 	session->accepted_ns = worker_now_ns(worker);
 	session->series = destination_series(worker, &flow);
 	char text[ADDRESS_TEXT_MAX];

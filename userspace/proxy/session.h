@@ -21,7 +21,8 @@ struct session {
 	struct list link;
 	struct worker *worker;
 	struct worker_pod *pod;
-	struct weft_flow flow;
+	struct weft_address destination; /* as the app dialled it */
+	struct weft_address app;
 	struct h1_reader reader;
 	struct edge *edge;         /* of the pod: where this connection was to go */
 	struct exchange *exchange; /* the one that is open */
@@ -29,25 +30,29 @@ struct session {
 	struct upstream *pinned;   /* NTLM, Negotiate */
 	struct timer timer;        /* of a head that has begun, or of a pause */
 	uint64_t accepted_ns;
-	uint32_t series; /* service's total */
+	uint64_t leg; /* 0: the app's connection has no shortcut */
+	uint32_t leg_slot;
+	uint32_t service_id; /* 0: no mesh service */
+	uint32_t series;     /* service's total */
 	uint32_t exchanges;
 	struct server_name *hello; /* a ClientHello passes and its SNI is not found yet */
 	char *server_name;         /* SNI of a ClientHello that passed, NULL = none */
 	char prefix[32];           /* first bytes while it is not known what they are */
 	uint8_t prefix_size;
-	uint8_t mode;        /* enum session_mode */
-	bool is_client_done; /* the client sends nothing more */
-	bool times_head;     /* what the timer is for */
-	bool waits_for_room; /* pipelined requests wait until the answers have left */
-	bool closes;         /* after the exchange that is open */
+	uint8_t mode;               /* enum session_mode */
+	bool is_client_done;        /* the client sends nothing more */
+	bool times_head;            /* what the timer is for */
+	bool waits_for_room;        /* pipelined requests wait until the answers have left */
+	bool closes;                /* after the exchange that is open */
+	uint16_t destination_flags; /* enum weft_destination_flag */
 };
+_Static_assert(sizeof(struct session) <= 568, "an idle connection holds one");
 
 /* Takes an accepted connection. */
 void session_accept(struct listener *listener, int fd);
-/* Leg 0: the client's connection has no shortcut. */
 static inline struct weft_leg_end session_leg(const struct session *session)
 {
-	return (struct weft_leg_end){session->flow.leg, session->flow.leg_slot, WEFT_LEG_ACCEPTOR};
+	return (struct weft_leg_end){session->leg, session->leg_slot, WEFT_LEG_ACCEPTOR};
 }
 const struct service *session_service(const struct session *session);
 /* What a person calls its destination: the service's name, or the address dialled. */

@@ -64,7 +64,7 @@ void tunnel_limit_changed(struct tunnel *tunnel)
 static void leave_shortcut(const struct tunnel *tunnel)
 {
 	const struct session *session = tunnel->session;
-	if (!(session->flow.flags & WEFT_DESTINATION_HTTP))
+	if (!(session->destination_flags & WEFT_DESTINATION_HTTP))
 		return;
 	leg_to_tcp(session->worker, session_leg(session));
 	if (tunnel->dial.upstream)

@@ -42,11 +42,11 @@ void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t dra
 /* Gives back the slots of the metric store that no service, endpoint or connection has any more.
  * Waits until every worker was between two turns. */
 void workers_sweep_series(struct workers *workers);
-/* JSON array of every connection; `done` runs in the thread of `ring`, with NULL when a worker did
- * not answer within a second. */
-void workers_connections(struct workers *workers, struct io_ring *ring,
+/* JSON array of the connections of `pod`, of size 0 = of all; `done` runs in the thread of `ring`,
+ * with NULL when a worker did not answer within a second. */
+void workers_connections(struct workers *workers, struct io_ring *ring, struct span pod,
 			 void (*done)(void *request, const char *json), void *request);
-/* As workers_connections: what each pod sent where. `pod` of size 0 = all of them. */
+/* As workers_connections: what each pod sent where. */
 void workers_edges(struct workers *workers, struct io_ring *ring, struct span pod,
 		   void (*done)(void *request, const char *json), void *request);
 

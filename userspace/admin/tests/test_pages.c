@@ -54,6 +54,8 @@ static struct service web = {
 	.name = "web",
 	.protocol = PROTOCOL_HTTP,
 	.balancer = BALANCER_ROUND_ROBIN,
+	.shortcut = WEFT_SHORTCUT_AUTO,
+	.shortcut_window = 65536,
 	.address_count = 2,
 	.addresses = web_addresses,
 	.endpoint_count = 2,
@@ -287,6 +289,8 @@ static void services_show_config_and_counters(void **state)
 	assert_true(number(service, "id") == 1);
 	assert_string_equal(item(service, "protocol")->valuestring, "http");
 	assert_string_equal(item(service, "balancer")->valuestring, "round_robin");
+	assert_string_equal(item(service, "shortcut")->valuestring, "auto");
+	assert_int_equal(item(service, "shortcut_window_bytes")->valueint, 65536);
 	assert_string_equal(cJSON_GetArrayItem(item(service, "addresses"), 1)->valuestring,
 			    "[fd00:96::10]:80");
 	const cJSON *endpoints = item(service, "endpoints");

@@ -81,7 +81,7 @@ static void what_changes_something_needs_the_unix_socket_and_post(void **state)
 	assert_int_equal(route(HTTP_METHOD_POST, "/pods", true).page, PAGE_POD_ADD);
 }
 
-static void edges_may_be_those_of_one_pod(void **state)
+static void edges_and_connections_may_be_those_of_one_pod(void **state)
 {
 	(void)state;
 	static const struct {
@@ -92,6 +92,8 @@ static void edges_may_be_those_of_one_pod(void **state)
 		     {"/edges.json?pod", ""},
 		     {"/edges.json?pod=", ""},
 		     {"/edges.json?pod=run-7", "run-7"},
+		     {"/connections.json", ""},
+		     {"/connections.json?pod=run-7", "run-7"},
 		     {"/edges.json?a=b&pod=shop/web&c=d", "shop/web"},
 		     {"/edges.json?xpod=a&pods=b", ""},
 		     {"http://node/edges.json?pod=x", "x"}};
@@ -117,7 +119,7 @@ int main(void)
 		cmocka_unit_test(unknown_paths_are_404),
 		cmocka_unit_test(reading_paths_take_only_get_and_head),
 		cmocka_unit_test(what_changes_something_needs_the_unix_socket_and_post),
-		cmocka_unit_test(edges_may_be_those_of_one_pod),
+		cmocka_unit_test(edges_and_connections_may_be_those_of_one_pod),
 		cmocka_unit_test(the_list_names_every_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

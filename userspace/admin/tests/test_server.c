@@ -41,7 +41,7 @@ struct fixture {
 	unsigned pods_dropped;
 	void (*told)(void *request, const char *error);
 	void *holder;
-	char edges_pod[64]; /* whose edges were asked for */
+	char asked_pod[64]; /* whose edges or connections were asked for */
 	/* The question that waits for the workers. */
 	void (*done)(void *request, const char *json);
 	void *request;
@@ -70,18 +70,13 @@ static void no_metrics(void *owner, struct text *page)
 	(void)page;
 }
 
-static void ask_workers(void *owner, void (*done)(void *request, const char *json), void *request)
+static void ask_workers(void *owner, struct span pod, void (*done)(void *request, const char *json),
+			void *request)
 {
 	(void)owner;
+	snprintf(fixture.asked_pod, sizeof(fixture.asked_pod), "%.*s", SPAN_PRINT(pod));
 	fixture.done = done;
 	fixture.request = request;
-}
-
-static void ask_edges(void *owner, struct span pod, void (*done)(void *request, const char *json),
-		      void *request)
-{
-	snprintf(fixture.edges_pod, sizeof(fixture.edges_pod), "%.*s", SPAN_PRINT(pod));
-	ask_workers(owner, done, request);
 }
 
 static int add_pod(void *owner, struct span spec, void (*told)(void *request, const char *error),
@@ -143,7 +138,7 @@ static int open_server(const char *path)
 		.sandbox = sandbox,
 		.kernel_metrics = no_metrics,
 		.connections_json = ask_workers,
-		.edges_json = ask_edges,
+		.edges_json = ask_workers,
 		.pod_add = add_pod,
 		.pod_drop = drop_pod,
 		.drain = drain,
@@ -743,14 +738,19 @@ static void who_holds_a_pod_keeps_nobody_out(void **state)
 	assert_int_equal(fixture.pods_held, 2 * SESSIONS_MAX);
 }
 
-static void edges_are_asked_for_by_pod(void **state)
+static void edges_and_connections_are_asked_for_by_pod(void **state)
 {
 	(void)state;
 	struct io_peer *client = asks("GET /edges.json?pod=run-7 HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_string_equal(fixture.edges_pod, "run-7");
+	assert_string_equal(fixture.asked_pod, "run-7");
 	fixture.done(fixture.request, "[2]");
 	io_double_settle(fixture.ring);
 	assert_received(client, "{\"edges\":[2]}\n");
+	client = asks("GET /connections.json?pod=shop/a HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_string_equal(fixture.asked_pod, "shop/a");
+	fixture.done(fixture.request, "[3]");
+	io_double_settle(fixture.ring);
+	assert_received(client, "{\"connections\":[3]}\n");
 }
 
 int main(void)
@@ -785,7 +785,7 @@ int main(void)
 		SERVER_TEST(a_pod_that_is_refused_is_answered_with_the_reason),
 		SERVER_TEST(a_pod_by_tcp_is_refused),
 		SERVER_TEST(who_holds_a_pod_keeps_nobody_out),
-		SERVER_TEST(edges_are_asked_for_by_pod),
+		SERVER_TEST(edges_and_connections_are_asked_for_by_pod),
 		SERVER_TEST(any_allocation_may_fail),
 		SERVER_TEST(opening_may_fail_at_any_allocation),
 		SERVER_TEST(the_order_of_completions_does_not_matter),

@@ -46,6 +46,8 @@ static void lists_keep_what_is_in_the_namespace(void **state)
 	     "{\"a\":1,\"services\":[{\"name\":\"/svc/b/x/1\"}]}");
 	kept("[{\"source\":\"a/p\",\"destination\":\"/svc/b/x/1\"},{\"source\":\"c/p\"}]", "b",
 	     "[{\"source\":\"a/p\",\"destination\":\"/svc/b/x/1\"}]");
+	kept("{\"connections\":[{\"pod\":\"a/p\",\"service\":\"10.0.0.1:1\"},{\"pod\":\"c/p\"}]}",
+	     "a", "{\"connections\":[{\"pod\":\"a/p\",\"service\":\"10.0.0.1:1\"}]}");
 	kept("{\"pods\":[{\"name\":\"a/p\"}]}", NULL, "{\"pods\":[{\"name\":\"a/p\"}]}");
 	kept("{\"pods\":[{\"name\":\"a/p\"}]}", "b", "{\"pods\":[]}");
 }

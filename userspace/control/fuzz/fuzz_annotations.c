@@ -9,9 +9,9 @@
 
 #define PAIRS_MOST 8
 
-static const char *const keys[] = {ANNOTATION_OPAQUE,      ANNOTATION_SKIP_PORTS,
-				   ANNOTATION_SKIP_CIDRS,  ANNOTATION_PROTOCOL,
-				   ANNOTATION_PROXY_DEATH, ANNOTATION_HEADLESS};
+static const char *const keys[] = {
+	ANNOTATION_OPAQUE,      ANNOTATION_SKIP_PORTS, ANNOTATION_SKIP_CIDRS, ANNOTATION_PROTOCOL,
+	ANNOTATION_PROXY_DEATH, ANNOTATION_HEADLESS,   ANNOTATION_SHORTCUT,   ANNOTATION_WINDOW};
 
 /* A line's first byte chooses the key, the rest is the value. */
 static uint16_t split(char *text, struct kube_pair pairs[PAIRS_MOST])
@@ -41,6 +41,7 @@ static void check_draft(const struct pod_draft *draft)
 	check_ports(&draft->opaque_ports);
 	check_ports(&draft->http_ports);
 	check_ports(&draft->skip_ports);
+	assert(draft->shortcut <= WEFT_SHORTCUT_ON);
 	for (uint32_t i = 0; i < draft->skip_cidrs.count; i++)
 		assert(cidrs[i].prefix <= 128);
 	for (uint32_t i = 0; i < draft->http_ports.count; i++) {
@@ -74,6 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(error == 0);
 	check_draft(&draft);
 	annotations_check_service(&object, &faults);
+	assert(annotation_shortcut(&object, NULL) <= WEFT_SHORTCUT_ON);
+	assert(annotation_shortcut_window(&object) <= 16u << 20);
 	check_sentences(text_span(&faults));
 	text_fini(&faults);
 	arena_fini(&arena);

@@ -7,7 +7,7 @@
 
 /* What a pod's annotations (or its namespace's) say. */
 static struct {
-	struct kube_pair pairs[4];
+	struct kube_pair pairs[8];
 	struct kube_pair namespace_pairs[4];
 	struct kube_object pod;
 	struct kube_object namespace;
@@ -70,7 +70,9 @@ static void each_annotation_fills_its_setting(void **state)
 	annotate(&said.pod, ANNOTATION_SKIP_PORTS, "443");
 	annotate(&said.pod, ANNOTATION_SKIP_CIDRS, "192.0.2.0/24,2001:db8::/32");
 	annotate(&said.pod, ANNOTATION_PROXY_DEATH, "closed");
+	annotate(&said.pod, ANNOTATION_SHORTCUT, "auto");
 	assert_string_equal(read_faults(), "");
+	assert_int_equal(said.draft.shortcut, WEFT_SHORTCUT_AUTO);
 	PORTS(said.draft.opaque_ports, 25, 3306);
 	PORTS(said.draft.skip_ports, 443);
 	assert_int_equal(said.draft.on_proxy_death, ON_PROXY_DEATH_CLOSED);
@@ -89,6 +91,7 @@ static void without_annotations_the_draft_keeps_what_it_has(void **state)
 			 0);
 	assert_int_equal(said.draft.on_proxy_death, ON_PROXY_DEATH_CLOSED);
 	assert_int_equal(said.draft.opaque_ports.count, 0);
+	assert_int_equal(said.draft.shortcut, WEFT_SHORTCUT_INHERIT);
 	assert_int_equal(said.faults.size, 0);
 }
 
@@ -126,6 +129,68 @@ static void a_pods_own_word_is_for_its_namespaces(void **state)
 	assert_int_equal(said.draft.skip_ports.count, 0);
 }
 
+/* NULL: says nothing. */
+static void the_shortcut_is_the_objects_own_word_then_its_namespaces(void **state)
+{
+	static const struct {
+		const char *own, *namespaces;
+		enum weft_shortcut means;
+		bool is_fault;
+	} cases[] = {
+		{NULL, NULL, WEFT_SHORTCUT_INHERIT, false},
+		{"off", NULL, WEFT_SHORTCUT_OFF, false},
+		{"auto", NULL, WEFT_SHORTCUT_AUTO, false},
+		{"on", NULL, WEFT_SHORTCUT_ON, false},
+		{NULL, "off", WEFT_SHORTCUT_OFF, false},
+		{NULL, "auto", WEFT_SHORTCUT_AUTO, false},
+		{NULL, "on", WEFT_SHORTCUT_ON, false},
+		{"off", "on", WEFT_SHORTCUT_OFF, false},
+		{"on", "off", WEFT_SHORTCUT_ON, false},
+		{"auto", "sometimes", WEFT_SHORTCUT_AUTO, false},
+		{NULL, "sometimes", WEFT_SHORTCUT_INHERIT, true},
+		{"never", "on", WEFT_SHORTCUT_INHERIT, true},
+		{"", "on", WEFT_SHORTCUT_INHERIT, true},
+		{"inherit", NULL, WEFT_SHORTCUT_INHERIT, true},
+		{"On", NULL, WEFT_SHORTCUT_INHERIT, true},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++) {
+		said.pod.annotation_count = said.namespace.annotation_count = 0;
+		if (cases[i].own)
+			annotate(&said.pod, ANNOTATION_SHORTCUT, cases[i].own);
+		if (cases[i].namespaces)
+			annotate(&said.namespace, ANNOTATION_SHORTCUT, cases[i].namespaces);
+		assert_int_equal(*read_faults() != '\0', cases[i].is_fault);
+		assert_int_equal(said.draft.shortcut, cases[i].means);
+		assert_int_equal(annotation_shortcut(&said.pod, &said.namespace), cases[i].means);
+	}
+	said.pod.annotation_count = 0;
+	annotate(&said.pod, ANNOTATION_SHORTCUT, "on");
+	assert_int_equal(annotation_shortcut(&said.pod, NULL), WEFT_SHORTCUT_ON);
+}
+
+static void a_services_window_is_a_size(void **state)
+{
+	static const struct {
+		const char *value;
+		uint32_t bytes;
+	} cases[] = {
+		{"256KiB", 256 << 10}, {"1MiB", 1 << 20}, {"65536", 65536}, {"0", 0},     {"", 0},
+		{"256K", 0},           {"-1", 0},         {"1GiB", 0},      {"a lot", 0},
+	};
+	(void)state;
+	assert_int_equal(annotation_shortcut_window(&said.pod), 0);
+	annotate(&said.pod, ANNOTATION_WINDOW, "");
+	for (size_t i = 0; i < array_count(cases); i++) {
+		said.pairs[0].value = cases[i].value;
+		assert_int_equal(annotation_shortcut_window(&said.pod), cases[i].bytes);
+		text_clear(&said.faults);
+		annotations_check_service(&said.pod, &said.faults);
+		assert_int_equal(said.faults.size > 0,
+				 !cases[i].bytes && strcmp(cases[i].value, "0") != 0);
+	}
+}
+
 static void what_is_wrong_is_told_and_the_rest_holds(void **state)
 {
 	static const struct {
@@ -150,6 +215,7 @@ static void what_is_wrong_is_told_and_the_rest_holds(void **state)
 		{ANNOTATION_PROTOCOL, "80=http=x", "\"80=http=x\""},
 		{ANNOTATION_PROXY_DEATH, "opened", "is not open or closed"},
 		{ANNOTATION_PROXY_DEATH, "", "is not open or closed"},
+		{ANNOTATION_SHORTCUT, "yes", "\"yes\" is not off, auto or on"},
 	};
 	(void)state;
 	for (size_t i = 0; i < array_count(cases); i++) {
@@ -199,16 +265,24 @@ static void faults_of_a_service_are_told(void **state)
 	annotate(&said.pod, ANNOTATION_HEADLESS, "balance");
 	annotate(&said.pod, ANNOTATION_OPAQUE, "25");
 	annotate(&said.pod, ANNOTATION_PROTOCOL, "80=http");
+	annotate(&said.pod, ANNOTATION_SHORTCUT, "off");
+	annotate(&said.pod, ANNOTATION_WINDOW, "64KiB");
 	annotations_check_service(&said.pod, &said.faults);
 	assert_int_equal(said.faults.size, 0);
 	said.pairs[0].value = "balanced";
 	said.pairs[1].value = "none";
 	said.pairs[2].value = "http";
+	said.pairs[3].value = "of";
+	said.pairs[4].value = "64KB";
 	annotations_check_service(&said.pod, &said.faults);
 	assert_non_null(strstr(said.faults.data, "weft.io/opaque-ports: "));
 	assert_non_null(strstr(said.faults.data, "weft.io/protocol: \"http\" is not PORT="));
 	assert_non_null(strstr(said.faults.data,
 			       "weft.io/headless: \"balanced\" is not balance or direct\n"));
+	assert_non_null(
+		strstr(said.faults.data, "weft.io/shortcut: \"of\" is not off, auto or on\n"));
+	assert_non_null(strstr(said.faults.data,
+			       "weft.io/shortcut-window: \"64KB\" is not a size such as"));
 }
 
 static void memory_may_be_short(void **state)
@@ -218,6 +292,7 @@ static void memory_may_be_short(void **state)
 	(void)state;
 	annotate(&said.pod, ANNOTATION_OPAQUE, "25,x");
 	annotate(&said.pod, ANNOTATION_PROTOCOL, "80=http");
+	annotate(&said.pod, ANNOTATION_SHORTCUT, "on");
 	for (n = 1; error || said.faults.size == 0; n++) {
 		arena_fini(&said.arena);
 		text_fini(&said.faults);
@@ -229,6 +304,7 @@ static void memory_may_be_short(void **state)
 		assert_in_range(n, 1, 20);
 	}
 	assert_in_range(n, 3, 20);
+	assert_int_equal(said.draft.shortcut, WEFT_SHORTCUT_ON);
 	PORTS(said.draft.opaque_ports, 25);
 }
 
@@ -242,6 +318,8 @@ int main(void)
 		test(protocol_hints_are_for_single_ports),
 		test(opaque_ports_and_hints_are_one_list),
 		test(a_pods_own_word_is_for_its_namespaces),
+		test(the_shortcut_is_the_objects_own_word_then_its_namespaces),
+		test(a_services_window_is_a_size),
 		test(what_is_wrong_is_told_and_the_rest_holds),
 		test(empty_elements_are_nothing),
 		test(a_service_says_it_for_its_own_ports),

@@ -20,7 +20,7 @@ struct held_service {
 	struct kube_service service;
 	struct kube_service_port ports[PORTS];
 	struct weft_address ip;
-	struct kube_pair headless;
+	struct kube_pair pairs[3]; /* the annotation of headless ones, then others */
 };
 
 struct held_slice {
@@ -35,10 +35,20 @@ static struct {
 	struct held_service *services[SERVICES];
 	struct held_slice *slices[SLICES];
 	struct rng rng;
-	struct text before;        /* what the drafts were when they were built last */
-	struct snapshot *snapshot; /* that was built last */
-	const char *config_name;   /* of a service of the config, NULL = there is none */
+	struct text before;           /* what the drafts were when they were built last */
+	struct snapshot *snapshot;    /* that was built last */
+	const char *config_name;      /* of a service of the config, NULL = there is none */
+	struct kube_object namespace; /* "shop" */
+	struct kube_pair said;        /* by its annotation; value NULL = it has none */
 } world;
+
+static const struct kube_object *find_namespace(void *owner, const char *name)
+{
+	(void)owner;
+	return strcmp(name, "shop") == 0 ? &world.namespace : NULL;
+}
+
+static const struct catalog_hooks hooks = {.find_namespace = find_namespace};
 
 static const char *const names[] = {"a", "b", "c", "d", "e", "kubernetes"};
 static const char *const slice_names[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
@@ -52,7 +62,10 @@ static int set_up(void **state)
 {
 	(void)state;
 	memset(&world, 0, sizeof(world));
-	catalog_init(&world.catalog);
+	catalog_init(&world.catalog, &hooks);
+	world.namespace = object_of(KUBE_NAMESPACES, "", "shop");
+	world.said.key = ANNOTATION_SHORTCUT;
+	world.namespace.annotations = &world.said;
 	world.place = (struct kube_place){.node = "n1", .zone = "z1"};
 	return 0;
 }
@@ -84,8 +97,16 @@ static struct held_service *new_service(unsigned at, unsigned port_count)
 	held->service.cluster_ips = &held->ip;
 	held->service.ip_count = 1;
 	held->service.object.created_s = 100;
-	held->headless = (struct kube_pair){ANNOTATION_HEADLESS, "balance"};
+	held->pairs[0] = (struct kube_pair){ANNOTATION_HEADLESS, "balance"};
 	return held;
+}
+
+static void annotate(struct held_service *held, const char *key, const char *value)
+{
+	struct kube_object *object = &held->service.object;
+	object->annotations = held->pairs;
+	object->annotation_count += !object->annotation_count; /* that of headless ones */
+	held->pairs[object->annotation_count++] = (struct kube_pair){key, value};
 }
 
 static void make_headless(struct held_service *held)
@@ -129,6 +150,17 @@ static void put_slice(unsigned at, struct held_slice *after)
 		catalog_slice_changed(&world.catalog, before ? &before->slice.object : NULL,
 				      after ? &after->slice.object : NULL);
 	mem_free(before);
+}
+
+/* NULL: nothing is said there. */
+static bool say_in_namespace(const char *shortcut)
+{
+	struct kube_pair old = world.said;
+	struct kube_object before = world.namespace;
+	before.annotations = &old;
+	world.said.value = shortcut;
+	world.namespace.annotation_count = shortcut ? 1 : 0;
+	return catalog_namespace_changed(&world.catalog, &before, &world.namespace);
 }
 
 /* ---- what ought to be ---- */
@@ -225,7 +257,7 @@ static bool owns(const struct offer *offers, unsigned count, const struct offer 
 	return true;
 }
 
-/* One line: NAME protocol balancer balances addresses : ENDPOINT/weight[!] …, ! = a destination. */
+/* NAME protocol balancer balances shortcut addresses : ENDPOINT/weight[!] …, ! = a destination. */
 static void print_draft(struct text *text, const struct service_draft *draft)
 {
 	char address[ADDRESS_TEXT_MAX];
@@ -234,6 +266,8 @@ static void print_draft(struct text *text, const struct service_draft *draft)
 	const struct endpoint_draft *endpoints = draft->endpoints.items;
 	text_printf(text, "%s p%d b%d%s", draft->name, draft->protocol, draft->balancer,
 		    draft->balances_endpoints ? " balanced" : "");
+	if (draft->shortcut || draft->shortcut_window)
+		text_printf(text, " s%d/%u", draft->shortcut, draft->shortcut_window);
 	for (uint32_t i = 0; i < draft->addresses.count; i++)
 		text_printf(text, " %s", address_print_ip(&ips[i].address, address));
 	for (uint32_t i = 0; i < draft->ports.count; i++)
@@ -263,7 +297,10 @@ static void print_offer(struct text *text, const struct offer *offers, unsigned 
 			owns(offers, count, offer, &offer->endpoints[i].address);
 	if (offer->service->ip_count)
 		ip.address = offer->service->cluster_ips[0];
+	const struct kube_object *object = &offer->service->object;
 	const struct service_draft draft = {
+		.shortcut = annotation_shortcut(object, find_namespace(NULL, object->namespace)),
+		.shortcut_window = annotation_shortcut_window(object),
 		.name = offer->name,
 		.protocol = kube_service_protocol(offer->service, offer->port),
 		.balancer = kube_service_balancer(offer->service),
@@ -453,7 +490,7 @@ static void an_address_that_two_namespaces_claim_is_not_balanced(void **state)
 	struct draft_list list;
 	(void)state;
 	make_headless(mine);
-	mine->service.object.annotations = &mine->headless;
+	mine->service.object.annotations = mine->pairs;
 	mine->service.object.annotation_count = 1;
 	add_endpoint(slice, "10.0.0.1");
 	add_endpoint(slice, "10.0.0.2");
@@ -563,6 +600,40 @@ static void another_zone_is_another_choice(void **state)
 	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/0! 10.0.0.2:8080/1!\n");
 }
 
+static void a_service_says_what_shortcut_it_has_before_its_namespace(void **state)
+{
+	static const char alone[] =
+		"/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n"
+		"/svc/shop/b/80 p1 b0 s3/65536 10.96.0.2 80 :\n";
+	struct held_service *own = new_service(1, 1);
+	(void)state;
+	put_service(0, new_service(0, 1));
+	annotate(own, ANNOTATION_SHORTCUT, "on");
+	annotate(own, ANNOTATION_WINDOW, "64KiB");
+	put_service(1, own);
+	expect(alone);
+	assert_true(say_in_namespace("off"));
+	expect("/svc/shop/a/80 p1 b0 s1/0 10.96.0.1 80 :\n"
+	       "/svc/shop/b/80 p1 b0 s3/65536 10.96.0.2 80 :\n");
+	assert_true(say_in_namespace(NULL));
+	expect(alone);
+}
+
+/* Namespaces come by the thousand when they are listed. */
+static void a_namespace_without_another_word_makes_nothing_stale(void **state)
+{
+	struct kube_object other = object_of(KUBE_NAMESPACES, "", "bank");
+	(void)state;
+	put_pair(0, false, 100, "10.0.0.1");
+	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
+	assert_false(say_in_namespace(NULL));
+	other.annotations = &world.said;
+	other.annotation_count = 1;
+	world.said.value = "on";
+	assert_false(catalog_namespace_changed(&world.catalog, NULL, &other));
+	assert_int_not_equal(((struct service_draft *)refresh().items)[0].same_id, 0);
+}
+
 /* ---- any changes ---- */
 
 static uint32_t below(uint32_t bound)
@@ -595,9 +666,13 @@ static void change_service(void)
 	if (chance(3))
 		make_headless(held);
 	if (chance(3)) {
-		held->service.object.annotations = &held->headless;
+		held->service.object.annotations = held->pairs;
 		held->service.object.annotation_count = 1;
 	}
+	if (chance(4))
+		annotate(held, ANNOTATION_SHORTCUT, chance(2) ? "on" : "off");
+	if (chance(4))
+		annotate(held, ANNOTATION_WINDOW, chance(2) ? "64KiB" : "nothing");
 	/* An object of another namespace is another object. */
 	struct held_service *old = world.services[at];
 	if (old && strcmp(old->service.object.namespace, held->service.object.namespace) != 0)
@@ -636,6 +711,8 @@ static void change_something(void)
 	if (chance(40)) {
 		world.place.zone = chance(2) ? "z1" : "z2";
 		catalog_place_changed(&world.catalog);
+	} else if (chance(40)) {
+		(void)say_in_namespace(chance(2) ? "auto" : NULL);
 	} else if (chance(2)) {
 		change_service();
 	} else {
@@ -722,6 +799,8 @@ int main(void)
 		test(tcp_and_udp_of_one_number_are_one_service),
 		test(a_service_of_the_config_takes_a_name_while_it_has_it),
 		test(another_zone_is_another_choice),
+		test(a_service_says_what_shortcut_it_has_before_its_namespace),
+		test(a_namespace_without_another_word_makes_nothing_stale),
 		test(any_changes_give_what_a_computation_from_scratch_gives),
 		test(what_was_lost_for_want_of_memory_is_there_after_a_new_beginning),
 	};

@@ -34,6 +34,16 @@ static void on_left_out(void *owner, const struct kube_service *service, uint64_
 	snprintf(world.told_name, sizeof(world.told_name), "%s", service->object.name);
 }
 
+static const struct kube_object *find_namespace(void *owner, const char *name)
+{
+	(void)owner;
+	(void)name;
+	return NULL;
+}
+
+static const struct catalog_hooks hooks = {.find_namespace = find_namespace,
+					   .left_out = on_left_out};
+
 static void put_service(unsigned at)
 {
 	static const char *const cluster_ips[SERVICES] = {"10.96.0.1", "10.96.0.2"};
@@ -61,8 +71,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	memset(&world, 0, sizeof(world));
-	catalog_init(&world.catalog);
-	world.catalog.left_out = on_left_out;
+	catalog_init(&world.catalog, &hooks);
 	world.ports[0] = service_port("http", 80);
 	world.ports[1] = service_port("admin", 81);
 	world.slice_ports[0] = slice_port("http", 8080);

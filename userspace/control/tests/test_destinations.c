@@ -101,6 +101,30 @@ static void a_declared_protocol_is_in_all_rows(void **state)
 	assert_false(flags_at("[fd00::4]:80") & WEFT_DESTINATION_HTTP);
 }
 
+static void a_services_shortcut_is_in_all_rows(void **state)
+{
+	static const char *const rows[] = {"10.96.0.1:80", "10.0.0.1:80"};
+	(void)state;
+	begin(1);
+	add(0, 0);
+	publish();
+	assert_int_equal(destination_of(rows[0])->shortcut, WEFT_SHORTCUT_INHERIT);
+	cluster.services[0].shortcut = WEFT_SHORTCUT_AUTO;
+	publish();
+	for (size_t i = 0; i < array_count(rows); i++) {
+		assert_int_equal(destination_of(rows[i])->shortcut, WEFT_SHORTCUT_AUTO);
+		assert_int_equal(destination_of(rows[i])->shortcut_window, 0);
+	}
+	cluster.services[0].shortcut_window = 65536; /* and nothing else */
+	publish();
+	for (size_t i = 0; i < array_count(rows); i++)
+		assert_int_equal(destination_of(rows[i])->shortcut_window, 65536);
+	cluster.services[0].shortcut = WEFT_SHORTCUT_OFF; /* and nothing else */
+	publish();
+	for (size_t i = 0; i < array_count(rows); i++)
+		assert_int_equal(destination_of(rows[i])->shortcut, WEFT_SHORTCUT_OFF);
+}
+
 static void balanced_endpoints_are_as_the_service_is(void **state)
 {
 	(void)state;
@@ -189,6 +213,8 @@ static void change(struct rng *rng)
 		cluster.services[i].endpoints.count = 0;
 		cluster.services[i].balances_endpoints = rng_below(rng, 4) == 0;
 		cluster.services[i].protocol = rng_below(rng, 2) ? PROTOCOL_HTTP : PROTOCOL_AUTO;
+		cluster.services[i].shortcut = (enum weft_shortcut)rng_below(rng, 4);
+		cluster.services[i].shortcut_window = 4096 * rng_below(rng, 3);
 		for (unsigned pod = 0; pod < ENDPOINTS; pod++) {
 			if (rng_below(rng, 2))
 				continue;
@@ -200,12 +226,15 @@ static void change(struct rng *rng)
 	}
 }
 
-static void check_row(const char *name, const struct weft_address *address, uint32_t flags)
+static void check_row(const struct service_draft *service, const struct weft_address *address,
+		      uint32_t flags)
 {
 	const struct weft_destination *row = kernel_double_destination(address);
 	assert_non_null(row);
-	assert_string_equal(row->name, name);
+	assert_string_equal(row->name, service->name);
 	assert_int_equal(row->flags, flags);
+	assert_int_equal(row->shortcut, service->shortcut);
+	assert_int_equal(row->shortcut_window, service->shortcut_window);
 }
 
 static void check_rows(void)
@@ -218,13 +247,13 @@ static void check_rows(void)
 		uint32_t own = WEFT_DESTINATION_READY | WEFT_DESTINATION_ENDPOINT;
 		for (unsigned j = 0; j < service->endpoints.count; j++)
 			flags |= cluster.endpoints[i][j].weight ? WEFT_DESTINATION_READY : 0;
-		check_row(service->name, &address, flags);
+		check_row(service, &address, flags);
 		count++;
 		for (unsigned j = 0; j < service->endpoints.count; j++) {
 			const struct endpoint_draft *endpoint = &cluster.endpoints[i][j];
 			if (!endpoint->is_destination)
 				continue;
-			check_row(service->name, &endpoint->address,
+			check_row(service, &endpoint->address,
 				  flags | (service->balances_endpoints ? 0 : own));
 			count++;
 		}
@@ -250,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		stage_test(an_endpoint_is_dialled_itself_ready_or_not),
 		stage_test(a_declared_protocol_is_in_all_rows),
+		stage_test(a_services_shortcut_is_in_all_rows),
 		stage_test(balanced_endpoints_are_as_the_service_is),
 		stage_test(an_endpoint_that_is_another_services_has_that_ones_row),
 		stage_test(a_service_that_goes_takes_its_rows_with_it),

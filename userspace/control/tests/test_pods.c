@@ -108,6 +108,70 @@ static void settings_change_without_new_listeners(void **state)
 	assert_int_equal(stage.removing, 0);
 }
 
+#define TWO_PODS                                                                                   \
+	"pods: [{name: client, netns: @/client, shortcut: auto}, {name: other, netns: @/other}]\n"
+
+/* Rows repeat what the mesh says, so that the kernel asks for one row in a dial. */
+static void another_word_of_the_mesh_is_in_every_row(void **state)
+{
+	(void)state;
+	stage_write("client", "");
+	stage_write("other", "");
+	stage_open(TWO_PODS);
+	stage_until(stage_is_captured("client") && stage_is_captured("other"));
+	struct weft_pod row = stage_row("client").row;
+	assert_int_equal(row.shortcut, WEFT_SHORTCUT_AUTO);
+	assert_int_equal(row.shortcut_mesh, WEFT_SHORTCUT_OFF);
+	assert_int_equal(row.shortcut_window, 256 << 10);
+	assert_int_equal(stage_row("other").row.shortcut, WEFT_SHORTCUT_INHERIT);
+
+	const struct pod *before = snapshot_current(stage.slot)->pods[0];
+	stage_write("weft.yaml", "shortcut: {mode: on, window: 64KiB}\n" TWO_PODS);
+	stage_until(stage_row("client").row.shortcut_mesh == WEFT_SHORTCUT_ON);
+	assert_ptr_equal(snapshot_current(stage.slot)->pods[0], before); /* it has not changed */
+	assert_int_equal(stage_row("client").row.shortcut, WEFT_SHORTCUT_AUTO);
+	assert_int_equal(stage_row("client").row.shortcut_window, 64 << 10);
+	assert_int_equal(stage_row("other").row.shortcut_mesh, WEFT_SHORTCUT_ON);
+
+	stage_write("weft.yaml", "shortcut: {mode: on, window: 1MiB}\n" TWO_PODS);
+	stage_until(stage_row("client").row.shortcut_window == 1 << 20);
+	assert_int_equal(stage_row("other").row.shortcut_window, 1 << 20);
+	stage_write("weft.yaml", TWO_PODS);
+	stage_until(stage_row("other").row.shortcut_mesh == WEFT_SHORTCUT_OFF);
+	assert_true(stage_is_captured("client"));
+	assert_int_equal(stage.added, 2);
+	assert_int_equal(stage.removing, 0);
+}
+
+/* A tracepoint makes every system call of the machine slower. */
+static void splices_are_watched_while_somebody_has_the_shortcut_on(void **state)
+{
+	static const struct {
+		const char *config;
+		bool watches;
+	} steps[] = {
+		{"pods: [{name: client, netns: @/client, shortcut: auto}]\n", false},
+		{"pods: [{name: client, netns: @/client, shortcut: on}]\n", true},
+		{"pods: [{name: client, netns: @/client}]\n", false},
+		{"shortcut: {mode: on}\n", true},
+		{"shortcut: {mode: auto}\n", false},
+		{"services: [{name: a, addresses: [10.96.0.1], ports: [80], shortcut: on}]\n",
+		 true},
+		{"services: [{name: a, addresses: [10.96.0.1], ports: [80], shortcut: off}]\n",
+		 false},
+	};
+	(void)state;
+	stage_write("client", "");
+	stage_open("{}\n");
+	stage_until(stage_generation() == 1);
+	assert_false(kernel_double_watches_splices());
+	for (size_t i = 0; i < array_count(steps); i++) {
+		stage_write("weft.yaml", steps[i].config);
+		stage_until(stage_generation() == i + 2);
+		assert_int_equal(kernel_double_watches_splices(), steps[i].watches);
+	}
+}
+
 static void a_pod_leaves_with_capture_off_first(void **state)
 {
 	(void)state;
@@ -470,14 +534,15 @@ static void a_pod_is_shown_with_all_that_is_known_of_it(void **state)
 	cJSON_DeleteItemFromObject((cJSON *)pod, "netns");
 	cJSON_DeleteItemFromObject((cJSON *)pod, "listeners");
 	char *printed = cJSON_PrintUnformatted(pod);
-	assert_string_equal(printed,
-			    "{\"name\":\"client\",\"id\":1,\"state\":\"captured\",\"error\":null,"
-			    "\"on_proxy_death\":\"open\",\"capture\":\"services\","
-			    "\"addresses\":[\"10.0.0.1\",\"fd00::1\"],\"skip_outbound_ports\":[25],"
-			    "\"skip_outbound_cidrs\":[\"192.0.2.0/24\"],"
-			    "\"uncaptured_connections\":[{\"local\":\"10.0.0.1:40000\",\"peer\":\"["
-			    "fd00::2]:5432\"}],"
-			    "\"decisions\":{\"captured\":7,\"pass_not_mesh\":2}}");
+	assert_string_equal(
+		printed,
+		"{\"name\":\"client\",\"id\":1,\"state\":\"captured\",\"error\":null,"
+		"\"on_proxy_death\":\"open\",\"capture\":\"services\",\"shortcut\":\"inherit\","
+		"\"addresses\":[\"10.0.0.1\",\"fd00::1\"],\"skip_outbound_ports\":[25],"
+		"\"skip_outbound_cidrs\":[\"192.0.2.0/24\"],"
+		"\"uncaptured_connections\":[{\"local\":\"10.0.0.1:40000\",\"peer\":\"["
+		"fd00::2]:5432\"}],"
+		"\"decisions\":{\"captured\":7,\"pass_not_mesh\":2}}");
 	cJSON_free(printed);
 	cJSON_Delete(list);
 
@@ -551,6 +616,8 @@ int main(void)
 		stage_test(a_pod_that_a_worker_cannot_serve_is_taken_back_and_tried_again),
 		stage_test(a_pods_settings_are_in_its_row_and_exclusions),
 		stage_test(settings_change_without_new_listeners),
+		stage_test(another_word_of_the_mesh_is_in_every_row),
+		stage_test(splices_are_watched_while_somebody_has_the_shortcut_on),
 		stage_test(a_pod_leaves_with_capture_off_first),
 		stage_test(a_pod_that_cannot_be_opened_is_tried_again_and_holds_up_nobody),
 		stage_test(the_sentence_of_the_helper_is_shown),

@@ -406,10 +406,24 @@ static void a_finished_pod_leaves(void **state)
 
 /* ---- annotations ---- */
 
+static void a_namespaces_shortcut_is_its_pods(void **state)
+{
+	const struct kube_pair pair = {ANNOTATION_SHORTCUT, "on"};
+	(void)state;
+	make_sandbox("uid");
+	pod_came(&node.pod);
+	assert_int_equal(draft_of("shop/web-1")->shortcut, WEFT_SHORTCUT_INHERIT);
+	node.namespace.annotations = &pair;
+	node.namespace.annotation_count = 1;
+	assert_true(roster_namespace_changed(&node.roster, "shop"));
+	assert_int_equal(draft_of("shop/web-1")->shortcut, WEFT_SHORTCUT_ON);
+}
+
 static void bad_annotations_are_told_once_and_the_rest_holds(void **state)
 {
 	const struct kube_pair pairs[] = {{ANNOTATION_OPAQUE, "25,x"},
-					  {ANNOTATION_PROXY_DEATH, "closed"}};
+					  {ANNOTATION_PROXY_DEATH, "closed"},
+					  {ANNOTATION_SHORTCUT, "auto"}};
 	const struct kube_pair worse[] = {{ANNOTATION_OPAQUE, "y"}};
 	(void)state;
 	make_sandbox("uid");
@@ -420,6 +434,7 @@ static void bad_annotations_are_told_once_and_the_rest_holds(void **state)
 	const struct pod_draft *draft = draft_of("shop/web-1");
 	assert_int_equal(draft->opaque_ports.count, 1);
 	assert_int_equal(draft->on_proxy_death, ON_PROXY_DEATH_CLOSED);
+	assert_int_equal(draft->shortcut, WEFT_SHORTCUT_AUTO);
 
 	struct kube_pod next = next_version(&node.pod);
 	pod_changed(&node.pod, &next);
@@ -636,6 +651,7 @@ int main(void)
 		test(a_new_pod_of_the_same_name_is_another_pod),
 		test(a_sandbox_that_is_made_anew_is_found_anew),
 		test(a_finished_pod_leaves),
+		test(a_namespaces_shortcut_is_its_pods),
 		test(bad_annotations_are_told_once_and_the_rest_holds),
 		test(a_namespaces_annotations_are_its_pods),
 		test(the_runtime_knows_a_pod_before_it_has_processes),

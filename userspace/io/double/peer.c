@@ -48,6 +48,13 @@ void io_peer_read(struct io_peer *peer, size_t bytes)
 	world_unlock();
 }
 
+void io_peer_passes_tcp(struct io_peer *peer)
+{
+	world_lock();
+	peer->passes_tcp = true;
+	world_unlock();
+}
+
 void io_peer_fail_sends(struct io_peer *peer, int error)
 {
 	world_lock();
@@ -75,6 +82,13 @@ bool io_peer_saw_fin(const struct io_peer *peer)
 bool io_peer_saw_reset(const struct io_peer *peer)
 {
 	return peer->saw_reset;
+}
+
+/* TCP resets a connection that is closed with bytes unread. */
+bool io_peer_would_see_reset(const struct io_peer *peer)
+{
+	bool is_unread = !peer->passes_tcp && io_peer_unreceived(peer) > 0;
+	return peer->resets_when_closed || is_unread;
 }
 
 bool io_peer_is_closed(const struct io_peer *peer)

@@ -388,11 +388,9 @@ static void close_fd(int fd, bool resets)
 	assert(at->operations == 0);
 	at->is_open = false;
 	if (peer) {
-		/* TCP resets a connection that is closed with bytes unread. */
-		bool has_unread = io_peer_unreceived(peer) > 0;
-		resets |= at->resets_when_closed;
-		peer->saw_reset |= (resets || has_unread) && !peer->was_reset;
-		peer->saw_fin |= !resets && !has_unread;
+		resets |= io_peer_would_see_reset(peer);
+		peer->saw_reset |= resets && !peer->was_reset;
+		peer->saw_fin |= !resets;
 		peer->is_closed = true;
 	}
 	for (peer = at->waiting; peer; peer = peer->next_waiting)
@@ -410,7 +408,8 @@ void io_reset_when_closed(struct io_ring *ring, int fd, bool resets)
 {
 	(void)ring;
 	world_lock();
-	world_fd(fd)->resets_when_closed = resets;
+	assert(world_fd(fd)->peer);
+	world_fd(fd)->peer->resets_when_closed = resets;
 	world_unlock();
 }
 

@@ -33,12 +33,13 @@ struct io_peer {
 	bool saw_fin;
 	bool saw_reset;
 	bool is_closed;
+	bool passes_tcp;
+	bool resets_when_closed; /* by io_reset_when_closed */
 };
 
 struct world_fd {
 	int fd;
 	bool is_open;
-	bool resets_when_closed;
 	bool is_listener;
 	bool is_connected;
 	unsigned operations;          /* in flight */

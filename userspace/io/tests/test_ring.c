@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -403,6 +404,48 @@ static void a_reset_is_a_reset(void **state)
 	ring_close(ring);
 }
 
+/* The close that the kernel does when a process dies is such a close too. */
+static void a_close_resets_when_it_was_asked_to(void **state)
+{
+	(void)state;
+	struct io_ring *ring = ring_open(2);
+	for (int is_taken_back = 0; is_taken_back < 2; is_taken_back++) {
+		char byte;
+		int ours, theirs;
+		connected_pair(&ours, &theirs);
+		io_reset_when_closed(ring, ours, true);
+		if (is_taken_back)
+			io_reset_when_closed(ring, ours, false);
+		close(ours);
+		assert_int_equal(recv(theirs, &byte, 1, 0), is_taken_back ? 0 : -1);
+		assert_true(is_taken_back || errno == ECONNRESET);
+		close(theirs);
+	}
+	ring_close(ring);
+}
+
+static void unread_bytes_are_seen_and_stay(void **state)
+{
+	(void)state;
+	struct io_ring *ring = ring_open(2);
+	char byte = 0;
+	int ours, theirs;
+	connected_pair(&ours, &theirs);
+	assert_false(io_has_unread(ring, ours));
+	write_all(theirs, "x", 1);
+	struct pollfd readable = {.fd = ours, .events = POLLIN};
+	assert_int_equal(poll(&readable, 1, 5000), 1);
+	assert_true(io_has_unread(ring, ours));
+	assert_int_equal(recv(ours, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'x');
+	assert_false(io_has_unread(ring, ours));
+	close(theirs); /* an end is nothing to read */
+	assert_int_equal(poll(&readable, 1, 5000), 1);
+	assert_false(io_has_unread(ring, ours));
+	io_close(ring, ours);
+	ring_close(ring);
+}
+
 /* How a peer may end; bytes come right before it, and nobody turns the ring in between. */
 static void end_by_reset(int fd)
 {
@@ -625,6 +668,8 @@ int main(void)
 		cmocka_unit_test(a_send_is_whole),
 		cmocka_unit_test(sending_now_takes_what_there_is_room_for),
 		cmocka_unit_test(a_reset_is_a_reset),
+		cmocka_unit_test(a_close_resets_when_it_was_asked_to),
+		cmocka_unit_test(unread_bytes_are_seen_and_stay),
 		cmocka_unit_test(the_end_right_behind_bytes_is_noticed),
 		cmocka_unit_test(timers_fire_in_their_order_and_not_early),
 		cmocka_unit_test(hooks_frame_the_wait),

@@ -166,12 +166,16 @@ bool kernel_double_mark_of(int fd, struct weft_socket *ret_mark)
 	return found != NULL;
 }
 
-void kernel_double_leg_put(int fd, const struct weft_leg_end *end, const struct weft_leg *leg)
+void kernel_double_leg_next(const struct weft_leg_end *end)
 {
 	lock();
-	rows_put(&machine.leg_ends, &fd, end);
-	machine.legs[end->slot % KERNEL_DOUBLE_LEGS] = *leg;
+	machine.next_leg_end = *end;
 	unlock();
+}
+
+struct weft_leg *kernel_double_leg(uint32_t slot)
+{
+	return &machine.legs[slot % KERNEL_DOUBLE_LEGS];
 }
 
 bool kernel_double_watches_splices(void)

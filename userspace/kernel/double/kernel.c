@@ -20,7 +20,6 @@ struct machine machine = {
 	.reasons = ROWS_OF(struct weft_reason_key, struct weft_reason_count),
 	.traffic = ROWS_OF(struct weft_traffic_key, struct weft_traffic),
 	.marks = ROWS_OF(int, struct weft_socket),
-	.leg_ends = ROWS_OF(int, struct weft_leg_end),
 	.uncaptured = ROWS_OF(struct uncaptured_key, uint8_t),
 	.next_fd = 1 << 20,
 	.next_port = 20001,
@@ -94,7 +93,7 @@ static void machine_clear(void)
 	rows_clear(&machine.reasons);
 	rows_clear(&machine.traffic);
 	rows_clear(&machine.marks);
-	rows_clear(&machine.leg_ends);
+	machine.next_leg_end = (struct weft_leg_end){0};
 	memset(machine.legs, 0, sizeof(machine.legs));
 	machine.watches_splices = false;
 	rows_clear(&machine.uncaptured);
@@ -327,12 +326,14 @@ int kernel_flow_take(const struct kernel *kernel, int fd, struct weft_flow *ret_
 int kernel_leg_take(const struct kernel *kernel, int fd, struct weft_leg_end *ret_end)
 {
 	(void)kernel;
+	(void)fd;
 	lock();
-	const struct weft_leg_end *end = rows_find(&machine.leg_ends, &fd);
-	if (end)
-		*ret_end = *end;
+	bool is_end = machine.next_leg_end.leg != 0;
+	if (is_end)
+		*ret_end = machine.next_leg_end;
+	machine.next_leg_end = (struct weft_leg_end){0};
 	unlock();
-	return end ? 0 : -ENOENT;
+	return is_end ? 0 : -ENOENT;
 }
 
 static struct weft_leg *leg_at(const struct weft_leg_end *end)

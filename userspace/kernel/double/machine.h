@@ -16,9 +16,9 @@ struct machine {
 	uint64_t next_flow;
 	struct rows reasons;
 	struct rows traffic;
-	struct rows marks;      /* descriptor -> weft_socket */
-	struct rows leg_ends;   /* descriptor -> weft_leg_end */
-	struct rows uncaptured; /* uncaptured_key -> nothing */
+	struct rows marks;                /* descriptor -> weft_socket */
+	struct rows uncaptured;           /* uncaptured_key -> nothing */
+	struct weft_leg_end next_leg_end; /* leg 0 = none */
 	struct weft_leg legs[KERNEL_DOUBLE_LEGS];
 	bool watches_splices;
 

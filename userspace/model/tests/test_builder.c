@@ -286,7 +286,7 @@ static void the_order_of_a_list_is_no_change(void **state)
 static void each_change_of_a_service_makes_a_new_one(void **state)
 {
 	(void)state;
-	for (unsigned change = 0; change < 6; change++) {
+	for (unsigned change = 0; change < 8; change++) {
 		fresh_plan(NULL);
 		struct service_draft *web = plan_simple("web", "10.96.0.1", "10.0.0.1:80");
 		struct snapshot *first = build(NULL);
@@ -301,6 +301,10 @@ static void each_change_of_a_service_makes_a_new_one(void **state)
 			endpoint->weight = 2;
 		else if (change == 4)
 			endpoint->address = address_of("10.0.0.9:80");
+		else if (change == 5)
+			web->shortcut = WEFT_SHORTCUT_AUTO;
+		else if (change == 6)
+			web->shortcut_window = 65536;
 		else
 			web->endpoints.count = 0;
 		struct snapshot *second = build(first);
@@ -560,6 +564,49 @@ static void a_pod_has_one_address_per_family(void **state)
 	snapshot_free(snapshot);
 }
 
+static void the_shortcut_is_kept_compared_and_looked_for(void **state)
+{
+	(void)state;
+	struct service_draft *web = plan_simple("web", "10.96.0.1", "10.0.0.1:80");
+	struct pod_draft *pod = plan_pod("p", "/a");
+	web->shortcut = WEFT_SHORTCUT_AUTO;
+	web->shortcut_window = 65536;
+	pod->shortcut = WEFT_SHORTCUT_AUTO;
+	plan.draft.settings.shortcut = WEFT_SHORTCUT_AUTO;
+	struct snapshot *first = build(NULL);
+	assert_false(first->has_shortcut_on);
+	assert_int_equal(service_of(first, "web")->shortcut, WEFT_SHORTCUT_AUTO);
+	assert_int_equal(service_of(first, "web")->shortcut_window, 65536);
+	assert_int_equal(first->pods[0]->shortcut, WEFT_SHORTCUT_AUTO);
+
+	plan.draft.settings.shortcut = WEFT_SHORTCUT_ON; /* the mesh's changes nobody else's */
+	plan.draft.settings.shortcut_window = 4096;
+	struct snapshot *second = build(first);
+	assert_true(second->has_shortcut_on);
+	assert_ptr_equal(service_of(second, "web"), service_of(first, "web"));
+	assert_ptr_equal(second->pods[0], first->pods[0]);
+	snapshot_free(first);
+
+	plan.draft.settings.shortcut = WEFT_SHORTCUT_OFF;
+	pod->shortcut = WEFT_SHORTCUT_ON;
+	struct snapshot *third = build(second);
+	assert_true(third->has_shortcut_on);
+	assert_ptr_not_equal(third->pods[0], second->pods[0]);
+	assert_int_equal(third->pods[0]->id, second->pods[0]->id);
+	snapshot_free(second);
+
+	pod->shortcut = WEFT_SHORTCUT_OFF;
+	web->shortcut = WEFT_SHORTCUT_ON;
+	struct snapshot *fourth = build(third);
+	assert_true(fourth->has_shortcut_on);
+	snapshot_free(third);
+	web->shortcut = WEFT_SHORTCUT_OFF;
+	struct snapshot *last = build(fourth);
+	assert_false(last->has_shortcut_on);
+	snapshot_free(fourth);
+	snapshot_free(last);
+}
+
 static void a_pods_exclusions_are_compared_too(void **state)
 {
 	(void)state;
@@ -678,6 +725,7 @@ int main(void)
 		cmocka_unit_test_setup(what_is_the_same_is_not_looked_at_again, fresh_plan),
 		cmocka_unit_test_setup(a_pod_is_in_exactly_one_place_and_alone_there, fresh_plan),
 		cmocka_unit_test_setup(a_pod_has_one_address_per_family, fresh_plan),
+		cmocka_unit_test_setup(the_shortcut_is_kept_compared_and_looked_for, fresh_plan),
 		cmocka_unit_test_setup(a_pods_exclusions_are_compared_too, fresh_plan),
 		cmocka_unit_test_setup(settings_that_contradict_are_refused, fresh_plan),
 		cmocka_unit_test_setup(a_name_from_any_source_fits, fresh_plan),

@@ -56,6 +56,11 @@ static void numbers_with_units_become_nanoseconds_and_bytes(void **state)
 	assert_int_equal(number_of("services[].balancer", "round_robin", NULL),
 			 BALANCER_ROUND_ROBIN);
 	assert_int_equal(number_of("pods[].on_proxy_death", "closed", NULL), ON_PROXY_DEATH_CLOSED);
+	assert_int_equal(number_of("shortcut.mode", "on", NULL), WEFT_SHORTCUT_ON);
+	assert_int_equal(number_of("shortcut.window", "64KiB", NULL), 65536);
+	assert_int_equal(number_of("services[].shortcut", "inherit", NULL), WEFT_SHORTCUT_INHERIT);
+	assert_int_equal(number_of("services[].shortcut_window", "0", NULL), 0);
+	assert_int_equal(number_of("pods[].shortcut", "auto", NULL), WEFT_SHORTCUT_AUTO);
 }
 
 static void a_bad_value_says_what_was_given_and_what_is_expected(void **state)
@@ -83,6 +88,11 @@ static void a_bad_value_says_what_was_given_and_what_is_expected(void **state)
 		 "\"64kb\" is not a size such as 4096, 64KiB or 10MiB from 4KiB to 16MiB"},
 		{"http.via", "yes", "\"yes\" is not true or false"},
 		{"log.level", "loud", "\"loud\" is not one of debug, info, warn, error"},
+		{"shortcut.mode", "true", "\"true\" is not one of inherit, off, auto, on"},
+		{"shortcut.window", "1KiB",
+		 "\"1KiB\" is not a size such as 4096, 64KiB or 10MiB from 4KiB to 16MiB"},
+		{"services[].shortcut_window", "17MiB",
+		 "\"17MiB\" is not a size such as 4096, 64KiB or 10MiB from 0 to 16MiB"},
 		{"services[].addresses[]", "10.0.0",
 		 "\"10.0.0\" is not an address such as 10.0.0.1 or fd00::1"},
 		{"services[].endpoints[].address", "10.0.0.1",

@@ -4,6 +4,8 @@
 #define GET   "GET /a HTTP/1.1\r\nHost: web\r\n\r\n"
 #define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
+static const struct span all_pods;
+
 struct asked {
 	unsigned answers;
 	char *json; /* NULL: the answer was NULL */
@@ -23,7 +25,7 @@ static void ask(struct stage *stage, struct asked *asked)
 	struct io_ring *control;
 	*asked = (struct asked){0};
 	assert_int_equal(io_ring_open(&options, &control), 0);
-	workers_connections((struct workers *)(void *)stage, control, on_answer, asked);
+	workers_connections((struct workers *)(void *)stage, control, all_pods, on_answer, asked);
 	assert_int_equal(asked->answers, 0);
 	stage_settle(stage);
 	io_double_settle(control);
@@ -59,7 +61,7 @@ static void many_connections_take_several_turns(void **state)
 		clients[i] = client_connect(&stage, WEB);
 	stage_run(&stage, NS_PER_MS);
 	assert_int_equal(io_ring_open(&options, &control), 0);
-	workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+	workers_connections((struct workers *)(void *)&stage, control, all_pods, on_answer, &asked);
 	io_turn(stage.worker.ring, 0);
 	assert_false(list_is_empty(&stage.worker.places));
 	for (unsigned i = 250; i < 300; i++)
@@ -97,7 +99,8 @@ static void each_connection_is_shown(void **state)
 	assert_true(says(&asked, "\"state\":\"tunnel\",\"service\":\"raw\""));
 	assert_true(says(&asked, "\"state\":\"undecided\",\"service\":\"192.0.2.1:99\""));
 	assert_true(says(&asked, "\"destination\":\"10.96.0.3:80\""));
-	assert_true(says(&asked, "\"endpoint\":\"10.0.3.1:80\""));
+	assert_true(says(&asked, "\"endpoint\":\"10.0.3.1:80\",\"endpoint_leg\":\"tcp\""));
+	assert_true(says(&asked, "\"app_leg\":\"tcp\""));
 	assert_true(says(&asked, "\"pod\":\"client\""));
 	assert_true(says(&asked, "\"app\":\"10.0.0.9:30000\""));
 	free(asked.json);
@@ -117,6 +120,81 @@ static void each_connection_is_shown(void **state)
 	stage_close(&stage);
 }
 
+static void asked_of(struct stage *stage, const char *pod, struct asked *asked)
+{
+	struct io_options options = {.entries = 8};
+	struct io_ring *control;
+	*asked = (struct asked){0};
+	assert_int_equal(io_ring_open(&options, &control), 0);
+	workers_connections((struct workers *)(void *)stage, control, span_text(pod), on_answer,
+			    asked);
+	stage_settle(stage);
+	io_double_settle(control);
+	io_ring_close(control);
+}
+
+static void they_may_be_those_of_one_pod(void **state)
+{
+	struct stage stage;
+	struct asked asked;
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	client_connect(&stage, WEB);
+	asked_of(&stage, "nobody", &asked);
+	assert_string_equal(asked.json, "[]");
+	free(asked.json);
+	asked_of(&stage, "client", &asked);
+	assert_true(says(&asked, "\"service\":\"web\""));
+	free(asked.json);
+	stage_empty(&stage);
+	stage_close(&stage);
+}
+
+static void mesh_on(struct stage_draft *all)
+{
+	all->draft.settings.shortcut = WEFT_SHORTCUT_ON;
+}
+
+static void expect_legs(struct stage *stage, const char *app_leg, const char *endpoint_leg)
+{
+	struct asked asked;
+	char app[64];
+	char endpoint[64];
+	snprintf(app, sizeof(app), "\"app_leg\":\"%s\"", app_leg);
+	snprintf(endpoint, sizeof(endpoint), "\"endpoint_leg\":\"%s\"", endpoint_leg);
+	ask(stage, &asked);
+	if (!says(&asked, app) || !says(&asked, endpoint))
+		fail_msg("%s and %s: %s", app, endpoint, asked.json);
+	free(asked.json);
+}
+
+/* Each leg for itself: "shortcut", why it is back on TCP, or "tcp" when it has none or no more. */
+static void each_leg_says_what_became_of_it(void **state)
+{
+	struct stage stage;
+	struct weft_flow flow = {.destination = address_of(RAW), .leg = 100, .leg_slot = 0};
+	const struct weft_leg_end end = {.leg = 101, .slot = 1, .side = WEFT_LEG_DIALLER};
+	(void)state;
+	stage_open(&stage, mesh_on, NULL);
+	*kernel_double_leg(0) = (struct weft_leg){.id = 100, .ends = 2};
+	*kernel_double_leg(1) = (struct weft_leg){.id = 101, .ends = 2};
+	kernel_double_leg_next(&end);
+	flow.service_id = service_id_at(&stage, RAW);
+	client_dials_as(&stage, &flow);
+	stage_settle(&stage);
+	expect_legs(&stage, "shortcut", "shortcut");
+	kernel_double_leg(0)->demoted = WEFT_REASON_DEMOTED_WINDOW;
+	expect_legs(&stage, "demoted_window", "shortcut");
+	kernel_double_leg(1)->demoted = WEFT_REASON_DEMOTED_OPTION;
+	expect_legs(&stage, "demoted_window", "demoted_option");
+	kernel_double_leg(1)->id = 102; /* the slot is another connection's */
+	expect_legs(&stage, "demoted_window", "tcp");
+	kernel_double_leg(0)->id = 0;
+	expect_legs(&stage, "tcp", "tcp");
+	stage_empty(&stage);
+	stage_close(&stage);
+}
+
 /* One second, then NULL; the late answer is thrown away. */
 static void a_worker_that_does_not_answer_is_given_up(void **state)
 {
@@ -127,7 +205,7 @@ static void a_worker_that_does_not_answer_is_given_up(void **state)
 	(void)state;
 	stage_open(&stage, NULL, NULL);
 	assert_int_equal(io_ring_open(&options, &control), 0);
-	workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+	workers_connections((struct workers *)(void *)&stage, control, all_pods, on_answer, &asked);
 	io_double_run(control, NS_PER_S - NS_PER_MS);
 	assert_int_equal(asked.answers, 0);
 	io_double_run(control, 2 * NS_PER_MS);
@@ -153,7 +231,8 @@ static void asking_survives_any_failing_allocation(void **state)
 		client_connect(&stage, RAW);
 		assert_int_equal(io_ring_open(&options, &control), 0);
 		mem_fail_nth(n);
-		workers_connections((struct workers *)(void *)&stage, control, on_answer, &asked);
+		workers_connections((struct workers *)(void *)&stage, control, all_pods, on_answer,
+				    &asked);
 		stage_settle(&stage);
 		io_double_settle(control);
 		bool has_failed = nth_has_failed(n);
@@ -172,6 +251,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_connection_is_shown),
+		cmocka_unit_test(they_may_be_those_of_one_pod),
+		cmocka_unit_test(each_leg_says_what_became_of_it),
 		cmocka_unit_test(many_connections_take_several_turns),
 		cmocka_unit_test(a_worker_that_does_not_answer_is_given_up),
 		cmocka_unit_test(asking_survives_any_failing_allocation),

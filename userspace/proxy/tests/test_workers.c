@@ -187,6 +187,8 @@ static void workers_beat(void **state)
 
 /* ---- connections, seen from another thread ---- */
 
+static const struct span all_pods;
+
 struct page {
 	bool has_come;
 	unsigned connections;
@@ -208,7 +210,7 @@ static unsigned connections_now(struct crew *crew)
 	struct page page = {0};
 	time_t end = time(NULL) + DEADLINE_S;
 	assert_int_equal(io_ring_open(&options, &ring), 0);
-	workers_connections(crew->workers, ring, on_page, &page);
+	workers_connections(crew->workers, ring, all_pods, on_page, &page);
 	while (!page.has_come && time(NULL) < end)
 		io_turn(ring, 0);
 	assert_true(page.has_come);

@@ -21,6 +21,11 @@ static void transfer_open(struct transfer *transfer, uint64_t seed)
 	transfer->source = owner_adopt(&transfer->left, &transfer->stage);
 	transfer->sink = owner_adopt(&transfer->right, &transfer->stage);
 	transfer->left.echo = &transfer->right.wire;
+	if (seed % 3 == 0) {
+		wire_guard(&transfer->left.wire);
+		wire_guard(&transfer->right.wire);
+		io_peer_passes_tcp(transfer->source);
+	}
 	io_peer_window(transfer->sink, 30000);
 	io_peer_pieces(transfer->source, seed % 2 ? 1500 : 0);
 }
