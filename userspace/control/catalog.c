@@ -444,7 +444,7 @@ static void entry_judge(struct catalog *catalog, struct entry *entry)
 			kube_service_record_count(service, entry->slices, entry->slice_count);
 	entry->is_left_out = catalog->record_limit && entry->records > catalog->record_limit;
 	catalog->left_out_count += (uint32_t)entry->is_left_out - (uint32_t)was_left_out;
-	if (entry->is_left_out && !was_left_out)
+	if (entry->is_left_out && !was_left_out && catalog->hooks.left_out)
 		catalog->hooks.left_out(catalog->hooks.owner, service, entry->records);
 }
 

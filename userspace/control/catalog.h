@@ -13,7 +13,7 @@
 struct catalog_hooks {
 	void *owner;
 	const struct kube_object *(*find_namespace)(void *owner, const char *name);
-	/* One is left out from now on. */
+	/* One is left out from now on; NULL = nobody asks. */
 	void (*left_out)(void *owner, const struct kube_service *service, uint64_t records);
 };
 
