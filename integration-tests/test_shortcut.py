@@ -1,9 +1,11 @@
 """The shortcut: who gets it, who is refused or taken back to TCP, how connections end, as seen from outside."""
 
 import contextlib
+import ctypes
 import errno
 import os
 import select
+import signal
 import socket
 
 import pytest
@@ -30,6 +32,7 @@ from harness.weftd import bpftool
 SO_ZEROCOPY, MSG_ZEROCOPY, MSG_FASTOPEN, TCP_ULP = 60, 0x4000000, 0x20000000, 31
 REFUSED = errno.errorcode[errno.EOPNOTSUPP]
 SPLICE_F_NONBLOCK = 2
+LIBC = ctypes.CDLL(None, use_errno=True)
 # The server beside the client in its pod: a leg on each side of weft.
 NEAR = Service("near", ["client:9500"], port=9500)
 FAR = Service("far", ["server:9500"], port=9501)
@@ -484,6 +487,71 @@ def test_a_reset_comes_after_the_bytes_before_it(daemon, near, far, service):
             wait_event(other, "ERR")
             assert read_exactly(other, 50_000) == b"x" * 50_000
             assert ending(other)["recv"] == "ECONNRESET"
+
+
+# ---- who waits in recv ----
+
+# Linux to 6.18: tcp_bpf_recvmsg() takes every wake-up without data for the end of its time.
+woken_early = pytest.mark.xfail(strict=True, reason="a blocking recv() that is woken without data answers EAGAIN")
+
+
+def recv_in_background(client):
+    """recv(2) itself on a blocking socket: Python's would ask poll() first."""
+    answers = []
+
+    def read():
+        room = ctypes.create_string_buffer(100)
+        size = LIBC.recv(client.fileno(), room, 100, 0)
+        answers.append(room.raw[:size] if size >= 0 else errno.errorcode[ctypes.get_errno()])
+
+    client.setblocking(True)
+    thread = in_background(read)
+    wait_for(lambda: "S" in thread_state(thread), "the reader to wait")
+    return thread, answers
+
+
+def thread_state(thread):
+    with open(f"/proc/self/task/{thread.native_id}/stat", encoding="ascii") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+@woken_early
+def test_a_reader_that_waits_is_not_disturbed_by_a_writer_that_waits(daemon, far):
+    """Two threads of the app: room in TCP's queue wakes both."""
+    mesh = daemon([FAR], ON)
+    with ends(mesh, "far", far) as (client, server):
+        reader, answers = recv_in_background(client)
+        writer = in_background(lambda: client.sendall(bytes(30 << 20)))
+        read_exactly(server, 30 << 20)
+        writer.join()
+        server.sendall(b"answer")
+        reader.join(10)
+        assert answers == [b"answer"]
+
+
+@woken_early
+def test_a_reader_that_waits_is_told_of_a_reset(daemon, far):
+    mesh = daemon([FAR], ON)
+    with ends(mesh, "far", far) as (client, server):
+        reader, answers = recv_in_background(client)
+        reset(server)
+        reader.join(10)
+        assert answers == ["ECONNRESET"]
+
+
+@pytest.mark.parametrize("ends_by", ("bytes", "end", "signal"))
+def test_a_reader_that_waits_is_told_what_comes(daemon, far, ends_by):
+    mesh = daemon([FAR], ON)
+    with ends(mesh, "far", far) as (client, server):
+        reader, answers = recv_in_background(client)
+        if ends_by == "signal":  # without a handler that would end it
+            signal.pthread_kill(reader.ident, signal.SIGWINCH)
+        if ends_by == "end":
+            server.shutdown(socket.SHUT_WR)
+        else:
+            server.sendall(b"answer")
+        reader.join(10)
+        assert answers == [b"" if ends_by == "end" else b"answer"]
 
 
 # ---- namespaces ----
