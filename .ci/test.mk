@@ -16,7 +16,7 @@ $(FUZZ_STAMP): .ci/packages.mk | $(DEPS_STAMP)
 	@.ci/install-packages $(PACKAGES_FUZZ)
 	@touch $@
 
-.PHONY: test demo fuzz unit unit-tests fuzz-replays
+.PHONY: test stress demo fuzz unit unit-tests fuzz-replays
 test: | $(TEST_STAMP) ## build and run every test (STAGES='lint unit-asan …': only these)
 	@.ci/test $(STAGES)
 
@@ -27,6 +27,10 @@ unit-tests: $(UNIT_TESTS)
 fuzz-replays: $(FUZZ_REPLAYS)
 unit: $(UNIT_TESTS) ## build and run the unit and scenario tests of VARIANT
 	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+
+stress: all | $(TEST_STAMP) ## 100,000 streams through the shortcut (STREAMS=…: so many)
+	@$(if $(filter 0,$(shell id -u)),,sudo) env WEFT_STRESS_STREAMS=$(or $(STREAMS),100000) \
+		/usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rP integration-tests/test_shortcut_stress.py
 
 # For .ci/test: the value of a list.
 print-%:

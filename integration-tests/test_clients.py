@@ -8,7 +8,7 @@ import pytest
 from harness import programs
 from harness.mesh import Service
 
-MODES = ("direct", "weft", "weft-auto", "weft-on")
+MODES = ("direct", "weft", "weft-on")
 SERVICES = [
     Service("web", ["server:8080"]),
     Service("declared", ["server:8080"], port=8000, protocol="http"),

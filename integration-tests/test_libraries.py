@@ -9,7 +9,7 @@ from harness import programs
 from harness.mesh import Service
 from harness.peers import peer
 
-MODES = ("direct", "weft", "weft-auto", "weft-on")
+MODES = ("direct", "weft", "weft-on")
 SERVICES = [
     Service("app", ["server:8090"]),
     Service("app-http", ["server:8090"], port=8000, protocol="http"),

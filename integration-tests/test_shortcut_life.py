@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from harness import programs
-from harness.legs import legs
+from harness.legs import LARGEST_MESSAGE, legs
 from harness.mesh import Service
 from harness.poll import wait_for
 from harness.raw import Connection, Upstream, answer, serve
@@ -45,9 +45,17 @@ def hang_towards_the_app(mesh, client, server):
     assert state(mesh, client) == "shortcut"
 
 
+def thread_states(pid):
+    """Of each thread: "T" is stopped."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii") as stat:
+            yield stat.read().rpartition(")")[2].split()[0]
+
+
 @contextlib.contextmanager
 def stopped(mesh):
     mesh.weftd.process.send(signal.SIGSTOP)
+    wait_for(lambda: set(thread_states(mesh.weftd.process.pid)) == {"T"}, "weftd to be stopped")
     try:
         yield
     finally:
@@ -283,8 +291,9 @@ def test_a_thousand_apps_that_never_read_hold_a_window_each(daemon, cluster, mod
         print(mode, count, "stalled receivers:", figures)
         if mode == "auto":
             assert len(rows) == count
-            assert all(leg.acceptor["outstanding"] <= window for leg in rows)
-            assert all(leg.acceptor["bytes"] <= window for leg in rows)
+            # a message that finds nothing before it may be larger, but not many are
+            assert all(leg.acceptor["outstanding"] <= LARGEST_MESSAGE for leg in rows)
+            assert hanging <= count * window
         # The last ones read, and miss nothing.
         for client in clients[-5:]:
             connection = Connection(client)
@@ -296,7 +305,7 @@ def test_a_thousand_apps_that_never_read_hold_a_window_each(daemon, cluster, mod
 
 def test_apps_that_send_to_a_server_that_does_not_read_are_stopped(daemon, listener):
     """weft pauses reading, and then the app's leg holds a window at most."""
-    window = 64 << 10
+    window = 1 << 20
     mesh = daemon([Service("far", ["server:9500"], port=9501, shortcut_window=f"{window}")], ON)
     rss = mesh.weftd.rss_kib()
     with contextlib.ExitStack() as stack:

@@ -12,6 +12,8 @@ from .peers import REPOSITORY
 
 ROWS = 16384
 ROW = struct.Struct("=Q II IIIII I QQ QQQ QQQ")
+# What one sk_msg holds: 17 pieces of memory of 32 KiB. So much may hang where the window is smaller.
+LARGEST_MESSAGE = 17 * 32 << 10
 SYS_BPF = {"x86_64": 321}[platform.machine()]
 BPF_OBJ_GET = 7
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -47,7 +47,7 @@ enum kind {
 	KIND_COUNT
 };
 static const char *const kind_names[KIND_COUNT] = {
-	"orderly", "slow",	   "lowat",	   "passed",	  "execed",      "many",
+	"orderly",      "slow",         "lowat",       "passed",       "execed",      "many",
 	"client_close", "client_reset", "client_kill", "server_close", "server_reset"};
 
 struct head {
@@ -74,7 +74,12 @@ static struct tally {
 	_Atomic uint32_t cut;               /* of them: before everything had arrived */
 	_Atomic uint32_t wrongs;
 	char wrong[WRONG_MAX][200];
-} *tally;
+} * tally;
+
+static uint64_t number(const char *text)
+{
+	return strtoull(text, NULL, 10);
+}
 
 static uint64_t mix(uint64_t x)
 {
@@ -102,11 +107,10 @@ __attribute__((format(printf, 2, 3))) static void wrong(const struct stream *str
 	vsnprintf(what, sizeof(what), format, arguments);
 	va_end(arguments);
 	snprintf(tally->wrong[at], sizeof(tally->wrong[at]),
-		 "%s %llx %s: %s; sent %u of %u, received %u of %u",
-		 kind_names[stream->head.kind], (unsigned long long)stream->head.seed,
-		 stream->is_server ? "server" : "client", what, stream->sent,
-		 stream->is_server ? stream->head.down : stream->head.up, stream->received,
-		 stream->is_server ? stream->head.up : stream->head.down);
+		 "%s %llx %s: %s; sent %u of %u, received %u of %u", kind_names[stream->head.kind],
+		 (unsigned long long)stream->head.seed, stream->is_server ? "server" : "client",
+		 what, stream->sent, stream->is_server ? stream->head.down : stream->head.up,
+		 stream->received, stream->is_server ? stream->head.up : stream->head.down);
 }
 
 static void fill(uint8_t *to, uint64_t seed, uint32_t at, size_t size)
@@ -313,10 +317,12 @@ static bool serve_many(struct stream *stream)
 			wrong(stream, "record %d is missing (%s)", i, strerror(errno));
 			return false;
 		}
-		uint64_t check = mix(stream->head.seed + ((uint64_t)record.teller << 32 | record.number));
+		uint64_t check =
+			mix(stream->head.seed + ((uint64_t)record.teller << 32 | record.number));
 		if (record.teller >= TELLERS || record.check != check ||
 		    record.number != next[record.teller]++) {
-			wrong(stream, "record %d is %u of teller %u", i, record.number, record.teller);
+			wrong(stream, "record %d is %u of teller %u", i, record.number,
+			      record.teller);
 			return false;
 		}
 	}
@@ -333,7 +339,8 @@ static void serve_stream(struct stream *stream)
 {
 	const struct head *head = &stream->head;
 	bool server_cuts = head->kind == SERVER_CLOSE || head->kind == SERVER_RESET;
-	bool client_cuts = head->kind == CLIENT_CLOSE || head->kind == CLIENT_RESET || head->kind == CLIENT_KILL;
+	bool client_cuts = head->kind == CLIENT_CLOSE || head->kind == CLIENT_RESET ||
+			   head->kind == CLIENT_KILL;
 	if (head->kind == MANY) {
 		if (serve_many(stream))
 			ended_well(stream);
@@ -382,7 +389,8 @@ static void *serve_port(void *argument)
 	pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&small, 512 << 10);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 1024)) {
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
+	    listen(listener, 1024)) {
 		perror("listen");
 		exit(1);
 	}
@@ -430,7 +438,7 @@ static int dial(const char *target)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	const char *colon = strrchr(target, ':');
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - target), target);
-	address.sin_port = htons((uint16_t)atoi(colon + 1));
+	address.sin_port = htons((uint16_t)number(colon + 1));
 	inet_pton(AF_INET, host, &address.sin_addr);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
@@ -468,9 +476,10 @@ static void *tell(void *argument)
 	struct teller *teller = argument;
 	for (uint32_t i = 0; i < RECORD_COUNT; i++) {
 		struct record record = {.teller = teller->number, .number = i};
-		record.check =
-			mix(teller->stream->head.seed + ((uint64_t)record.teller << 32 | record.number));
-		if (send(teller->stream->fd, &record, sizeof(record), MSG_NOSIGNAL) != sizeof(record)) {
+		record.check = mix(teller->stream->head.seed +
+				   ((uint64_t)record.teller << 32 | record.number));
+		if (send(teller->stream->fd, &record, sizeof(record), MSG_NOSIGNAL) !=
+		    sizeof(record)) {
 			wrong(teller->stream, "record %u: %s", i, strerror(errno));
 			break;
 		}
@@ -500,8 +509,10 @@ static void hand_over(const struct worker *worker, const struct stream *stream)
 {
 	char room[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec part = {(void *)stream, sizeof(*stream)};
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = room,
+				 .msg_controllen = sizeof(room)};
 	struct cmsghdr *passed = CMSG_FIRSTHDR(&message);
 	char done;
 	passed->cmsg_level = SOL_SOCKET;
@@ -518,7 +529,7 @@ static void hand_over(const struct worker *worker, const struct stream *stream)
 static void help(int from)
 {
 	char room[CMSG_SPACE(sizeof(int))];
-	struct stream stream;
+	struct stream stream = {0};
 	for (;;) {
 		struct iovec part = {&stream, sizeof(stream)};
 		struct msghdr message = {.msg_iov = &part,
@@ -556,7 +567,7 @@ static void go_on_by_exec(const struct worker *worker, const struct stream *stre
 
 static int resume(const char *text)
 {
-	struct stream stream;
+	struct stream stream = {0};
 	for (size_t i = 0; i < sizeof(stream); i++) {
 		unsigned byte = 0;
 		sscanf(text + 2 * i, "%2x", &byte);
@@ -684,7 +695,8 @@ static void print_tally(void)
 		right += tally->kinds[i];
 		printf("\"%s\": %u, ", kind_names[i], tally->kinds[i]);
 	}
-	printf("\"right\": %u, \"cut\": %u, \"wrongs\": %u, \"wrong\": [", right, tally->cut, tally->wrongs);
+	printf("\"right\": %u, \"cut\": %u, \"wrongs\": %u, \"wrong\": [", right, tally->cut,
+	       tally->wrongs);
 	for (uint32_t i = 0; i < tally->wrongs && i < WRONG_MAX; i++)
 		printf("%s\"%s\"", i ? ", " : "", tally->wrong[i]);
 	printf("]}\n");
@@ -694,15 +706,15 @@ static void print_tally(void)
 static int serve(int count, char **ports)
 {
 	sigset_t ends;
-	int number;
+	int got;
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
 	for (int i = 0; i < count; i++) {
 		pthread_t thread;
-		pthread_create(&thread, NULL, serve_port, (void *)(intptr_t)atoi(ports[i]));
+		pthread_create(&thread, NULL, serve_port, (void *)(intptr_t)number(ports[i]));
 	}
-	sigwait(&ends, &number);
+	sigwait(&ends, &got);
 	print_tally();
 	_exit(0);
 }
@@ -726,7 +738,7 @@ static int dial_all(uint32_t streams, uint32_t workers, uint64_t seed, int tally
 int main(int argc, char **argv)
 {
 	bool resumes = argc == 4 && !strcmp(argv[1], "resume");
-	int tally_fd = resumes ? atoi(argv[2]) : memfd_create("tally", 0);
+	int tally_fd = resumes ? (int)number(argv[2]) : memfd_create("tally", 0);
 	if (argc < 3 || ftruncate(tally_fd, sizeof(*tally)))
 		return 2;
 	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED, tally_fd, 0);
@@ -739,6 +751,6 @@ int main(int argc, char **argv)
 		return serve(argc - 2, argv + 2);
 	if (argc < 6)
 		return 2;
-	return dial_all((uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3]), (uint64_t)atoll(argv[4]), tally_fd,
-			argc - 5, argv + 5);
+	return dial_all((uint32_t)number(argv[2]), (uint32_t)number(argv[3]), number(argv[4]),
+			tally_fd, argc - 5, argv + 5);
 }
