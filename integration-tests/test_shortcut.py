@@ -14,7 +14,7 @@ from harness.legs import legs
 from harness.mesh import Service
 from harness.poll import wait_for
 from harness.raw import Connection, Upstream, answer, echo, serve
-from harness.shortcut import AUTO, ON, decisions, ends, state, wait_no_legs
+from harness.shortcut import AUTO, ON, decisions, ends, learn, state, wait_no_legs
 from harness.truth import (
     ending,
     in_background,
@@ -119,6 +119,8 @@ def test_a_change_of_mode_holds_for_new_connections(daemon, far):
 
 def test_both_sides_of_weft_have_a_leg_only_where_the_server_is_in_the_pod(daemon, near, far):
     mesh = daemon([NEAR, FAR], ON)
+    learn(mesh, "near", near)
+    before = decisions(mesh, "shortcut")
     with ends(mesh, "near", near) as (client, server):
         server.sendall(b"answer")
         assert read_exactly(client, 6) == b"answer"
@@ -127,11 +129,56 @@ def test_both_sides_of_weft_have_a_leg_only_where_the_server_is_in_the_pod(daemo
     with ends(mesh, "far", far) as (client, _):
         assert (state(mesh, client), state(mesh, client, "endpoint_leg")) == ("shortcut", "tcp")
     wait_no_legs(mesh)
-    assert decisions(mesh, "shortcut") == 3
+    assert decisions(mesh, "shortcut") == before + 3
+
+
+def test_a_server_that_blocks_stays_on_tcp(daemon, near):
+    mesh = daemon([NEAR], ON)
+    for _ in range(3):
+        with mesh.dial("near") as client:
+            client.sendall(b"q")
+            server, _ = near.accept()
+            with server:
+                server.setblocking(True)
+                assert read_exactly(server, 1) == b"q"
+                server.sendall(b"a")
+                assert read_exactly(client, 1) == b"a"
+                client.sendall(b"q")
+                assert read_exactly(server, 1) == b"q"
+                assert state(mesh, client, "endpoint_leg") == "tcp"
+    assert decisions(mesh, "tcp_blocking") == 3
+
+
+def test_a_client_that_blocks_stays_on_tcp(daemon, far):
+    mesh = daemon([FAR], ON)
+    with mesh.client.new_socket() as client:
+        client.setblocking(True)
+        client.connect(mesh.address("far"))
+        client.sendall(b"q")
+        server, _ = far.accept()
+        with server:
+            assert read_exactly(server, 1) == b"q"
+            assert state(mesh, client) == "tcp"
+    assert decisions(mesh, "tcp_blocking") == 1
+
+
+def counts_of(mesh):
+    """Asks for bytes sent, received and past TCP, of the app's legs and of the upstreams'."""
+
+    def ask():
+        now = mesh.weftd.metrics()
+        return [
+            [now.sum(f"weft_flow_{what}_bytes_total", service="near", leg=leg) for what in ("sent", "received", "shortcut")]
+            for leg in ("app", "upstream")
+        ]
+
+    return ask
 
 
 def test_bytes_past_tcp_are_counted_as_bytes(daemon, near):
     mesh = daemon([NEAR], ON)
+    learn(mesh, "near", near)
+    before = counts_of(mesh)()
     with ends(mesh, "near", near) as (client, server):
         client.sendall(b"q" * 999)
         read_exactly(server, 999)
@@ -141,11 +188,7 @@ def test_bytes_past_tcp_are_counted_as_bytes(daemon, near):
         assert server.recv(1) == b""
 
     def counted():
-        now = mesh.weftd.metrics()
-        return [
-            [now.sum(f"weft_flow_{what}_bytes_total", service="near", leg=leg) for what in ("sent", "received", "shortcut")]
-            for leg in ("app", "upstream")
-        ]
+        return [[now - then for now, then in zip(*rows)] for rows in zip(counts_of(mesh)(), before)]
 
     wait_for(lambda: counted() == [[1000, 5000, 6000]] * 2, "the bytes to be counted")
 
@@ -222,7 +265,8 @@ def test_bytes_that_went_with_the_handshake_keep_their_connection_on_tcp(daemon,
                 # on TCP from the start, or as soon as the kernel was asked about the next message
                 assert state(mesh, client) in ("tcp", "demoted_sent")
                 assert not any(leg.dialler["bytes"] + leg.acceptor["bytes"] for leg in legs(mesh.weftd))
-        assert decisions(mesh, "tcp_early") + decisions(mesh, "demoted_sent") == number
+        reasons = ("tcp_early", "demoted_sent", "tcp_blocking")
+        assert sum(decisions(mesh, reason) for reason in reasons) == number
 
 
 def test_what_waits_unread_is_bounded_by_the_window(daemon, near):
@@ -392,6 +436,10 @@ def test_a_tunnel_on_a_declared_port_is_back_on_tcp_before_its_first_byte(daemon
     """Whoever joins two sockets may splice: all bytes of the tunnel can be spliced."""
     mesh = daemon([Service("http", [f"{place}:9500"], port=9502, protocol="http")], {"shortcut": {"mode": mode}})
     content = os.urandom(400_000)
+    if place == "client":
+        with mesh.pod("client").listen(9500, socket.AF_INET6) as near:
+            learn(mesh, "http", near)
+    known = decisions(mesh, "demoted_tunnel")
     with Upstream(mesh.pod(place), 9500, script), Connection(mesh.dial("http")) as client:
         client.send(first)
         if script is echo:
@@ -406,7 +454,7 @@ def test_a_tunnel_on_a_declared_port_is_back_on_tcp_before_its_first_byte(daemon
         assert state(mesh, client.socket) == "demoted_tunnel"
         assert {leg.id: (leg.dialler["bytes"], leg.acceptor["bytes"]) for leg in legs(mesh.weftd)} == before
         assert {leg.state for leg in legs(mesh.weftd)} == {"demoted_tunnel"}
-    assert decisions(mesh, "demoted_tunnel") == len(before)
+    assert decisions(mesh, "demoted_tunnel") == known + len(before)
 
 
 def test_requests_of_one_connection_stay_on_the_shortcut(daemon):
@@ -492,7 +540,7 @@ def test_a_reset_comes_after_the_bytes_before_it(daemon, near, far, service):
 # ---- who waits in recv ----
 
 # Linux to 6.18: tcp_bpf_recvmsg() takes every wake-up without data for the end of its time.
-woken_early = pytest.mark.xfail(strict=True, reason="a blocking recv() that is woken without data answers EAGAIN")
+woken_early = pytest.mark.xfail(strict=True, reason="a recv() that blocks, on a socket that did not when it dialled, and is woken without data answers EAGAIN")
 
 
 def recv_in_background(client):

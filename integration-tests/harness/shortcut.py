@@ -4,6 +4,7 @@ import contextlib
 
 from .legs import legs
 from .poll import wait_for
+from .truth import read_exactly
 
 ON, AUTO, OFF = ({"shortcut": {"mode": mode}} for mode in ("on", "auto", "off"))
 
@@ -34,6 +35,22 @@ def ends(mesh, service, listener):
         with server:
             assert server.recv(1) == b"\x00"
             yield client, server
+
+
+def learn(mesh, service, listener):
+    """Until the kernel has seen that this server of the client's own pod does not block."""
+
+    def is_known():
+        with ends(mesh, service, listener) as (client, server):
+            for _ in range(2):  # what the server sends is acknowledged
+                server.sendall(b"a")
+                read_exactly(client, 1)
+                client.sendall(b"b")
+                read_exactly(server, 1)
+            return state(mesh, client, "endpoint_leg") != "tcp"
+
+    wait_for(is_known, "the server to be known")
+    wait_no_legs(mesh)
 
 
 def wait_no_legs(mesh, seconds=10):
