@@ -180,7 +180,8 @@ def test_every_map_can_be_dumped_also_after_death(daemon, ends):
             if shown.returncode:
                 continue
             told = json.loads(shown.stdout)
-            assert told.get("btf_id"), f"{path} has no BTF"
+            # the kernel takes no types for a map of sockets
+            assert told.get("btf_id") or told["type"] == "sockhash", f"{path} has no BTF"
             maps[os.path.basename(path)] = path
             if told["type"] != "sk_storage":
                 assert bpftool("map", "dump", "pinned", path).returncode == 0, path

@@ -553,7 +553,7 @@ static void go_on_by_exec(const struct worker *worker, const struct stream *stre
 	pid_t child = fork();
 	if (child == 0) {
 		for (size_t i = 0; i < sizeof(*stream); i++)
-			sprintf(text + 2 * i, "%02x", ((const uint8_t *)stream)[i]);
+			snprintf(text + 2 * i, 3, "%02x", ((const uint8_t *)stream)[i]);
 		snprintf(tally_text, sizeof(tally_text), "%d", worker->tally_fd);
 		fcntl(stream->fd, F_SETFD, 0);
 		execl("/proc/self/exe", "streams", "resume", tally_text, text, (char *)NULL);
