@@ -284,20 +284,23 @@ static void ended_well(const struct stream *stream)
 
 /* ---- the server ---- */
 
-static void limit_silence(int fd)
+/* Sockets that block have no shortcut. */
+static bool wait_for(int fd, short events)
 {
-	struct timeval limit = {.tv_sec = SILENCE_MS / 1000};
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	struct pollfd ready = {.fd = fd, .events = events};
+	return poll(&ready, 1, SILENCE_MS) == 1;
 }
 
 static bool receive_all(int fd, void *to, size_t size)
 {
 	size_t got = 0;
 	while (got < size) {
-		ssize_t moved = recv(fd, (char *)to + got, size - got, 0);
-		if (moved <= 0)
+		if (!wait_for(fd, POLLIN))
 			return false;
-		got += (size_t)moved;
+		ssize_t moved = recv(fd, (char *)to + got, size - got, 0);
+		if (moved == 0 || (moved < 0 && errno != EAGAIN))
+			return false;
+		got += moved > 0 ? (size_t)moved : 0;
 	}
 	return true;
 }
@@ -329,12 +332,6 @@ static bool serve_many(struct stream *stream)
 	return true;
 }
 
-static void make_non_blocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
-
 static void serve_stream(struct stream *stream)
 {
 	const struct head *head = &stream->head;
@@ -346,7 +343,6 @@ static void serve_stream(struct stream *stream)
 			ended_well(stream);
 		return;
 	}
-	make_non_blocking(stream->fd);
 	enum step step = move(stream, server_cuts ? head->cut : UINT64_MAX);
 	if (step == SAW_WRONG)
 		return;
@@ -370,7 +366,6 @@ static void serve_stream(struct stream *stream)
 static void *serve_one(void *argument)
 {
 	struct stream stream = {.fd = (int)(intptr_t)argument, .is_server = true};
-	limit_silence(stream.fd);
 	if (receive_all(stream.fd, &stream.head, sizeof(stream.head))) {
 		stream.random = stream.head.seed ^ 1;
 		serve_stream(&stream);
@@ -396,7 +391,7 @@ static void *serve_port(void *argument)
 	}
 	for (;;) {
 		pthread_t thread;
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0 && pthread_create(&thread, &small, serve_one, (void *)(intptr_t)fd))
 			close(fd);
 	}
@@ -440,12 +435,16 @@ static int dial(const char *target)
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - target), target);
 	address.sin_port = htons((uint16_t)number(colon + 1));
 	inet_pton(AF_INET, host, &address.sin_addr);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
+	socklen_t size = sizeof(error);
+	if (error == EINPROGRESS && wait_for(fd, POLLOUT))
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	if (!error)
+		return fd;
+	close(fd);
+	errno = error;
+	return -1;
 }
 
 /* The rest of the client's side, in whatever process. */
@@ -478,8 +477,12 @@ static void *tell(void *argument)
 		struct record record = {.teller = teller->number, .number = i};
 		record.check = mix(teller->stream->head.seed +
 				   ((uint64_t)record.teller << 32 | record.number));
-		if (send(teller->stream->fd, &record, sizeof(record), MSG_NOSIGNAL) !=
-		    sizeof(record)) {
+		ssize_t sent;
+		do { /* when there is room, there is more than for one record of each */
+			wait_for(teller->stream->fd, POLLOUT);
+			sent = send(teller->stream->fd, &record, sizeof(record), MSG_NOSIGNAL);
+		} while (sent < 0 && errno == EAGAIN);
+		if (sent != sizeof(record)) {
 			wrong(teller->stream, "record %u: %s", i, strerror(errno));
 			break;
 		}
@@ -498,6 +501,7 @@ static void dial_many(struct stream *stream)
 	}
 	for (int i = 0; i < TELLERS; i++)
 		pthread_join(threads[i], NULL);
+	wait_for(stream->fd, POLLIN);
 	ssize_t answer = recv(stream->fd, &byte, 1, 0);
 	if (answer)
 		wrong(stream, "%zd (%s) instead of the end", answer, strerror(errno));
@@ -616,13 +620,11 @@ static void dial_stream(struct worker *worker)
 		close(stream.fd);
 		return;
 	}
-	limit_silence(stream.fd);
 	if (stream.head.kind == MANY) {
 		dial_many(&stream);
 		close(stream.fd);
 		return;
 	}
-	make_non_blocking(stream.fd);
 	enum step step = GOES_ON;
 	int mark = 2;
 	switch (stream.head.kind) {
