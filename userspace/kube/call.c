@@ -253,6 +253,8 @@ static int dial(struct call *call)
 	if (error) {
 		if (fd >= 0)
 			io_close(callers->loop->ring, fd);
+		else /* a machine without IPv6: another address may do */
+			addresses_failed(addresses_of(call), &connection->address);
 		mem_free(connection);
 		return error;
 	}

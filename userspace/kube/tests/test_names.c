@@ -105,6 +105,27 @@ static void all_addresses_are_tried_in_turn(void **state)
 	stage_close(&stage);
 }
 
+/* A machine without IPv6 cannot even make the socket. */
+static void an_address_that_takes_no_socket_gives_way(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open_ring(&stage);
+	io_double_no_family(AF_INET6);
+	LEADS_TO(0, "[2001:db8::1]:443", "[2001:db8::2]:443", "10.0.0.1:443");
+	serve(&stage, "10.0.0.1:443");
+	open_named(&stage);
+	becomes_synced(&stage);
+	for (int i = 0; i < 3; i++) {
+		stage_run(&stage, 1100); /* a success: the pauses begin anew */
+		io_peer_reset(stage.server);
+		asked(&stage, "GET /api/v1/services?watch=1&");
+		stream_begins(&stage);
+	}
+	assert_int_equal(dials("10.0.0.1:443"), 4);
+	stage_close(&stage);
+}
+
 /* A load balancer that names its addresses in another order each time. */
 static void the_order_of_the_answer_does_not_matter(void **state)
 {
@@ -304,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_name_is_looked_up_and_sent_as_the_host),
 		cmocka_unit_test(a_name_may_lead_to_ipv6_alone),
 		cmocka_unit_test(all_addresses_are_tried_in_turn),
+		cmocka_unit_test(an_address_that_takes_no_socket_gives_way),
 		cmocka_unit_test(the_order_of_the_answer_does_not_matter),
 		cmocka_unit_test(a_silent_address_gives_way_after_five_seconds),
 		cmocka_unit_test(a_connection_that_stands_may_be_slow),
