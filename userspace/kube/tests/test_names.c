@@ -126,6 +126,20 @@ static void an_address_that_takes_no_socket_gives_way(void **state)
 	stage_close(&stage);
 }
 
+static void an_address_that_is_named_twice_is_one(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open_ring(&stage);
+	LEADS_TO(0, "10.0.0.1:443", "10.0.0.1:443", "10.0.0.2:443");
+	serve(&stage, "10.0.0.2:443");
+	open_named(&stage);
+	io_double_name(NAME, NULL, 0, 0); /* so that what is known is all there is */
+	becomes_synced(&stage);
+	assert_int_equal(dials("10.0.0.1:443"), 1);
+	stage_close(&stage);
+}
+
 /* A load balancer that names its addresses in another order each time. */
 static void the_order_of_the_answer_does_not_matter(void **state)
 {
@@ -326,6 +340,7 @@ int main(void)
 		cmocka_unit_test(a_name_may_lead_to_ipv6_alone),
 		cmocka_unit_test(all_addresses_are_tried_in_turn),
 		cmocka_unit_test(an_address_that_takes_no_socket_gives_way),
+		cmocka_unit_test(an_address_that_is_named_twice_is_one),
 		cmocka_unit_test(the_order_of_the_answer_does_not_matter),
 		cmocka_unit_test(a_silent_address_gives_way_after_five_seconds),
 		cmocka_unit_test(a_connection_that_stands_may_be_slow),
