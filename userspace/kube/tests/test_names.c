@@ -126,6 +126,23 @@ static void an_address_that_takes_no_socket_gives_way(void **state)
 	stage_close(&stage);
 }
 
+/* Of three API servers the one that has lost its etcd. */
+static void an_address_that_answers_with_a_fault_of_the_server_gives_way(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open_ring(&stage);
+	LEADS_TO(0, "10.0.0.1:443", "10.0.0.2:443");
+	serve(&stage, "10.0.0.1:443");
+	open_named(&stage);
+	asked(&stage, LIST_ASKED);
+	answers(&stage, "503 Service Unavailable", "", "{}");
+	serve(&stage, "10.0.0.2:443");
+	becomes_synced(&stage);
+	assert_int_equal(dials("10.0.0.1:443"), 1);
+	stage_close(&stage);
+}
+
 static void an_address_that_is_named_twice_is_one(void **state)
 {
 	struct stage stage;
@@ -340,6 +357,7 @@ int main(void)
 		cmocka_unit_test(a_name_may_lead_to_ipv6_alone),
 		cmocka_unit_test(all_addresses_are_tried_in_turn),
 		cmocka_unit_test(an_address_that_takes_no_socket_gives_way),
+		cmocka_unit_test(an_address_that_answers_with_a_fault_of_the_server_gives_way),
 		cmocka_unit_test(an_address_that_is_named_twice_is_one),
 		cmocka_unit_test(the_order_of_the_answer_does_not_matter),
 		cmocka_unit_test(a_silent_address_gives_way_after_five_seconds),
