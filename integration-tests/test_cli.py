@@ -577,6 +577,20 @@ def test_check_has_a_line_for_each_thing_it_needs():
     assert not os.path.exists(pin_dir)
 
 
+def test_check_does_not_wait_long_for_a_resolver_that_is_silent(tmp_path):
+    address = f"127.{os.getpid() >> 14 & 63 | 64}.{os.getpid() >> 7 & 127}.{os.getpid() & 127 | 128}"
+    (tmp_path / "resolv.conf").write_text(f"nameserver {address}\nsearch a.test b.test c.test\noptions ndots:5\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: dns\n")
+    mounts = " && ".join(f"mount --bind {tmp_path}/{name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf"))
+    script = f'mount --make-rprivate / && {mounts} && exec "$0" check --json --nodes weft:9990'
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.bind((address, 53))
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, WEFT], stdout=subprocess.PIPE, timeout=10, check=False)
+        assert resolver.recv(512)
+    (line,) = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "versions"]
+    assert line["result"] == "warn" and "cannot be looked up" in line["found"]
+
+
 @pytest.mark.parametrize(
     "arguments", [["nosuch"], [], ["stat", "--nosuch"], ["stat", "-o", "xml"], ["run"], ["pods", "extra"]]
 )

@@ -183,6 +183,39 @@ def test_the_list_replaces_what_was_known(shop):
     assert set(shop.answers("client", WEB_IP)) == {"web-a", "web-b"}
 
 
+def test_annotations_and_the_limit_hold_as_before(shop):
+    def said():
+        services = {service["name"]: service for service in shop.weftd.json("/services.json")["services"]}
+        pods = {pod["name"]: pod for pod in shop.weftd.json("/pods.json")}
+        return ([pods[f"{NAMESPACE}/{name}"]["shortcut"] for name in ("client", "other")],
+                {name: (service["shortcut"], service["shortcut_window_bytes"]) for name, service in services.items()},
+                [service["name"] for service in shop.weftd.json("/kubernetes.json")["services_left_out"]])  # fmt: skip
+
+    def namespace_says(shortcut):
+        shop.api.put("namespaces", {"metadata": {
+            "name": NAMESPACE, "labels": {"weft.io/mesh": "enabled"}, "annotations": {"weft.io/shortcut": shortcut}}})
+
+    config = {**shop.weftd.config, "limits": {"service_endpoints": 2}}
+    shop.weftd.write_config(config)
+    namespace_says("auto")
+    shop.tell("other", annotations={"weft.io/on-proxy-death": "closed", "weft.io/shortcut": "off"})
+    shop.service("big", "10.96.0.14", ["web-a", "web-b", "web-c"])
+    web = shop.api.items("services")[(NAMESPACE, "web")]
+    annotations = {"weft.io/shortcut": "on", "weft.io/shortcut-window": "64KiB"}
+    shop.api.put("services", {**web, "metadata": {**web["metadata"], "annotations": annotations}})
+    shop.service("plain", "10.96.0.15", ["web-a"])
+    wanted = (["auto", "off"], {WEB: ("on", 65536), "/svc/shop/plain/80": ("auto", 0)}, ["shop/big"])
+    wait_for(lambda: said() == wanted, "what the API says", WAIT_S)
+    restart(shop)
+    shop.wait_captured("client", WAIT_S)
+    shop.wait_captured("other", WAIT_S)
+    assert known(shop)["was_used"] and said() == wanted
+    namespace_says("off")
+    come_back(shop)
+    wanted = (["off", "off"], {WEB: ("on", 65536), "/svc/shop/plain/80": ("off", 0)}, ["shop/big"])
+    wait_for(lambda: said() == wanted, "what the namespace says now", WAIT_S)
+
+
 # ---- the API server is there ----
 
 

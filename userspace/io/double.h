@@ -28,6 +28,8 @@ void io_double_seed(uint64_t seed);
 void io_double_no_descriptors(unsigned count);
 /* The next `count` receives that find bytes end with -ENOBUFS. */
 void io_double_no_buffers(unsigned count);
+/* Sockets of that address family cannot be made (-EAFNOSUPPORT). AF_UNSPEC: all can. */
+void io_double_no_family(int family);
 
 /* ---- time ---- */
 

@@ -46,17 +46,21 @@ static void note_failure(struct addresses *addresses, const char *why)
 		log_warn("kube_name", "name=%s kept=old why=\"%s\"", addresses->name, why);
 }
 
-/* What had a fault is still known to have had it. */
+/* What had a fault is still known to have had it. /etc/hosts may name an address twice: the second
+ * one would never have had a fault. */
 static void take(struct addresses *addresses, const struct io_lookup *lookup)
 {
-	struct known_address next[IO_LOOKUP_MOST] = {0};
+	struct addresses next = {0};
 	for (unsigned i = 0; i < lookup->count; i++) {
-		const struct known_address *known = find(addresses, &lookup->addresses[i]);
-		next[i].address = lookup->addresses[i];
-		next[i].failed_ns = known ? known->failed_ns : 0;
+		const struct weft_address *address = &lookup->addresses[i];
+		const struct known_address *known = find(addresses, address);
+		if (find(&next, address))
+			continue;
+		next.known[next.count++] = (struct known_address){
+			.address = *address, .failed_ns = known ? known->failed_ns : 0};
 	}
-	memcpy(addresses->known, next, sizeof(next));
-	addresses->count = lookup->count;
+	memcpy(addresses->known, next.known, sizeof(next.known));
+	addresses->count = next.count;
 }
 
 static void on_looked_up(struct io_lookup *lookup, const char *why)

@@ -103,7 +103,11 @@ static void on_head(struct h1_reader *reader, const struct http_head *head)
 	if (!connection->call || head->status < 200)
 		return;
 	connection->is_answering = true;
-	addresses_answered(addresses_of(connection->call), &connection->address);
+	/* Behind one name may be a server that has lost its store, and some that have not. */
+	if (head->status < 500)
+		addresses_answered(addresses_of(connection->call), &connection->address);
+	else
+		addresses_failed(addresses_of(connection->call), &connection->address);
 	connection->is_kept = head->keep_alive && head->framing != HTTP_UNTIL_CLOSE;
 	connection->call->events->head(connection->call, head);
 }
@@ -253,6 +257,8 @@ static int dial(struct call *call)
 	if (error) {
 		if (fd >= 0)
 			io_close(callers->loop->ring, fd);
+		else /* a machine without IPv6: another address may do */
+			addresses_failed(addresses_of(call), &connection->address);
 		mem_free(connection);
 		return error;
 	}

@@ -338,9 +338,8 @@ void io_cancel(struct io_ring *ring, struct io_op *op)
 int io_socket(struct io_ring *ring, int family, unsigned silence_s)
 {
 	(void)ring;
-	(void)family;
 	(void)silence_s;
-	return io_double_socket();
+	return world_lacks_family(family) ? -EAFNOSUPPORT : io_double_socket();
 }
 
 int io_bind_source(struct io_ring *ring, int fd, const struct weft_address *address)

@@ -19,6 +19,7 @@ static struct {
 	struct rng rng;
 	unsigned missing_buffers;
 	unsigned missing_descriptors;
+	int missing_family; /* AF_UNSPEC = none */
 } world = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void world_lock(void)
@@ -60,6 +61,7 @@ void io_double_reset(void)
 	memset(world.foreign, 0, sizeof(world.foreign));
 	world.is_random = false;
 	world.missing_buffers = world.missing_descriptors = 0;
+	world.missing_family = AF_UNSPEC;
 	lookup_reset();
 }
 
@@ -92,6 +94,16 @@ void io_double_no_buffers(unsigned count)
 void io_double_no_descriptors(unsigned count)
 {
 	world.missing_descriptors = count;
+}
+
+void io_double_no_family(int family)
+{
+	world.missing_family = family;
+}
+
+bool world_lacks_family(int family)
+{
+	return family != AF_UNSPEC && family == world.missing_family;
 }
 
 bool world_lacks_buffers(void)

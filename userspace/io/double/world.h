@@ -79,5 +79,6 @@ void world_bytes_add(struct world_bytes *bytes, const void *data, size_t size);
 uint64_t world_random(void);
 /* True, and one fewer left, when receives shall find no buffer. */
 bool world_lacks_buffers(void);
+bool world_lacks_family(int family);
 
 #endif

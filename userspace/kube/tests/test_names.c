@@ -105,6 +105,58 @@ static void all_addresses_are_tried_in_turn(void **state)
 	stage_close(&stage);
 }
 
+/* A machine without IPv6 cannot even make the socket. */
+static void an_address_that_takes_no_socket_gives_way(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open_ring(&stage);
+	io_double_no_family(AF_INET6);
+	LEADS_TO(0, "[2001:db8::1]:443", "[2001:db8::2]:443", "10.0.0.1:443");
+	serve(&stage, "10.0.0.1:443");
+	open_named(&stage);
+	becomes_synced(&stage);
+	for (int i = 0; i < 3; i++) {
+		stage_run(&stage, 1100); /* a success: the pauses begin anew */
+		io_peer_reset(stage.server);
+		asked(&stage, "GET /api/v1/services?watch=1&");
+		stream_begins(&stage);
+	}
+	assert_int_equal(dials("10.0.0.1:443"), 4);
+	stage_close(&stage);
+}
+
+/* Of three API servers the one that has lost its etcd. */
+static void an_address_that_answers_with_a_fault_of_the_server_gives_way(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open_ring(&stage);
+	LEADS_TO(0, "10.0.0.1:443", "10.0.0.2:443");
+	serve(&stage, "10.0.0.1:443");
+	open_named(&stage);
+	asked(&stage, LIST_ASKED);
+	answers(&stage, "503 Service Unavailable", "", "{}");
+	serve(&stage, "10.0.0.2:443");
+	becomes_synced(&stage);
+	assert_int_equal(dials("10.0.0.1:443"), 1);
+	stage_close(&stage);
+}
+
+static void an_address_that_is_named_twice_is_one(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open_ring(&stage);
+	LEADS_TO(0, "10.0.0.1:443", "10.0.0.1:443", "10.0.0.2:443");
+	serve(&stage, "10.0.0.2:443");
+	open_named(&stage);
+	io_double_name(NAME, NULL, 0, 0); /* so that what is known is all there is */
+	becomes_synced(&stage);
+	assert_int_equal(dials("10.0.0.1:443"), 1);
+	stage_close(&stage);
+}
+
 /* A load balancer that names its addresses in another order each time. */
 static void the_order_of_the_answer_does_not_matter(void **state)
 {
@@ -304,6 +356,9 @@ int main(void)
 		cmocka_unit_test(a_name_is_looked_up_and_sent_as_the_host),
 		cmocka_unit_test(a_name_may_lead_to_ipv6_alone),
 		cmocka_unit_test(all_addresses_are_tried_in_turn),
+		cmocka_unit_test(an_address_that_takes_no_socket_gives_way),
+		cmocka_unit_test(an_address_that_answers_with_a_fault_of_the_server_gives_way),
+		cmocka_unit_test(an_address_that_is_named_twice_is_one),
 		cmocka_unit_test(the_order_of_the_answer_does_not_matter),
 		cmocka_unit_test(a_silent_address_gives_way_after_five_seconds),
 		cmocka_unit_test(a_connection_that_stands_may_be_slow),
