@@ -347,63 +347,6 @@ static void a_stream_is_whole_whatever_becomes_of_its_shortcut(void **state)
 
 /* ---- our dials to a server of the same namespace ---- */
 
-static int upstream_socket(struct rig_pod *pod)
-{
-	int fd = rig_socket(AF_INET);
-	struct weft_socket mark = {.role = WEFT_SOCKET_UPSTREAM,
-				   .pod_id = pod->pod.pod_id,
-				   .service_id = SERVICE,
-				   .shortcut_window = WINDOW};
-	assert_int_equal(kernel_socket_mark(pod->rig->kernel, fd, &mark), 0);
-	return fd;
-}
-
-static int upstream_dial(struct rig_pod *pod, const char *to)
-{
-	int fd = upstream_socket(pod);
-	assert_int_equal(rig_connect(fd, AF_INET, to), 0);
-	return fd;
-}
-
-/* A server of the pod's namespace that has been seen once. */
-struct server {
-	char address[ADDRESS_TEXT_MAX];
-	int listener;
-	int flags; /* of accept4 */
-};
-
-static void serve_pair(struct rig_pod *pod, const struct server *server, struct pair *pair)
-{
-	struct pollfd ready = {.fd = server->listener, .events = POLLIN};
-	pair->ours = upstream_dial(pod, server->address);
-	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
-	pair->app = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | server->flags);
-	assert_true(pair->app >= 0);
-	if (kernel_leg_take(pod->rig->kernel, pair->ours, &pair->end))
-		pair->end.leg = 0;
-}
-
-static void exchange(struct pair *pair)
-{
-	send_all(pair->ours, "request", 7);
-	expect(pair->app, "request");
-	send_all(pair->app, "answer", 6);
-	expect(pair->ours, "answer");
-}
-
-static void server_open(struct rig_pod *pod, const char *ip, int flags, struct server *ret)
-{
-	struct pair pair;
-	ret->listener = rig_server(ip, ret->address);
-	ret->flags = flags;
-	serve_pair(pod, ret, &pair);
-	assert_int_equal(pair.end.leg, 0); /* nobody knows it yet */
-	exchange(&pair);
-	exchange(&pair); /* acknowledges the first answer */
-	assert_int_equal(by_tcp(pair.app), 2 * 7);
-	pair_close(&pair);
-}
-
 static void our_dial_to_a_server_of_the_namespace_is_a_leg_too(void **state)
 {
 	const char *places[] = {"127.0.0.1", RIG_POD_IP};
@@ -458,7 +401,7 @@ static void bytes_that_began_with_the_dial_are_not_overtaken(void **state)
 	server_open(&pod, "127.0.0.1", SOCK_NONBLOCK, &server);
 	struct weft_address address = rig_address(server.address);
 	socklen_t size = rig_sockaddr(AF_INET, &address, &to);
-	pair.ours = upstream_socket(&pod);
+	pair.ours = upstream_socket(&pod, AF_INET);
 	assert_int_equal(sendto(pair.ours, "first ", 6, MSG_FASTOPEN, (struct sockaddr *)&to, size),
 			 6);
 	send_all(pair.ours, "second ", 7);

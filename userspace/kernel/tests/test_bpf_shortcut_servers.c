@@ -1,0 +1,57 @@
+/* The shortcut: our dials to servers of the same namespace, of every family and behaviour. */
+#include "kernel/tests/pair.h"
+
+/* Both ways past TCP on every kind of socket that a server or a client may have. */
+static void ipv6_has_it_too(void **state)
+{
+	const char *places[] = {"::1", RIG_POD_IP6};
+	struct rig_pod pod;
+	struct server server;
+	struct pair pair;
+	pod_open(*state, &pod);
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		server_open(&pod, places[i], SOCK_NONBLOCK, &server);
+		serve_pair(&pod, &server, &pair);
+		exchange(&pair);
+		assert_int_equal(by_tcp(pair.app), 0);
+		assert_int_equal(by_tcp(pair.ours), 0);
+		pair_close(&pair);
+		close(server.listener);
+	}
+	assert_int_equal(rig_count(&pod, WEFT_REASON_SHORTCUT), 2);
+	rig_wait_until(rows_in_use(pod.rig) == 0);
+	rig_pod_close(&pod);
+}
+
+static void an_app_that_dials_by_ipv6_or_mapped_ipv4_has_it(void **state)
+{
+	const char *services[] = {RIG_VIRTUAL6, RIG_VIRTUAL};
+	struct rig_pod pod;
+	struct pair pair;
+	pod_open(*state, &pod);
+	rig_service(pod.rig, RIG_VIRTUAL6, SERVICE, HTTP);
+	for (unsigned i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		struct pollfd ready = {.fd = rig_socket(AF_INET6), .events = POLLOUT};
+		set_nonblocking(ready.fd);
+		assert_int_equal(rig_connect(ready.fd, AF_INET6, services[i]), -EINPROGRESS);
+		assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
+		pair.app = ready.fd;
+		accept_pair(&pod, &pair);
+		assert_non_null(leg_of(&pod, &pair));
+		exchange(&pair);
+		assert_int_equal(by_tcp(pair.app), 0);
+		assert_int_equal(by_tcp(pair.ours), 0);
+		pair_close(&pair);
+	}
+	rig_wait_until(rows_in_use(pod.rig) == 0);
+	rig_pod_close(&pod);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ipv6_has_it_too),
+		cmocka_unit_test(an_app_that_dials_by_ipv6_or_mapped_ipv4_has_it),
+	};
+	return cmocka_run_group_tests(tests, rig_open, rig_close);
+}
