@@ -1,6 +1,45 @@
 /* The shortcut: our dials to servers of the same namespace, of every family and behaviour. */
 #include "kernel/tests/pair.h"
 
+/* Rows of connections whose other end has not come up. */
+static unsigned flows_filed(const struct rig *rig)
+{
+	char path[160];
+	struct weft_flow_key key, next;
+	unsigned filed = 0;
+	snprintf(path, sizeof(path), "%s/weft_flows", rig->pin_dir);
+	int fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	for (void *from = NULL; bpf_map_get_next_key(fd, from, &next) == 0; filed++) {
+		key = next;
+		from = &key;
+	}
+	close(fd);
+	return filed;
+}
+
+/* As Apache listens: a connection comes up with its first bytes, or never. */
+static void a_dial_that_no_server_accepted_leaves_nothing_behind(void **state)
+{
+	struct rig_pod pod;
+	char address[ADDRESS_TEXT_MAX];
+	int seconds = 60;
+	pod_open(*state, &pod);
+	int server = rig_server("127.0.0.1", address);
+	assert_int_equal(
+		setsockopt(server, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)), 0);
+	for (int turn = 0; turn < 3; turn++) {
+		int ours = upstream_dial(&pod, address);
+		assert_int_equal(flows_filed(pod.rig), 1);
+		struct linger now = {.l_onoff = 1};
+		setsockopt(ours, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		close(ours);
+		rig_wait_until(flows_filed(pod.rig) == 0);
+	}
+	close(server);
+	rig_pod_close(&pod);
+}
+
 /* Both ways past TCP on every kind of socket that a server or a client may have. */
 static void ipv6_has_it_too(void **state)
 {
@@ -52,6 +91,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ipv6_has_it_too),
 		cmocka_unit_test(an_app_that_dials_by_ipv6_or_mapped_ipv4_has_it),
+		cmocka_unit_test(a_dial_that_no_server_accepted_leaves_nothing_behind),
 	};
 	return cmocka_run_group_tests(tests, rig_open, rig_close);
 }
