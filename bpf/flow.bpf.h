@@ -14,9 +14,6 @@
 #include "maps.bpf.h"
 #include "pod.bpf.h"
 
-/* Volatile, since the verifier takes no pointer into the context that the compiler computed. */
-#define context_read(field) (*(volatile typeof(field) *)&(field))
-
 /* The two ends as the socket has them, folded. */
 static __always_inline void ends_of(struct bpf_sock_ops *ctx, struct weft_address *ret_local,
 				    struct weft_address *ret_remote)

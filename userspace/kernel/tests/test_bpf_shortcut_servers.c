@@ -40,6 +40,30 @@ static void a_dial_that_no_server_accepted_leaves_nothing_behind(void **state)
 	rig_pod_close(&pod);
 }
 
+static void a_server_that_blocks_now_is_known_to(void **state)
+{
+	const char *places[] = {"127.0.0.1", "::1"};
+	struct rig_pod pod;
+	pod_open(*state, &pod);
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct server server;
+		struct pair pair;
+		server_open(&pod, places[i], SOCK_NONBLOCK, &server);
+		server.flags = 0; /* another program has its address now */
+		serve_pair(&pod, &server, &pair);
+		assert_int_not_equal(pair.end.leg, 0);
+		exchange(&pair);
+		assert_int_equal(leg_of(&pod, &pair)->demoted, WEFT_REASON_DEMOTED_BLOCKING);
+		pair_close(&pair);
+		serve_pair(&pod, &server, &pair);
+		assert_int_equal(pair.end.leg, 0);
+		exchange(&pair);
+		pair_close(&pair);
+		close(server.listener);
+	}
+	rig_pod_close(&pod);
+}
+
 /* Both ways past TCP on every kind of socket that a server or a client may have. */
 static void ipv6_has_it_too(void **state)
 {
@@ -92,6 +116,7 @@ int main(void)
 		cmocka_unit_test(ipv6_has_it_too),
 		cmocka_unit_test(an_app_that_dials_by_ipv6_or_mapped_ipv4_has_it),
 		cmocka_unit_test(a_dial_that_no_server_accepted_leaves_nothing_behind),
+		cmocka_unit_test(a_server_that_blocks_now_is_known_to),
 	};
 	return cmocka_run_group_tests(tests, rig_open, rig_close);
 }
