@@ -33,6 +33,7 @@ struct socket___weft_leg {
 } __attribute__((preserve_access_index));
 struct sock___weft_leg {
 	struct sock_common___weft_leg __sk_common;
+	unsigned char sk_kern_sock : 1;
 	int sk_rcvlowat;
 	void *sk_user_data;
 	struct socket___weft_leg *sk_socket;
@@ -68,8 +69,12 @@ static __always_inline bool sent_nothing(struct bpf_sock *sk)
 	return tcp && tcp->bytes_sent == 0 && tcp->write_seq == tcp->snd_nxt;
 }
 
-/* Completions of zero copy never come past TCP, a low-water mark is not looked at, and kernel TLS
- * would be passed by. */
+/*
+ * Completions of zero copy never come past TCP, a low-water mark is not looked at, and kernel TLS
+ * would be passed by. What a listener of MPTCP accepts from a dialler without it is plain TCP by
+ * now, and told by its listener having been the kernel's own; when it is accepted, MPTCP looks for
+ * TCP's functions in it, and must not find the map's.
+ */
 static __always_inline bool needs_tcp(struct bpf_sock *sk)
 {
 	struct tcp_sock___weft_leg *tcp = (void *)bpf_skc_to_tcp_sock(sk);
@@ -78,7 +83,8 @@ static __always_inline bool needs_tcp(struct bpf_sock *sk)
 		return true;
 	__u64 flags = full->__sk_common.skc_flags;
 	return flags >> bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY) & 1 ||
-	       full->sk_rcvlowat > 1 || tcp->inet_conn.icsk_ulp_ops;
+	       full->sk_rcvlowat > 1 || tcp->inet_conn.icsk_ulp_ops ||
+	       BPF_CORE_READ_BITFIELD_PROBED(full, sk_kern_sock);
 }
 
 /* Flavours: a socket's queue of redirected messages. */

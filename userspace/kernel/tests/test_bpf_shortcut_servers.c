@@ -1,6 +1,10 @@
 /* The shortcut: our dials to servers of the same namespace, of every family and behaviour. */
 #include "kernel/tests/pair.h"
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 /* Rows of connections whose other end has not come up. */
 static unsigned flows_filed(const struct rig *rig)
 {
@@ -64,6 +68,39 @@ static void a_server_that_blocks_now_is_known_to(void **state)
 	rig_pod_close(&pod);
 }
 
+/* Its accepted sockets look as any other's; a kernel's own listener below made them. */
+static void a_listener_of_mptcp_stays_on_tcp(void **state)
+{
+	struct rig_pod pod;
+	struct server server = {.flags = SOCK_NONBLOCK};
+	struct pair pair;
+	struct sockaddr_storage to;
+	socklen_t size = sizeof(to);
+	pod_open(*state, &pod);
+	server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+	if (server.listener < 0) {
+		print_message("this kernel has no MPTCP\n");
+		rig_pod_close(&pod);
+		skip();
+	}
+	struct weft_address any = rig_address("127.0.0.1:0");
+	size = rig_sockaddr(AF_INET, &any, &to);
+	assert_int_equal(bind(server.listener, (struct sockaddr *)&to, size), 0);
+	assert_int_equal(listen(server.listener, 16), 0);
+	struct weft_address address = rig_local(server.listener);
+	address_print(&address, server.address);
+	for (int turn = 0; turn < 3; turn++) {
+		serve_pair(&pod, &server, &pair);
+		exchange(&pair);
+		exchange(&pair);
+		assert_int_equal(by_tcp(pair.app), 2 * 7);
+		pair_close(&pair);
+	}
+	assert_int_equal(rig_count(&pod, WEFT_REASON_SHORTCUT), 0);
+	close(server.listener);
+	rig_pod_close(&pod);
+}
+
 /* Both ways past TCP on every kind of socket that a server or a client may have. */
 static void ipv6_has_it_too(void **state)
 {
@@ -117,6 +154,7 @@ int main(void)
 		cmocka_unit_test(an_app_that_dials_by_ipv6_or_mapped_ipv4_has_it),
 		cmocka_unit_test(a_dial_that_no_server_accepted_leaves_nothing_behind),
 		cmocka_unit_test(a_server_that_blocks_now_is_known_to),
+		cmocka_unit_test(a_listener_of_mptcp_stays_on_tcp),
 	};
 	return cmocka_run_group_tests(tests, rig_open, rig_close);
 }
