@@ -111,7 +111,7 @@ static __always_inline enum option_needs option_judge(struct bpf_sockopt *ctx)
 	if ((void *)(value + 1) > ctx->optval_end)
 		return OPTION_ANY; /* the kernel answers EINVAL */
 	if (ctx->optname == SO_RCVLOWAT)
-		return *value > 1 ? OPTION_TCP : OPTION_ANY;
+		return *value > 1 || *value < 0 ? OPTION_TCP : OPTION_ANY; /* < 0: all */
 	return *value ? OPTION_TCP_FROM_THE_START : OPTION_ANY;
 }
 

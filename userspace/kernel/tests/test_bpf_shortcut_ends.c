@@ -22,6 +22,12 @@ static void a_low_water_mark_sends_the_connection_back_to_tcp(void **state)
 	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
 	expect(pair.app, "abcde");
 	pair_close(&pair);
+
+	pair_open(&pod, &pair);
+	bytes = -1; /* as many as there can be */
+	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)), 0);
+	assert_int_equal(leg_of(&pod, &pair)->demoted, WEFT_REASON_DEMOTED_OPTION);
+	pair_close(&pair);
 	rig_pod_close(&pod);
 }
 
