@@ -225,9 +225,11 @@ static __always_inline bool leg_join(struct bpf_sock_ops *ctx, struct bpf_sock *
 	struct weft_leg *leg = bpf_map_lookup_elem(&weft_legs, &slot);
 	if (!leg || leg->id != id)
 		return false;
+	/* From 0 it would be a second first: the dialler is gone, and is about to free the slot. */
+	if (__sync_val_compare_and_swap(&leg->ends, 1, 2) != 1)
+		return false;
 	__u32 pod_id = leg->pod_id;
-	__sync_fetch_and_add(&leg->ends, 1);
-	if (leg->id != id) { /* the dialler was closed meanwhile, and the slot may be another's */
+	if (leg->id != id) { /* it was gone and the slot is another's, which waits for its own */
 		leg_let_go(leg);
 		return false;
 	}

@@ -180,18 +180,24 @@ static void who_blocks_stays_on_tcp(void **state)
 
 /* ---- order ---- */
 
+/* Our ends come up by the first bytes. */
+static void defer_accepts(struct rig_pod *pod)
+{
+	int seconds = 60;
+	for (unsigned i = 0; i < RIG_LISTENERS; i++)
+		assert_int_equal(setsockopt(*rig_listener(pod, i), IPPROTO_TCP, TCP_DEFER_ACCEPT,
+					    &seconds, sizeof(seconds)),
+				 0);
+}
+
 static void bytes_sent_before_the_other_end_is_there_are_not_overtaken(void **state)
 {
 	struct rig_pod pod;
 	struct pair pair;
-	int seconds = 60;
 	pod_open(*state, &pod);
-	for (unsigned i = 0; i < RIG_LISTENERS; i++)
-		assert_int_equal(setsockopt(*rig_listener(&pod, i), IPPROTO_TCP, TCP_DEFER_ACCEPT,
-					    &seconds, sizeof(seconds)),
-				 0);
+	defer_accepts(&pod);
 	pair.app = dial_nonblocking(rig_socket(AF_INET), RIG_VIRTUAL);
-	send_all(pair.app, "first ", 6); /* our end comes up by this */
+	send_all(pair.app, "first ", 6);
 	accept_pair(&pod, &pair);
 	send_all(pair.app, "second", 6);
 	expect(pair.ours, "first second");
@@ -201,6 +207,34 @@ static void bytes_sent_before_the_other_end_is_there_are_not_overtaken(void **st
 	assert_int_equal(past_tcp(&pod, &pair, WEFT_LEG_ACCEPTOR), 0); /* both ways or none */
 	assert_int_equal(rig_count(&pod, WEFT_REASON_DEMOTED_NO_PEER), 1);
 	pair_close(&pair);
+	rig_pod_close(&pod);
+}
+
+/* Its dialler has let go of it, and is about to free the slot. */
+static void a_leg_without_a_dialler_is_not_joined(void **state)
+{
+	struct rig_pod pod;
+	struct pair pair;
+	struct weft_leg_end end = {.leg = 0};
+	struct weft_leg *leg = NULL;
+	socklen_t size = sizeof(end.leg);
+	pod_open(*state, &pod);
+	defer_accepts(&pod);
+	pair.app = dial_nonblocking(rig_socket(AF_INET), RIG_VIRTUAL);
+	assert_int_equal(getsockopt(pair.app, SOL_SOCKET, SO_COOKIE, &end.leg, &size), 0);
+	for (end.slot = 0; !leg && end.slot < WEFT_LEGS_MAX; end.slot++)
+		leg = (void *)kernel_leg(pod.rig->kernel, &end);
+	assert_non_null(leg);
+	assert_int_equal(leg->ends, 1);
+	leg->ends = 0;
+	send_all(pair.app, "x", 1);
+	accept_pair(&pod, &pair);
+	assert_int_equal(pair.flow.leg, 0);
+	assert_int_equal(leg->ends, 0);
+	leg->ends = 1;
+	expect(pair.ours, "x");
+	pair_close(&pair);
+	rig_wait_until(rows_in_use(pod.rig) == 0);
 	rig_pod_close(&pod);
 }
 
@@ -498,6 +532,7 @@ int main(void)
 		cmocka_unit_test(a_socket_with_an_option_that_needs_tcp_stays_on_it),
 		cmocka_unit_test(a_full_table_leaves_connections_on_tcp),
 		cmocka_unit_test(bytes_sent_before_the_other_end_is_there_are_not_overtaken),
+		cmocka_unit_test(a_leg_without_a_dialler_is_not_joined),
 		cmocka_unit_test(what_weft_wants_by_tcp_goes_so_from_the_next_message_on),
 		cmocka_unit_test(a_receiver_that_does_not_read_gets_a_window_and_then_tcp),
 		cmocka_unit_test(a_receiver_that_reads_keeps_it_however_much_is_sent),
