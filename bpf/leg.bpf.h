@@ -15,11 +15,12 @@
 #include "maps.bpf.h"
 #include "pod.bpf.h"
 
-#define LEG_PROBES  8       /* slots that are tried */
-#define PSOCK_MASK  (~7ull) /* the low bits of sk_user_data are flags */
-#define O_NONBLOCK  04000
-#define QUEUE_STEPS 64 /* messages of a queue that are looked at */
-#define QUEUE_LONG  (~0u)
+#define LEG_PROBES   8       /* slots that are tried */
+#define PSOCK_MASK   (~7ull) /* the low bits of sk_user_data are flags */
+#define O_NONBLOCK   04000
+#define RCV_SHUTDOWN 1
+#define QUEUE_STEPS  64 /* messages of a queue that are looked at */
+#define QUEUE_LONG   (~0u)
 
 /* Flavours: what tells that a socket needs TCP. */
 struct sock_common___weft_leg {
@@ -37,6 +38,7 @@ struct sock___weft_leg {
 	int sk_rcvlowat;
 	void *sk_user_data;
 	struct socket___weft_leg *sk_socket;
+	unsigned char sk_shutdown;
 } __attribute__((preserve_access_index));
 struct inet_connection_sock___weft_leg {
 	const void *icsk_ulp_ops;
@@ -281,6 +283,13 @@ static __always_inline bool is_first_step(int from)
 	return from == BPF_TCP_ESTABLISHED || from == BPF_TCP_CLOSE_WAIT;
 }
 
+/* shutdown() both ways, or close(): TCP answers what comes then with a RST. */
+static __always_inline bool reads_no_more(struct bpf_sock *sk, int to)
+{
+	struct sock___weft_leg *full = (void *)bpf_skc_to_tcp_sock(sk);
+	return to == BPF_TCP_FIN_WAIT1 && full && full->sk_shutdown & RCV_SHUTDOWN;
+}
+
 /* One end goes to another state. */
 static __always_inline void leg_end_changed(struct bpf_sock *sk, int from, int to)
 {
@@ -291,6 +300,8 @@ static __always_inline void leg_end_changed(struct bpf_sock *sk, int from, int t
 	__u32 side = end->side & 1;
 	if (is_first_step(from) && leg->queues[side] && was_closed_unread(sk, leg->queues[side]))
 		leg->unread |= 1 << side;
+	if (reads_no_more(sk, to))
+		leg->wants_tcp = WEFT_REASON_DEMOTED_NO_PEER;
 	if (to != BPF_TCP_CLOSE)
 		return;
 	bpf_sk_storage_delete(&weft_leg_ends, sk);

@@ -68,7 +68,7 @@ int weft_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	__u32 side = end->side & 1, size = msg->size;
 	if (leg->wants_tcp) {
-		leg_demote(leg, WEFT_REASON_DEMOTED_TUNNEL);
+		leg_demote(leg, leg->wants_tcp);
 		return SK_PASS;
 	}
 	if (side == leg->app_side && blocking_of(sk) == BLOCKING) {
