@@ -23,7 +23,10 @@
 #define TCP_ULP     31
 #define EOPNOTSUPP  95
 
-/* Room for that many more bytes towards the other side? Counted first, looked up when too much. */
+/*
+ * Room for that many more bytes towards the other side? Counted first, looked up when too much. Who
+ * has read everything gets any message, also one larger than the window: half a MiB at the most.
+ */
 static __always_inline bool has_room(struct weft_leg *leg, __u32 from, __u32 size)
 {
 	struct weft_leg_way *way = &leg->ways[from & 1];

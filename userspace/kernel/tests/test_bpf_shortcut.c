@@ -311,6 +311,27 @@ static void a_receiver_that_does_not_read_gets_a_window_and_then_tcp(void **stat
 	}
 }
 
+/* One message may be larger than the window, and is as large as the kernel makes them: 17 pieces
+ * of 32 KiB. Only who has read everything gets such a one. */
+static void a_receiver_that_does_not_read_gets_one_large_message(void **state)
+{
+	static char large[4 << 20];
+	const uint64_t message_most = 17 * 32768;
+	struct rig_pod pod;
+	struct pair pair;
+	pod_open(*state, &pod);
+	for (int turn = 0; turn < 2; turn++) {
+		pair_open(&pod, &pair);
+		if (turn)
+			send_all(pair.app, "unread", 6);
+		assert_true(send(pair.app, large, sizeof(large), MSG_NOSIGNAL) > 0);
+		assert_int_equal(leg_of(&pod, &pair)->demoted, WEFT_REASON_DEMOTED_WINDOW);
+		assert_true(past_tcp(&pod, &pair, WEFT_LEG_DIALLER) <= (turn ? 6 : message_most));
+		pair_close(&pair);
+	}
+	rig_pod_close(&pod);
+}
+
 struct flow_of_pieces {
 	int fd;
 	unsigned count;
@@ -535,6 +556,7 @@ int main(void)
 		cmocka_unit_test(a_leg_without_a_dialler_is_not_joined),
 		cmocka_unit_test(what_weft_wants_by_tcp_goes_so_from_the_next_message_on),
 		cmocka_unit_test(a_receiver_that_does_not_read_gets_a_window_and_then_tcp),
+		cmocka_unit_test(a_receiver_that_does_not_read_gets_one_large_message),
 		cmocka_unit_test(a_receiver_that_reads_keeps_it_however_much_is_sent),
 		cmocka_unit_test(a_stream_is_whole_whatever_becomes_of_its_shortcut),
 		cmocka_unit_test(our_dial_to_a_server_of_the_namespace_is_a_leg_too),
