@@ -13,7 +13,7 @@ from harness.legs import legs
 from harness.mesh import Service
 from harness.poll import wait_for
 from harness.raw import Connection, Upstream, answer, serve
-from harness.shortcut import AUTO, ON, decisions, ends, state, wait_no_legs
+from harness.shortcut import AUTO, ON, decisions, ends, know, state, wait_no_legs
 from harness.truth import ending, in_background, outcome, peeked_bytes, read_all, read_exactly, wait_event
 from harness.weftd import is_sanitized
 
@@ -87,6 +87,8 @@ def test_after_sigkill_the_app_reads_what_it_was_given_and_then_a_reset(daemon, 
 def test_sigkill_with_unread_requests_is_a_reset(daemon, place):
     service, listener = place
     mesh = daemon([NEAR, FAR], ON)
+    if service == "near":
+        know(mesh, service, listener)
     with ends(mesh, service, listener) as (client, server):
         with stopped(mesh):
             hang_towards_weft(mesh, client)

@@ -36,5 +36,21 @@ def ends(mesh, service, listener):
             yield client, server
 
 
+def know(mesh, service, listener):
+    """A server in the pod is known by what it accepted before; until then it is dialled by TCP."""
+
+    def is_known():
+        with ends(mesh, service, listener) as (client, server):
+            for _ in range(2):
+                server.sendall(b"a")
+                assert client.recv(1) == b"a"
+                client.sendall(b"q")
+                assert server.recv(1) == b"q"
+            return state(mesh, client, "endpoint_leg") == "shortcut"
+
+    wait_for(is_known, f"{service} to be known")
+    wait_no_legs(mesh)
+
+
 def wait_no_legs(mesh, seconds=10):
     wait_for(lambda: not legs(mesh.weftd), "all legs to end", seconds)
