@@ -131,13 +131,6 @@ def test_both_sides_of_weft_have_a_leg_only_where_the_server_is_in_the_pod(daemo
 
 def test_bytes_past_tcp_are_counted_as_bytes(daemon, near):
     mesh = daemon([NEAR], ON)
-    with ends(mesh, "near", near) as (client, server):
-        client.sendall(b"q" * 999)
-        read_exactly(server, 999)
-        server.sendall(b"a" * 5000)
-        read_exactly(client, 5000)
-        client.close()
-        assert server.recv(1) == b""
 
     def counted():
         now = mesh.weftd.metrics()
@@ -146,7 +139,17 @@ def test_bytes_past_tcp_are_counted_as_bytes(daemon, near):
             for leg in ("app", "upstream")
         ]
 
-    wait_for(lambda: counted() == [[1000, 5000, 6000]] * 2, "the bytes to be counted")
+    know(mesh, "near", near)
+    before = counted()
+    wanted = [[old + new for old, new in zip(leg, (1000, 5000, 6000))] for leg in before]
+    with ends(mesh, "near", near) as (client, server):
+        client.sendall(b"q" * 999)
+        read_exactly(server, 999)
+        server.sendall(b"a" * 5000)
+        read_exactly(client, 5000)
+        client.close()
+        assert server.recv(1) == b""
+    wait_for(lambda: counted() == wanted, "the bytes to be counted")
 
 
 # ---- sockets that need TCP ----
