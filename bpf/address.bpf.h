@@ -17,6 +17,9 @@
 #define V4_LOOPBACK     0x7f000001 /* 127.0.0.1, host order */
 #define V4_MAPPED_WORD2 0x0000ffff /* host order */
 
+/* Volatile, since the verifier takes no pointer into the context that the compiler computed. */
+#define context_read(field) (*(volatile typeof(field) *)&(field))
+
 static __always_inline void address_set(struct weft_address *address, __be32 word0, __be32 word1,
 					__be32 word2, __be32 word3, __be16 port)
 {

@@ -14,9 +14,6 @@
 #include "maps.bpf.h"
 #include "pod.bpf.h"
 
-/* Volatile, since the verifier takes no pointer into the context that the compiler computed. */
-#define context_read(field) (*(volatile typeof(field) *)&(field))
-
 /* The two ends as the socket has them, folded. */
 static __always_inline void ends_of(struct bpf_sock_ops *ctx, struct weft_address *ret_local,
 				    struct weft_address *ret_remote)
@@ -126,8 +123,8 @@ static __always_inline void flow_file(struct bpf_sock_ops *ctx, struct bpf_sock 
 		reason_count(dial->pod_id, WEFT_REASON_FLOW_TABLE_FULL);
 }
 
-/* The app's end is gone; if ours has not come up until now, it will not. */
-static __always_inline void flow_app_closed(struct bpf_sock_ops *ctx)
+/* The dialling end is gone; if the other one has not come up until now, it will not. */
+static __always_inline void flow_dialler_closed(struct bpf_sock_ops *ctx)
 {
 	struct weft_flow_key key = {.netns_cookie = bpf_get_netns_cookie(ctx)};
 	ends_of(ctx, &key.app, &key.listener);

@@ -15,11 +15,12 @@
 #include "maps.bpf.h"
 #include "pod.bpf.h"
 
-#define LEG_PROBES  8       /* slots that are tried */
-#define PSOCK_MASK  (~7ull) /* the low bits of sk_user_data are flags */
-#define O_NONBLOCK  04000
-#define QUEUE_STEPS 64 /* messages of a queue that are looked at */
-#define QUEUE_LONG  (~0u)
+#define LEG_PROBES   8       /* slots that are tried */
+#define PSOCK_MASK   (~7ull) /* the low bits of sk_user_data are flags */
+#define O_NONBLOCK   04000
+#define RCV_SHUTDOWN 1
+#define QUEUE_STEPS  64 /* messages of a queue that are looked at */
+#define QUEUE_LONG   (~0u)
 
 /* Flavours: what tells that a socket needs TCP. */
 struct sock_common___weft_leg {
@@ -33,9 +34,11 @@ struct socket___weft_leg {
 } __attribute__((preserve_access_index));
 struct sock___weft_leg {
 	struct sock_common___weft_leg __sk_common;
+	unsigned char sk_kern_sock : 1;
 	int sk_rcvlowat;
 	void *sk_user_data;
 	struct socket___weft_leg *sk_socket;
+	unsigned char sk_shutdown;
 } __attribute__((preserve_access_index));
 struct inet_connection_sock___weft_leg {
 	const void *icsk_ulp_ops;
@@ -68,8 +71,12 @@ static __always_inline bool sent_nothing(struct bpf_sock *sk)
 	return tcp && tcp->bytes_sent == 0 && tcp->write_seq == tcp->snd_nxt;
 }
 
-/* Completions of zero copy never come past TCP, a low-water mark is not looked at, and kernel TLS
- * would be passed by. */
+/*
+ * Completions of zero copy never come past TCP, a low-water mark is not looked at, and kernel TLS
+ * would be passed by. What a listener of MPTCP accepts from a dialler without it is plain TCP by
+ * now, and told by its listener having been the kernel's own; when it is accepted, MPTCP looks for
+ * TCP's functions in it, and must not find the map's.
+ */
 static __always_inline bool needs_tcp(struct bpf_sock *sk)
 {
 	struct tcp_sock___weft_leg *tcp = (void *)bpf_skc_to_tcp_sock(sk);
@@ -78,7 +85,8 @@ static __always_inline bool needs_tcp(struct bpf_sock *sk)
 		return true;
 	__u64 flags = full->__sk_common.skc_flags;
 	return flags >> bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY) & 1 ||
-	       full->sk_rcvlowat > 1 || tcp->inet_conn.icsk_ulp_ops;
+	       full->sk_rcvlowat > 1 || tcp->inet_conn.icsk_ulp_ops ||
+	       BPF_CORE_READ_BITFIELD_PROBED(full, sk_kern_sock);
 }
 
 /* Flavours: a socket's queue of redirected messages. */
@@ -219,9 +227,11 @@ static __always_inline bool leg_join(struct bpf_sock_ops *ctx, struct bpf_sock *
 	struct weft_leg *leg = bpf_map_lookup_elem(&weft_legs, &slot);
 	if (!leg || leg->id != id)
 		return false;
+	/* From 0 it would be a second first: the dialler is gone, and is about to free the slot. */
+	if (__sync_val_compare_and_swap(&leg->ends, 1, 2) != 1)
+		return false;
 	__u32 pod_id = leg->pod_id;
-	__sync_fetch_and_add(&leg->ends, 1);
-	if (leg->id != id) { /* the dialler was closed meanwhile, and the slot may be another's */
+	if (leg->id != id) { /* it was gone and the slot is another's, which waits for its own */
 		leg_let_go(leg);
 		return false;
 	}
@@ -273,6 +283,13 @@ static __always_inline bool is_first_step(int from)
 	return from == BPF_TCP_ESTABLISHED || from == BPF_TCP_CLOSE_WAIT;
 }
 
+/* shutdown() both ways, or close(): TCP answers what comes then with a RST. */
+static __always_inline bool reads_no_more(struct bpf_sock *sk, int to)
+{
+	struct sock___weft_leg *full = (void *)bpf_skc_to_tcp_sock(sk);
+	return to == BPF_TCP_FIN_WAIT1 && full && full->sk_shutdown & RCV_SHUTDOWN;
+}
+
 /* One end goes to another state. */
 static __always_inline void leg_end_changed(struct bpf_sock *sk, int from, int to)
 {
@@ -283,6 +300,8 @@ static __always_inline void leg_end_changed(struct bpf_sock *sk, int from, int t
 	__u32 side = end->side & 1;
 	if (is_first_step(from) && leg->queues[side] && was_closed_unread(sk, leg->queues[side]))
 		leg->unread |= 1 << side;
+	if (reads_no_more(sk, to))
+		leg->wants_tcp = WEFT_REASON_DEMOTED_NO_PEER;
 	if (to != BPF_TCP_CLOSE)
 		return;
 	bpf_sk_storage_delete(&weft_leg_ends, sk);

@@ -127,13 +127,15 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	struct weft_flow *dial = bpf_sk_storage_get(&weft_dials, sk, NULL, 0);
 	if (dial) {
 		struct weft_traffic_key key = traffic_of_app(dial);
-		flow_app_closed(ctx);
+		flow_dialler_closed(ctx);
 		traffic_closed(ctx, sk, &key);
 		return;
 	}
 	struct weft_socket *mark = bpf_sk_storage_get(&weft_sockets, sk, NULL, 0);
 	if (mark && mark->role == WEFT_SOCKET_UPSTREAM) {
 		struct weft_traffic_key key = traffic_of_upstream(mark);
+		if (mark->shortcut_window)
+			flow_dialler_closed(ctx);
 		traffic_closed(ctx, sk, &key);
 	}
 }

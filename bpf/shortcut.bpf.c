@@ -9,8 +9,10 @@
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "address.bpf.h"
 #include "leg.bpf.h"
 #include "maps.bpf.h"
 #include "pod.bpf.h"
@@ -21,7 +23,10 @@
 #define TCP_ULP     31
 #define EOPNOTSUPP  95
 
-/* Room for that many more bytes towards the other side? Counted first, looked up when too much. */
+/*
+ * Room for that many more bytes towards the other side? Counted first, looked up when too much. Who
+ * has read everything gets any message, also one larger than the window: half a MiB at the most.
+ */
 static __always_inline bool has_room(struct weft_leg *leg, __u32 from, __u32 size)
 {
 	struct weft_leg_way *way = &leg->ways[from & 1];
@@ -40,6 +45,20 @@ static __always_inline bool may_send(const struct bpf_sock *sk)
 	return sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT;
 }
 
+/* What accepted the socket is not what was seen there before: its next connections go by TCP. */
+static __always_inline void server_forget(struct sk_msg_md *msg)
+{
+	struct weft_server server = {.netns_cookie = bpf_get_netns_cookie(msg)};
+	__be16 port = bpf_htons((__u16)context_read(msg->local_port));
+	__be32 word0 = context_read(msg->local_ip6[0]), word1 = context_read(msg->local_ip6[1]);
+	__be32 word2 = context_read(msg->local_ip6[2]), word3 = context_read(msg->local_ip6[3]);
+	if (msg->family == AF_INET6)
+		address_set(&server.address, word0, word1, word2, word3, port);
+	else
+		address_set_v4(&server.address, context_read(msg->local_ip4), port);
+	bpf_map_delete_elem(&weft_servers, &server);
+}
+
 SEC("sk_msg")
 int weft_msg(struct sk_msg_md *msg)
 {
@@ -52,11 +71,13 @@ int weft_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	__u32 side = end->side & 1, size = msg->size;
 	if (leg->wants_tcp) {
-		leg_demote(leg, WEFT_REASON_DEMOTED_TUNNEL);
+		leg_demote(leg, leg->wants_tcp);
 		return SK_PASS;
 	}
 	if (side == leg->app_side && blocking_of(sk) == BLOCKING) {
 		leg_demote(leg, WEFT_REASON_DEMOTED_BLOCKING);
+		if (side == WEFT_LEG_ACCEPTOR)
+			server_forget(msg);
 		return SK_PASS;
 	}
 	if (!sent_nothing(sk)) {
@@ -93,7 +114,7 @@ static __always_inline enum option_needs option_judge(struct bpf_sockopt *ctx)
 	if ((void *)(value + 1) > ctx->optval_end)
 		return OPTION_ANY; /* the kernel answers EINVAL */
 	if (ctx->optname == SO_RCVLOWAT)
-		return *value > 1 ? OPTION_TCP : OPTION_ANY;
+		return *value > 1 || *value < 0 ? OPTION_TCP : OPTION_ANY; /* < 0: all */
 	return *value ? OPTION_TCP_FROM_THE_START : OPTION_ANY;
 }
 

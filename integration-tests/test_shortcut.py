@@ -273,6 +273,7 @@ def test_what_waits_unread_is_bounded_by_the_window(daemon, near):
     """Both legs go back to TCP, whose own windows stop the sender; every byte arrives."""
     service = Service("near", ["client:9500"], port=9500, shortcut_window="1MiB")
     mesh = daemon([service], ON)
+    learn(mesh, "near", near)
     content = os.urandom(64 << 20)
     for by in ("client", "server"):
         with ends(mesh, "near", near) as (client, server):

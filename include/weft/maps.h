@@ -159,7 +159,7 @@ struct weft_leg {
 	__u32 service_id;
 	__u32 window_bytes; /* outstanding, towards either side */
 	__u32 demoted;   /* 0, or the enum weft_reason for which both sides are on TCP for good */
-	__u32 wants_tcp; /* weftd asks for that; the next message follows */
+	__u32 wants_tcp; /* 0, or the reason for which the next message is to be the first there */
 	__u32 ends;      /* that are in the map of sockets */
 	__u32 unread;    /* bit of a side: it was closed before it had read everything */
 	__u32 app_side;  /* enum weft_leg_side; the other one is weftd's */

@@ -37,5 +37,5 @@ void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *e
 {
 	struct weft_leg *leg = leg_at(kernel, end);
 	if (leg)
-		__atomic_store_n(&leg->wants_tcp, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&leg->wants_tcp, WEFT_REASON_DEMOTED_TUNNEL, __ATOMIC_RELEASE);
 }

@@ -102,6 +102,15 @@ static void expected_number(const struct key *key, struct text *why)
 	print_number(key, key->least, why);
 	text_add(why, span_text(" to "));
 	print_number(key, key->most, why);
+	if (key->flags & KEY_MAY_BE_ZERO)
+		text_add(why, span_text(", or 0"));
+}
+
+static bool is_in_range(const struct key *key, uint64_t number)
+{
+	if (number == 0 && (key->flags & KEY_MAY_BE_ZERO))
+		return true;
+	return number >= key->least && number <= key->most;
 }
 
 static bool choice_at(const char *choices, unsigned index, struct span *ret_word)
@@ -240,8 +249,7 @@ int key_parse(const struct key *key, const char *text, struct key_value *ret_val
 	case KEY_INTEGER:
 	case KEY_DURATION:
 	case KEY_SIZE:
-		if (!parse_number(key, given, &value.number) && value.number >= key->least &&
-		    value.number <= key->most)
+		if (!parse_number(key, given, &value.number) && is_in_range(key, value.number))
 			break;
 		key_quote(why, given);
 		expected_number(key, why);

@@ -160,7 +160,7 @@ static const struct key keys[] = {
 	 .choices = "inherit|off|auto|on", .fallback = "inherit",
 	 .meaning = "The shortcut of connections to it; inherit is what the mesh has."},
 	{"services[].shortcut_window", KEY_SIZE, NUMBER(struct service_draft, shortcut_window),
-	 RANGE(0, 16 * MIB), .fallback = "0", .unit = "bytes",
+	 RANGE(4 * KIB, 16 * MIB), .flags = KEY_MAY_BE_ZERO, .fallback = "0", .unit = "bytes",
 	 .meaning = "As shortcut.window, for connections to it; 0 is what the mesh has."},
 	{"services[].endpoints", MAPS(struct service_draft, endpoints, struct endpoint_draft),
 	 .most = 16384,

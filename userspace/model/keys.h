@@ -40,7 +40,8 @@ enum key_store {
 enum key_flag {
 	KEY_REQUIRED = 1 << 0,
 	KEY_MAY_BE_EMPTY = 1 << 1,
-	KEY_AT_START = 1 << 2, /* a change takes effect when weftd starts the next time */
+	KEY_AT_START = 1 << 2,    /* a change takes effect when weftd starts the next time */
+	KEY_MAY_BE_ZERO = 1 << 3, /* beside least..most */
 };
 
 struct key {

@@ -66,6 +66,7 @@ static void print_type(const struct key *key, struct text *text)
 		print_bound(key, key->least, text);
 		text_add(text, span_text(" to "));
 		print_bound(key, key->most, text);
+		text_add(text, span_text(key->flags & KEY_MAY_BE_ZERO ? " or 0" : ""));
 	}
 	if (key->type == KEY_LIST) {
 		const struct key *element = key_element(key);

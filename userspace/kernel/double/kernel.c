@@ -353,7 +353,7 @@ void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *e
 	struct weft_leg *leg = leg_at(end);
 	(void)kernel;
 	if (leg)
-		leg->wants_tcp = 1;
+		leg->wants_tcp = WEFT_REASON_DEMOTED_TUNNEL;
 }
 
 int kernel_splice_watch(struct kernel *kernel, bool is_wanted, struct text *why)

@@ -13,21 +13,6 @@
 
 #ifndef SO_ZEROCOPY
 #define SO_ZEROCOPY 60
-/* Slots of the pinned map. */
-rig_fn unsigned rows_in_use(const struct rig *rig)
-{
-	char path[160];
-	struct weft_leg row;
-	unsigned used = 0;
-	snprintf(path, sizeof(path), "%s/weft_legs", rig->pin_dir);
-	int fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
-	for (uint32_t slot = 0; slot < WEFT_LEGS_MAX; slot++)
-		used += bpf_map_lookup_elem(fd, &slot, &row) == 0 && row.id != 0;
-	close(fd);
-	return used;
-}
-
 #endif
 
 /* One captured connection. */
@@ -173,6 +158,66 @@ rig_fn unsigned rows_in_use(const struct rig *rig)
 		used += bpf_map_lookup_elem(fd, &slot, &row) == 0 && row.id != 0;
 	close(fd);
 	return used;
+}
+
+/* ---- our dials to a server of the same namespace ---- */
+
+rig_fn int upstream_socket(struct rig_pod *pod, int family)
+{
+	int fd = rig_socket(family);
+	struct weft_socket mark = {.role = WEFT_SOCKET_UPSTREAM,
+				   .pod_id = pod->pod.pod_id,
+				   .service_id = SERVICE,
+				   .shortcut_window = WINDOW};
+	assert_int_equal(kernel_socket_mark(pod->rig->kernel, fd, &mark), 0);
+	return fd;
+}
+
+rig_fn int upstream_dial(struct rig_pod *pod, const char *to)
+{
+	int family = *to == '[' ? AF_INET6 : AF_INET;
+	int fd = upstream_socket(pod, family);
+	assert_int_equal(rig_connect(fd, family, to), 0);
+	return fd;
+}
+
+/* A server of the pod's namespace that has been seen once. */
+struct server {
+	char address[ADDRESS_TEXT_MAX];
+	int listener;
+	int flags; /* of accept4 */
+};
+
+rig_fn void serve_pair(struct rig_pod *pod, const struct server *server, struct pair *pair)
+{
+	struct pollfd ready = {.fd = server->listener, .events = POLLIN};
+	pair->ours = upstream_dial(pod, server->address);
+	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
+	pair->app = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | server->flags);
+	assert_true(pair->app >= 0);
+	if (kernel_leg_take(pod->rig->kernel, pair->ours, &pair->end))
+		pair->end.leg = 0;
+}
+
+rig_fn void exchange(struct pair *pair)
+{
+	send_all(pair->ours, "request", 7);
+	expect(pair->app, "request");
+	send_all(pair->app, "answer", 6);
+	expect(pair->ours, "answer");
+}
+
+rig_fn void server_open(struct rig_pod *pod, const char *ip, int flags, struct server *ret)
+{
+	struct pair pair;
+	ret->listener = rig_server(ip, ret->address);
+	ret->flags = flags;
+	serve_pair(pod, ret, &pair);
+	assert_int_equal(pair.end.leg, 0); /* nobody knows it yet */
+	exchange(&pair);
+	exchange(&pair); /* acknowledges the first answer */
+	assert_int_equal(by_tcp(pair.app), 2 * 7);
+	pair_close(&pair);
 }
 
 #endif

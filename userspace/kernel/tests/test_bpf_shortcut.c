@@ -180,18 +180,24 @@ static void who_blocks_stays_on_tcp(void **state)
 
 /* ---- order ---- */
 
+/* Our ends come up by the first bytes. */
+static void defer_accepts(struct rig_pod *pod)
+{
+	int seconds = 60;
+	for (unsigned i = 0; i < RIG_LISTENERS; i++)
+		assert_int_equal(setsockopt(*rig_listener(pod, i), IPPROTO_TCP, TCP_DEFER_ACCEPT,
+					    &seconds, sizeof(seconds)),
+				 0);
+}
+
 static void bytes_sent_before_the_other_end_is_there_are_not_overtaken(void **state)
 {
 	struct rig_pod pod;
 	struct pair pair;
-	int seconds = 60;
 	pod_open(*state, &pod);
-	for (unsigned i = 0; i < RIG_LISTENERS; i++)
-		assert_int_equal(setsockopt(*rig_listener(&pod, i), IPPROTO_TCP, TCP_DEFER_ACCEPT,
-					    &seconds, sizeof(seconds)),
-				 0);
+	defer_accepts(&pod);
 	pair.app = dial_nonblocking(rig_socket(AF_INET), RIG_VIRTUAL);
-	send_all(pair.app, "first ", 6); /* our end comes up by this */
+	send_all(pair.app, "first ", 6);
 	accept_pair(&pod, &pair);
 	send_all(pair.app, "second", 6);
 	expect(pair.ours, "first second");
@@ -201,6 +207,34 @@ static void bytes_sent_before_the_other_end_is_there_are_not_overtaken(void **st
 	assert_int_equal(past_tcp(&pod, &pair, WEFT_LEG_ACCEPTOR), 0); /* both ways or none */
 	assert_int_equal(rig_count(&pod, WEFT_REASON_DEMOTED_NO_PEER), 1);
 	pair_close(&pair);
+	rig_pod_close(&pod);
+}
+
+/* Its dialler has let go of it, and is about to free the slot. */
+static void a_leg_without_a_dialler_is_not_joined(void **state)
+{
+	struct rig_pod pod;
+	struct pair pair;
+	struct weft_leg_end end = {.leg = 0};
+	struct weft_leg *leg = NULL;
+	socklen_t size = sizeof(end.leg);
+	pod_open(*state, &pod);
+	defer_accepts(&pod);
+	pair.app = dial_nonblocking(rig_socket(AF_INET), RIG_VIRTUAL);
+	assert_int_equal(getsockopt(pair.app, SOL_SOCKET, SO_COOKIE, &end.leg, &size), 0);
+	for (end.slot = 0; !leg && end.slot < WEFT_LEGS_MAX; end.slot++)
+		leg = (void *)kernel_leg(pod.rig->kernel, &end);
+	assert_non_null(leg);
+	assert_int_equal(leg->ends, 1);
+	leg->ends = 0;
+	send_all(pair.app, "x", 1);
+	accept_pair(&pod, &pair);
+	assert_int_equal(pair.flow.leg, 0);
+	assert_int_equal(leg->ends, 0);
+	leg->ends = 1;
+	expect(pair.ours, "x");
+	pair_close(&pair);
+	rig_wait_until(rows_in_use(pod.rig) == 0);
 	rig_pod_close(&pod);
 }
 
@@ -277,6 +311,27 @@ static void a_receiver_that_does_not_read_gets_a_window_and_then_tcp(void **stat
 	}
 }
 
+/* One message may be larger than the window, and is as large as the kernel makes them: 17 pieces
+ * of 32 KiB. Only who has read everything gets such a one. */
+static void a_receiver_that_does_not_read_gets_one_large_message(void **state)
+{
+	static char large[4 << 20];
+	const uint64_t message_most = 17 * 32768;
+	struct rig_pod pod;
+	struct pair pair;
+	pod_open(*state, &pod);
+	for (int turn = 0; turn < 2; turn++) {
+		pair_open(&pod, &pair);
+		if (turn)
+			send_all(pair.app, "unread", 6);
+		assert_true(send(pair.app, large, sizeof(large), MSG_NOSIGNAL) > 0);
+		assert_int_equal(leg_of(&pod, &pair)->demoted, WEFT_REASON_DEMOTED_WINDOW);
+		assert_true(past_tcp(&pod, &pair, WEFT_LEG_DIALLER) <= (turn ? 6 : message_most));
+		pair_close(&pair);
+	}
+	rig_pod_close(&pod);
+}
+
 struct flow_of_pieces {
 	int fd;
 	unsigned count;
@@ -347,63 +402,6 @@ static void a_stream_is_whole_whatever_becomes_of_its_shortcut(void **state)
 
 /* ---- our dials to a server of the same namespace ---- */
 
-static int upstream_socket(struct rig_pod *pod)
-{
-	int fd = rig_socket(AF_INET);
-	struct weft_socket mark = {.role = WEFT_SOCKET_UPSTREAM,
-				   .pod_id = pod->pod.pod_id,
-				   .service_id = SERVICE,
-				   .shortcut_window = WINDOW};
-	assert_int_equal(kernel_socket_mark(pod->rig->kernel, fd, &mark), 0);
-	return fd;
-}
-
-static int upstream_dial(struct rig_pod *pod, const char *to)
-{
-	int fd = upstream_socket(pod);
-	assert_int_equal(rig_connect(fd, AF_INET, to), 0);
-	return fd;
-}
-
-/* A server of the pod's namespace that has been seen once. */
-struct server {
-	char address[ADDRESS_TEXT_MAX];
-	int listener;
-	int flags; /* of accept4 */
-};
-
-static void serve_pair(struct rig_pod *pod, const struct server *server, struct pair *pair)
-{
-	struct pollfd ready = {.fd = server->listener, .events = POLLIN};
-	pair->ours = upstream_dial(pod, server->address);
-	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
-	pair->app = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | server->flags);
-	assert_true(pair->app >= 0);
-	if (kernel_leg_take(pod->rig->kernel, pair->ours, &pair->end))
-		pair->end.leg = 0;
-}
-
-static void exchange(struct pair *pair)
-{
-	send_all(pair->ours, "request", 7);
-	expect(pair->app, "request");
-	send_all(pair->app, "answer", 6);
-	expect(pair->ours, "answer");
-}
-
-static void server_open(struct rig_pod *pod, const char *ip, int flags, struct server *ret)
-{
-	struct pair pair;
-	ret->listener = rig_server(ip, ret->address);
-	ret->flags = flags;
-	serve_pair(pod, ret, &pair);
-	assert_int_equal(pair.end.leg, 0); /* nobody knows it yet */
-	exchange(&pair);
-	exchange(&pair); /* acknowledges the first answer */
-	assert_int_equal(by_tcp(pair.app), 2 * 7);
-	pair_close(&pair);
-}
-
 static void our_dial_to_a_server_of_the_namespace_is_a_leg_too(void **state)
 {
 	const char *places[] = {"127.0.0.1", RIG_POD_IP};
@@ -458,7 +456,7 @@ static void bytes_that_began_with_the_dial_are_not_overtaken(void **state)
 	server_open(&pod, "127.0.0.1", SOCK_NONBLOCK, &server);
 	struct weft_address address = rig_address(server.address);
 	socklen_t size = rig_sockaddr(AF_INET, &address, &to);
-	pair.ours = upstream_socket(&pod);
+	pair.ours = upstream_socket(&pod, AF_INET);
 	assert_int_equal(sendto(pair.ours, "first ", 6, MSG_FASTOPEN, (struct sockaddr *)&to, size),
 			 6);
 	send_all(pair.ours, "second ", 7);
@@ -555,8 +553,10 @@ int main(void)
 		cmocka_unit_test(a_socket_with_an_option_that_needs_tcp_stays_on_it),
 		cmocka_unit_test(a_full_table_leaves_connections_on_tcp),
 		cmocka_unit_test(bytes_sent_before_the_other_end_is_there_are_not_overtaken),
+		cmocka_unit_test(a_leg_without_a_dialler_is_not_joined),
 		cmocka_unit_test(what_weft_wants_by_tcp_goes_so_from_the_next_message_on),
 		cmocka_unit_test(a_receiver_that_does_not_read_gets_a_window_and_then_tcp),
+		cmocka_unit_test(a_receiver_that_does_not_read_gets_one_large_message),
 		cmocka_unit_test(a_receiver_that_reads_keeps_it_however_much_is_sent),
 		cmocka_unit_test(a_stream_is_whole_whatever_becomes_of_its_shortcut),
 		cmocka_unit_test(our_dial_to_a_server_of_the_namespace_is_a_leg_too),

@@ -22,6 +22,12 @@ static void a_low_water_mark_sends_the_connection_back_to_tcp(void **state)
 	assert_int_equal(poll(&ready, 1, RIG_DEADLINE_MS), 1);
 	expect(pair.app, "abcde");
 	pair_close(&pair);
+
+	pair_open(&pod, &pair);
+	bytes = -1; /* as many as there can be */
+	assert_int_equal(setsockopt(pair.app, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)), 0);
+	assert_int_equal(leg_of(&pod, &pair)->demoted, WEFT_REASON_DEMOTED_OPTION);
+	pair_close(&pair);
 	rig_pod_close(&pod);
 }
 
@@ -139,6 +145,29 @@ static void an_end_that_is_closed_with_bytes_unread_is_known(void **state)
 	rig_pod_close(&pod);
 }
 
+/* Closed for both ways, but still open: what comes is answered with a RST. */
+static void an_end_that_reads_no_more_resets_what_comes(void **state)
+{
+	struct rig_pod pod;
+	struct pair pair;
+	struct pollfd ready = {.events = POLLRDHUP};
+	pod_open(*state, &pod);
+	pair_open(&pod, &pair);
+	send_all(pair.app, "request", 7);
+	assert_int_equal(shutdown(pair.app, SHUT_RDWR), 0);
+	expect(pair.ours, "request");
+	expect_end(pair.ours);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_DEMOTED_NO_PEER), 0);
+	send_all(pair.ours, "answer", 6);
+	ready.fd = pair.ours;
+	rig_wait_until(poll(&ready, 1, 0) == 1 && (ready.revents & POLLHUP));
+	assert_int_equal(send(pair.ours, "answer", 6, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(rig_count(&pod, WEFT_REASON_DEMOTED_NO_PEER), 1);
+	pair_close(&pair);
+	rig_pod_close(&pod);
+}
+
 static void a_slot_is_free_again_when_both_ends_are_closed(void **state)
 {
 	struct rig_pod pod;
@@ -190,6 +219,7 @@ int main(void)
 		cmocka_unit_test(an_end_comes_after_all_bytes),
 		cmocka_unit_test(bytes_before_a_reset_are_delivered),
 		cmocka_unit_test(an_end_that_is_closed_with_bytes_unread_is_known),
+		cmocka_unit_test(an_end_that_reads_no_more_resets_what_comes),
 		cmocka_unit_test(a_slot_is_free_again_when_both_ends_are_closed),
 		cmocka_unit_test(what_was_redirected_outlives_the_maps),
 	};

@@ -291,11 +291,100 @@ static void every_byte_is_at_its_place_where_packets_go_to_other_cpus(void **sta
 	play_all(*state, true, 2000);
 }
 
+/* ---- ends in any order ---- */
+
+/* Keys of the pinned map, which are all of one size or less. */
+static unsigned keys_in(const struct rig *rig, const char *map)
+{
+	char path[160], key[64], next[64];
+	unsigned count = 0;
+	snprintf(path, sizeof(path), "%s/%s", rig->pin_dir, map);
+	int fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	for (void *from = NULL; bpf_map_get_next_key(fd, from, next) == 0; count++) {
+		memcpy(key, next, sizeof(key));
+		from = key;
+	}
+	close(fd);
+	return count;
+}
+
+static void end_anyhow(int *fd, struct random *random)
+{
+	struct linger now = {.l_onoff = 1};
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	switch (random_next(random, 6)) {
+	case 0:
+		shutdown(*fd, (int)random_next(random, 3));
+		return;
+	case 1:
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		break;
+	case 2:
+		connect(*fd, &none, sizeof(none)); /* a reset, and the socket stays */
+		return;
+	default:
+		break;
+	}
+	close(*fd);
+	*fd = -1;
+}
+
+/* Sends, reads and ends of both, none of them to the end. */
+static void step(const struct rig_pod *pod, struct pair *pair, struct random *random)
+{
+	static char bytes[40000];
+	int *fd = random_next(random, 2) ? &pair->app : &pair->ours;
+	if (*fd < 0)
+		return;
+	size_t size = 1 + random_next(random, random_next(random, 4) ? 500 : sizeof(bytes) - 1);
+	switch (random_next(random, 8)) {
+	case 0:
+		end_anyhow(fd, random);
+		return;
+	case 1:
+		demote(pod, pair, random);
+		return;
+	case 2:
+	case 3:
+		(void)!recv(*fd, bytes, size, MSG_DONTWAIT);
+		return;
+	default:
+		(void)!send(*fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+static void nothing_is_left_of_streams_that_end_anyhow(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_pod pod;
+	struct random random = {.state = 3000};
+	pod_open(rig, &pod);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		struct pair pair;
+		pair_open(&pod, &pair);
+		for (unsigned steps = random_next(&random, 24); steps > 0; steps--)
+			step(&pod, &pair, &random);
+		bool app_first = random_next(&random, 2);
+		for (int turn = 0; turn < 2; turn++) {
+			int fd = app_first == !turn ? pair.app : pair.ours;
+			if (fd >= 0)
+				close(fd);
+		}
+	}
+	assert_int_equal(rig_count(&pod, WEFT_REASON_SHORTCUT), STREAMS);
+	rig_wait_until(rows_in_use(rig) == 0);
+	rig_wait_until(keys_in(rig, "weft_leg_sockets") == 0);
+	rig_wait_until(keys_in(rig, "weft_flows") == 0);
+	rig_pod_close(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_of_many_streams_is_at_its_place),
 		cmocka_unit_test(every_byte_is_at_its_place_where_packets_go_to_other_cpus),
+		cmocka_unit_test(nothing_is_left_of_streams_that_end_anyhow),
 	};
 	return cmocka_run_group_tests(tests, rig_open, rig_close);
 }

@@ -60,6 +60,8 @@ static void numbers_with_units_become_nanoseconds_and_bytes(void **state)
 	assert_int_equal(number_of("shortcut.window", "64KiB", NULL), 65536);
 	assert_int_equal(number_of("services[].shortcut", "inherit", NULL), WEFT_SHORTCUT_INHERIT);
 	assert_int_equal(number_of("services[].shortcut_window", "0", NULL), 0);
+	assert_int_equal(number_of("services[].shortcut_window", "4KiB", NULL), 4096);
+	assert_int_equal(number_of("services[].shortcut_window", "0", NULL), 0);
 	assert_int_equal(number_of("pods[].shortcut", "auto", NULL), WEFT_SHORTCUT_AUTO);
 }
 
@@ -92,7 +94,9 @@ static void a_bad_value_says_what_was_given_and_what_is_expected(void **state)
 		{"shortcut.window", "1KiB",
 		 "\"1KiB\" is not a size such as 4096, 64KiB or 10MiB from 4KiB to 16MiB"},
 		{"services[].shortcut_window", "17MiB",
-		 "\"17MiB\" is not a size such as 4096, 64KiB or 10MiB from 0 to 16MiB"},
+		 "\"17MiB\" is not a size such as 4096, 64KiB or 10MiB from 4KiB to 16MiB, or 0"},
+		{"services[].shortcut_window", "1",
+		 "\"1\" is not a size such as 4096, 64KiB or 10MiB from 4KiB to 16MiB, or 0"},
 		{"services[].addresses[]", "10.0.0",
 		 "\"10.0.0\" is not an address such as 10.0.0.1 or fd00::1"},
 		{"services[].endpoints[].address", "10.0.0.1",
