@@ -321,7 +321,7 @@ static void end_anyhow(int *fd, struct random *random)
 		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 		break;
 	case 2:
-		connect(*fd, &none, sizeof(none)); /* a reset, and the socket stays */
+		(void)connect(*fd, &none, sizeof(none)); /* a reset, and the socket stays */
 		return;
 	default:
 		break;
