@@ -14,6 +14,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "address.bpf.h"
+#include "leg.bpf.h"
 #include "maps.bpf.h"
 #include "pod.bpf.h"
 
@@ -99,6 +100,21 @@ static __noinline bool dial_is_to_our_listener(const struct weft_pod *pod,
 	return false;
 }
 
+/* Bytes that may wait past TCP; 0: by TCP. */
+static __always_inline __u32 window_of(const struct weft_pod *pod,
+				       const struct weft_destination *listed)
+{
+	if (!weft_shortcut_applies(pod->shortcut, listed->shortcut, pod->shortcut_mesh,
+				   listed->flags & WEFT_DESTINATION_HTTP))
+		return 0;
+	if (weft_shortcut_is_auto(pod->shortcut, listed->shortcut, pod->shortcut_mesh) &&
+	    service_is_bulky(listed->service_id)) {
+		reason_count(pod->pod_id, WEFT_REASON_TCP_BULK);
+		return 0;
+	}
+	return listed->shortcut_window ? listed->shortcut_window : pod->shortcut_window;
+}
+
 /* CAPTURED, PASS_NOT_MESH or REFUSED_NO_ENDPOINT. */
 static __always_inline enum weft_reason destination_judge(const struct weft_pod *pod,
 							  struct weft_flow *flow)
@@ -108,10 +124,7 @@ static __always_inline enum weft_reason destination_judge(const struct weft_pod 
 	if (listed) {
 		flow->service_id = listed->service_id;
 		flow->flags = (__u16)listed->flags;
-		if (weft_shortcut_applies(pod->shortcut, listed->shortcut, pod->shortcut_mesh,
-					  listed->flags & WEFT_DESTINATION_HTTP))
-			flow->shortcut_window = listed->shortcut_window ? listed->shortcut_window
-									: pod->shortcut_window;
+		flow->shortcut_window = window_of(pod, listed);
 		return listed->flags & WEFT_DESTINATION_READY ? WEFT_REASON_CAPTURED
 							      : WEFT_REASON_REFUSED_NO_ENDPOINT;
 	}

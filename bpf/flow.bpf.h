@@ -74,6 +74,10 @@ static __always_inline void flow_file_upstream(struct bpf_sock_ops *ctx, struct 
 		reason_count(mark->pod_id, WEFT_REASON_TCP_SPLICER);
 		return;
 	}
+	if (mark->shortcut_is_auto && service_is_bulky(mark->service_id)) {
+		reason_count(mark->pod_id, WEFT_REASON_TCP_BULK);
+		return;
+	}
 	struct weft_server server = server_at(key.netns_cookie, &key.listener);
 	if (!bpf_map_lookup_elem(&weft_servers, &server))
 		reason_count(mark->pod_id, WEFT_REASON_TCP_BLOCKING);

@@ -156,10 +156,23 @@ static __always_inline void leg_let_go(struct weft_leg *leg)
 		__sync_lock_test_and_set(&leg->id, 0);
 }
 
+/* Has a connection of the service overflowed its window lately? */
+static __always_inline bool service_is_bulky(__u32 service_id)
+{
+	__u64 *since = bpf_map_lookup_elem(&weft_bulky, &service_id);
+	return since && bpf_ktime_get_ns() - *since < WEFT_SHORTCUT_BULK_NS;
+}
+
 static __always_inline void leg_demote(struct weft_leg *leg, enum weft_reason reason)
 {
-	if (__sync_val_compare_and_swap(&leg->demoted, 0, reason) == 0)
-		reason_count(leg->pod_id, reason);
+	if (__sync_val_compare_and_swap(&leg->demoted, 0, reason) != 0)
+		return;
+	reason_count(leg->pod_id, reason);
+	if (reason != WEFT_REASON_DEMOTED_WINDOW || leg->service_id == 0)
+		return;
+	__u32 service_id = leg->service_id;
+	__u64 now = bpf_ktime_get_ns();
+	bpf_map_update_elem(&weft_bulky, &service_id, &now, BPF_ANY);
 }
 
 /* Into the map that redirects find it by. */

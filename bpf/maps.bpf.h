@@ -119,7 +119,14 @@ struct {
 	__type(value, __u64);
 } weft_splicers SEC(".maps") __weak;
 
-/* What falls out is learned again. */
+/* What falls out of these two is learned again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} weft_bulky SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);

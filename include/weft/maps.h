@@ -17,6 +17,7 @@
  *   weft_leg_ends       sk_storage      -> struct weft_leg_end      the leg that a socket ends
  *   weft_leg_sockets    sockhash        weft_leg_key -> cookie      the ends, to redirect to
  *   weft_servers        lru_hash        weft_server -> __u64        seen not to block, and when
+ *   weft_bulky          lru_hash        service_id -> __u64         overflowed a window, and when
  *   weft_splicers       hash            pod_id -> __u64             seen to splice, and when
  *   weft_reasons        hash            weft_reason_key -> weft_reason_count
  *   weft_traffic        hash            weft_traffic_key -> weft_traffic   observed by sockops
@@ -114,7 +115,7 @@ struct weft_socket {
 	__u32 worker;
 	__u32 service_id;      /* upstream: service that it was dialled for; 0 = none yet */
 	__u32 shortcut_window; /* upstream: bytes, 0 = stays on TCP */
-	__u32 pad;
+	__u32 shortcut_is_auto;
 };
 
 /* What the kernel knew when it captured a dial. */

@@ -37,6 +37,8 @@
 	X(TCP_EARLY, "tcp_early",                                                                  \
 	  "stays on TCP: bytes went with the handshake or before it was set up")                   \
 	X(TCP_FULL, "tcp_full", "stays on TCP: no slot or memory for the shortcut")                \
+	X(TCP_BULK, "tcp_bulk",                                                                    \
+	  "stays on TCP: others of the service overflowed their window lately")                    \
 	X(TCP_SPLICER, "tcp_splicer", "stays on TCP: the pod was seen to splice sockets")          \
 	X(DEMOTED_NO_PEER, "demoted_no_peer",                                                      \
 	  "back on TCP: the other end was not there yet, or is gone")                              \

@@ -6,6 +6,10 @@
 #ifndef WEFT_SHORTCUT_H
 #define WEFT_SHORTCUT_H
 
+/* A connection that is back on TCP is slower than one that always was. So after one of a service
+ * has overflowed its window, `auto` leaves that service's new ones on TCP for so long. */
+#define WEFT_SHORTCUT_BULK_NS 600000000000ull
+
 enum weft_shortcut {
 	WEFT_SHORTCUT_INHERIT, /* nothing is said here */
 	WEFT_SHORTCUT_OFF,
@@ -22,6 +26,13 @@ static inline _Bool weft_shortcut_applies(enum weft_shortcut pod, enum weft_shor
 		return 0;
 	enum weft_shortcut said = pod ? pod : service ? service : mesh;
 	return said == WEFT_SHORTCUT_ON || (said == WEFT_SHORTCUT_AUTO && is_http);
+}
+
+/* Of what applies: nobody asked for it in particular. */
+static inline _Bool weft_shortcut_is_auto(enum weft_shortcut pod, enum weft_shortcut service,
+					  enum weft_shortcut mesh)
+{
+	return !weft_shortcut_applies(pod, service, mesh, 0);
 }
 
 #endif

@@ -111,14 +111,17 @@ static uint64_t patience_ns(const struct dial *dial)
  * without a service, when it entered the stock. */
 static void name_service(const struct dial *dial, int fd)
 {
+	bool is_auto = false;
 	struct weft_socket mark = {
 		.role = WEFT_SOCKET_UPSTREAM,
 		.pod_id = dial->pod->id,
 		.worker = dial->worker->index,
 		.service_id = dial->service_id,
-		.shortcut_window = leg_window(dial->worker, dial->pod, dial->service_id),
+		.shortcut_window = leg_window(dial->worker, dial->pod, dial->service_id, &is_auto),
 	};
+	mark.shortcut_is_auto = is_auto;
 	dial->upstream->may_have_leg = mark.shortcut_window > 0;
+	dial->upstream->has_auto_leg = is_auto;
 	if (dial->service_id && kernel_socket_mark(dial->worker->kernel, fd, &mark))
 		log_debug("service_not_marked", "service_id=%u", dial->service_id);
 }

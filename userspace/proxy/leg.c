@@ -1,6 +1,7 @@
 #include "proxy/leg.h"
 
-uint32_t leg_window(const struct worker *worker, const struct worker_pod *pod, uint32_t service_id)
+uint32_t leg_window(const struct worker *worker, const struct worker_pod *pod, uint32_t service_id,
+		    bool *ret_is_auto)
 {
 	const struct snapshot *snapshot = worker->snapshot;
 	const struct settings *settings = &snapshot->settings;
@@ -10,7 +11,15 @@ uint32_t leg_window(const struct worker *worker, const struct worker_pod *pod, u
 	if (!named || !weft_shortcut_applies(named->shortcut, service->shortcut, settings->shortcut,
 					     service->protocol == PROTOCOL_HTTP))
 		return 0;
+	*ret_is_auto =
+		weft_shortcut_is_auto(named->shortcut, service->shortcut, settings->shortcut);
 	return service->shortcut_window ? service->shortcut_window : settings->shortcut_window;
+}
+
+bool leg_is_spent(const struct worker *worker, struct weft_leg_end end)
+{
+	const struct weft_leg *leg = kernel_leg(worker->kernel, &end);
+	return leg && leg->demoted == WEFT_REASON_DEMOTED_WINDOW;
 }
 
 void leg_begin(struct weft_leg_end end, struct wire *wire)

@@ -11,7 +11,10 @@
 #include "wire/wire.h"
 
 /* For a dial of ours in this pod's namespace: bytes that may wait unread; 0 = by TCP. */
-uint32_t leg_window(const struct worker *worker, const struct worker_pod *pod, uint32_t service_id);
+uint32_t leg_window(const struct worker *worker, const struct worker_pod *pod, uint32_t service_id,
+		    bool *ret_is_auto);
+/* Of `auto`: it overflowed its window, and a new connection by TCP is faster than this one. */
+bool leg_is_spent(const struct worker *worker, struct weft_leg_end end);
 /*
  * The wire is connected: from now on its peer gets a RST if we die, or close it, with bytes that
  * we were handed and have not read, which TCP would not know of.

@@ -117,8 +117,9 @@ void upstream_pin(struct upstream *upstream, struct session *session)
 void upstream_give(struct upstream *upstream, uint64_t limit_ns)
 {
 	struct worker *worker = upstream->worker;
-	if (!is_alive(upstream) || upstream->pod->is_draining || wire_queued(&upstream->wire) ||
-	    limit_ns == 0) {
+	bool is_spent = upstream->has_auto_leg && leg_is_spent(worker, upstream->leg);
+	if (!is_alive(upstream) || is_spent || upstream->pod->is_draining ||
+	    wire_queued(&upstream->wire) || limit_ns == 0) {
 		upstream_close(upstream);
 		return;
 	}

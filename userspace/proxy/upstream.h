@@ -38,7 +38,8 @@ struct upstream {
 	uint8_t role;  /* enum upstream_role */
 	bool was_connected;
 	bool may_have_leg;
-	bool is_pinned; /* to a session (NTLM): never pooled */
+	bool has_auto_leg; /* if any */
+	bool is_pinned;    /* to a session (NTLM): never pooled */
 };
 
 /* Not connected yet; NULL = out of memory. */

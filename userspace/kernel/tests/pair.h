@@ -34,7 +34,7 @@ rig_fn void pod_open_with(struct rig *rig, enum weft_shortcut mesh, struct rig_p
 
 rig_fn void pod_open(struct rig *rig, struct rig_pod *ret)
 {
-	pod_open_with(rig, WEFT_SHORTCUT_AUTO, ret);
+	pod_open_with(rig, WEFT_SHORTCUT_ON, ret);
 }
 
 rig_fn void accept_pair(struct rig_pod *pod, struct pair *pair)

@@ -34,7 +34,7 @@ static bool gets_it(struct rig *rig, enum weft_shortcut of_pod, enum weft_shortc
 	struct pair pair;
 	struct weft_address key = rig_address(RIG_VIRTUAL);
 	struct weft_destination service = {
-		.service_id = SERVICE, .flags = flags, .shortcut = of_service, .name = "web"};
+		.service_id = SERVICE + 1, .flags = flags, .shortcut = of_service, .name = "web"};
 	pod_open_with(rig, of_mesh, &pod);
 	pod.pod.shortcut = (uint16_t)of_pod;
 	rig_pod_put(&pod);
@@ -332,6 +332,37 @@ static void a_receiver_that_does_not_read_gets_one_large_message(void **state)
 	rig_pod_close(&pod);
 }
 
+/* Connections that are back on TCP are slower than those that always were. */
+static void a_service_that_overflows_its_window_is_left_on_tcp_by_auto(void **state)
+{
+	struct rig_pod pod;
+	struct pair pair;
+	char piece[PIECE];
+	pod_open_with(*state, WEFT_SHORTCUT_AUTO, &pod);
+	rig_service(*state, RIG_VIRTUAL, SERVICE + 2, HTTP);
+	pair_open(&pod, &pair);
+	fill_piece(piece, 0);
+	for (unsigned sent = 0; leg_of(&pod, &pair)->demoted == 0 && sent < 1000; sent++)
+		send_all(pair.ours, piece, PIECE);
+	assert_int_equal(leg_of(&pod, &pair)->demoted, WEFT_REASON_DEMOTED_WINDOW);
+	pair_close(&pair);
+	pair_open(&pod, &pair);
+	assert_null(leg_of(&pod, &pair));
+	assert_int_equal(rig_count(&pod, WEFT_REASON_TCP_BULK), 1);
+	pair_close(&pair);
+	rig_service(*state, RIG_VIRTUAL, SERVICE + 3, HTTP); /* another service is another matter */
+	pair_open(&pod, &pair);
+	assert_non_null(leg_of(&pod, &pair));
+	pair_close(&pair);
+	pod.pod.shortcut = WEFT_SHORTCUT_ON;
+	rig_pod_put(&pod);
+	rig_service(*state, RIG_VIRTUAL, SERVICE + 2, HTTP);
+	pair_open(&pod, &pair);
+	assert_non_null(leg_of(&pod, &pair));
+	pair_close(&pair);
+	rig_pod_close(&pod);
+}
+
 struct flow_of_pieces {
 	int fd;
 	unsigned count;
@@ -557,6 +588,7 @@ int main(void)
 		cmocka_unit_test(what_weft_wants_by_tcp_goes_so_from_the_next_message_on),
 		cmocka_unit_test(a_receiver_that_does_not_read_gets_a_window_and_then_tcp),
 		cmocka_unit_test(a_receiver_that_does_not_read_gets_one_large_message),
+		cmocka_unit_test(a_service_that_overflows_its_window_is_left_on_tcp_by_auto),
 		cmocka_unit_test(a_receiver_that_reads_keeps_it_however_much_is_sent),
 		cmocka_unit_test(a_stream_is_whole_whatever_becomes_of_its_shortcut),
 		cmocka_unit_test(our_dial_to_a_server_of_the_namespace_is_a_leg_too),

@@ -123,7 +123,14 @@ static void the_window_is_the_services_then_the_meshs(void **state)
 		const struct worker_pod *pod =
 			list_entry(stage.worker.pods.next, struct worker_pod, link);
 		uint32_t service_id = service_id_at(&stage, cases[i].destination);
-		assert_int_equal(leg_window(&stage.worker, pod, service_id), cases[i].window);
+		bool is_auto = false;
+		assert_int_equal(leg_window(&stage.worker, pod, service_id, &is_auto),
+				 cases[i].window);
+		assert_int_equal(
+			is_auto,
+			cases[i].window && window_case.pod != ON &&
+				(window_case.pod == AUTO || window_case.service == AUTO ||
+				 (window_case.service == INHERIT && window_case.mesh == AUTO)));
 		stage_close(&stage);
 	}
 }
@@ -309,6 +316,29 @@ static void a_cut_server_that_idles(struct stage *stage)
 	sees(stage, reaches(stage, WEB_ENDPOINT), GET);
 }
 
+static void serve_on_a_spent_leg(struct stage *stage)
+{
+	struct io_peer *client = client_on_legs(stage, WEB, true);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	kernel_double_leg(ENDPOINT_LEG)->demoted = WEFT_REASON_DEMOTED_WINDOW;
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+/* A new connection, by TCP from the start, is faster. */
+static void a_spent_leg_of_auto(struct stage *stage)
+{
+	serve_on_a_spent_leg(stage);
+	WANT(stage, stage->worker.counts->upstreams_idle == 0);
+}
+
+static void a_spent_leg_that_was_wanted(struct stage *stage)
+{
+	serve_on_a_spent_leg(stage);
+	WANT(stage, stage->worker.counts->upstreams_idle == 1);
+}
+
 /* A RST whose error a send of ours took: nothing but its end is left of the leg. */
 static void a_client_whose_leg_is_over(struct stage *stage)
 {
@@ -433,6 +463,8 @@ PLAYED(tcp_before_101, both_legs_leave_before_a_tunnel_of_101, mesh_auto)
 PLAYED(tcp_before_connect, both_legs_leave_before_a_tunnel_of_connect, mesh_auto)
 PLAYED(tcp_when_it_is_not_http, both_legs_leave_when_a_declared_port_speaks_something_else,
        mesh_auto)
+PLAYED(auto_keeps_no_spent_upstream, a_spent_leg_of_auto, mesh_auto)
+PLAYED(on_keeps_spent_upstreams, a_spent_leg_that_was_wanted, mesh_on)
 PLAYED(http_keeps_the_shortcut, http_that_stays_http_keeps_its_legs, mesh_auto)
 PLAYED(on_keeps_the_shortcut, a_tunnel_that_was_wanted_keeps_its_legs, mesh_on)
 
@@ -459,6 +491,8 @@ int main(void)
 		cmocka_unit_test(tcp_before_101),
 		cmocka_unit_test(tcp_before_connect),
 		cmocka_unit_test(tcp_when_it_is_not_http),
+		cmocka_unit_test(auto_keeps_no_spent_upstream),
+		cmocka_unit_test(on_keeps_spent_upstreams),
 		cmocka_unit_test(http_keeps_the_shortcut),
 		cmocka_unit_test(on_keeps_the_shortcut),
 	};
