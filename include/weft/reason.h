@@ -48,7 +48,8 @@
 	X(DEMOTED_OPTION, "demoted_option", "back on TCP: the app set an option that needs it")    \
 	X(REFUSED_OPTION, "refused_option",                                                        \
 	  "setsockopt refused: works on TCP only, set it before connect")                          \
-	X(DEMOTED_TUNNEL, "demoted_tunnel", "back on TCP: not HTTP, or not any more")
+	X(DEMOTED_TUNNEL, "demoted_tunnel", "back on TCP: not HTTP, or not any more")              \
+	X(DEMOTED_CLOSING, "demoted_closing", "back on TCP: weftd closes the connection")
 
 #define WEFT_KERNEL_REASONS(X)                                                                     \
 	WEFT_DIAL_REASONS(X)                                                                       \

@@ -73,8 +73,9 @@ int kernel_socket_mark(const struct kernel *kernel, int fd,
 int kernel_leg_take(const struct kernel *kernel, int fd, struct weft_leg_end *ret_end) MUST_CHECK;
 /* What the kernel knows of it: plain memory that it writes to. NULL: no leg, or it is over. */
 const struct weft_leg *kernel_leg(const struct kernel *kernel, const struct weft_leg_end *end);
-/* All later messages of both ends go by TCP. */
-void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end);
+/* All later messages of both ends go by TCP, for the first reason that is given. */
+void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end,
+		       enum weft_reason reason);
 /* Who splices sockets keeps its pod on TCP. Makes each system call of the machine slower, so only
  * where somebody has the shortcut `on`. 0, or -errno and a sentence in `why`. */
 int kernel_splice_watch(struct kernel *kernel, bool is_wanted, struct text *why) MUST_CHECK;

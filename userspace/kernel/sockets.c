@@ -33,9 +33,12 @@ const struct weft_leg *kernel_leg(const struct kernel *kernel, const struct weft
 	return leg_at(kernel, end);
 }
 
-void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end)
+void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end,
+		       enum weft_reason reason)
 {
 	struct weft_leg *leg = leg_at(kernel, end);
+	__u32 none = 0;
 	if (leg)
-		__atomic_store_n(&leg->wants_tcp, WEFT_REASON_DEMOTED_TUNNEL, __ATOMIC_RELEASE);
+		__atomic_compare_exchange_n(&leg->wants_tcp, &none, reason, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST);
 }

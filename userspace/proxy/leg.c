@@ -30,7 +30,12 @@ void leg_begin(struct weft_leg_end end, struct wire *wire)
 
 void leg_to_tcp(const struct worker *worker, struct weft_leg_end end)
 {
-	kernel_leg_to_tcp(worker->kernel, &end);
+	kernel_leg_to_tcp(worker->kernel, &end, WEFT_REASON_DEMOTED_TUNNEL);
+}
+
+void leg_end(const struct worker *worker, struct weft_leg_end end)
+{
+	kernel_leg_to_tcp(worker->kernel, &end, WEFT_REASON_DEMOTED_CLOSING);
 }
 
 bool leg_was_cut(const struct worker *worker, struct weft_leg_end end, const struct wire *wire)

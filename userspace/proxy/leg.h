@@ -23,6 +23,8 @@ void leg_begin(struct weft_leg_end end, struct wire *wire);
 /* No further byte of either end goes past TCP. Before what follows is a tunnel: whoever joins
  * sockets may splice, and sees nothing of what was redirected. */
 void leg_to_tcp(const struct worker *worker, struct weft_leg_end end);
+/* The wire is about to be closed: what its peer sends from now on is TCP's to refuse. */
+void leg_end(const struct worker *worker, struct weft_leg_end end);
 /*
  * At the end of what the peer sends: is it a reset? Either the peer was closed with bytes of ours
  * unread, where TCP would have sent a RST; or a RST came while we were sending, and that send was

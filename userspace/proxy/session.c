@@ -178,6 +178,12 @@ static struct session *of_wire(struct wire *wire)
 	return container_of(wire, struct session, client);
 }
 
+static void on_closing(struct wire *wire)
+{
+	const struct session *session = of_wire(wire);
+	leg_end(session->worker, session_leg(session));
+}
+
 static void on_closed(struct wire *wire)
 {
 	struct session *session = of_wire(wire);
@@ -525,6 +531,7 @@ static const struct wire_events client_events = {
 	.drained = on_drained,
 	.connected = on_connected,
 	.failed = on_failed,
+	.closing = on_closing,
 	.closed = on_closed,
 };
 

@@ -313,6 +313,12 @@ static void on_connect_timeout(struct timer *timer)
 		dial_attempt_failed(upstream->user, -ETIMEDOUT);
 }
 
+static void on_closing(struct wire *wire)
+{
+	const struct upstream *upstream = of_wire(wire);
+	leg_end(upstream->worker, upstream->leg);
+}
+
 static void on_closed(struct wire *wire)
 {
 	struct upstream *upstream = of_wire(wire);
@@ -339,5 +345,6 @@ static const struct wire_events upstream_events = {
 	.drained = on_drained,
 	.connected = on_connected,
 	.failed = on_failed,
+	.closing = on_closing,
 	.closed = on_closed,
 };

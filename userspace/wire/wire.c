@@ -541,8 +541,11 @@ static void close_now(struct wire *wire)
 {
 	struct io_ring *ring = wire->loop->ring;
 	bool resets = wire->ending >= WIRE_RESETS_LATER;
-	if (wire->is_guarded && !resets && !io_has_unread(ring, wire->fd))
-		io_reset_when_closed(ring, wire->fd, false);
+	if (wire->is_guarded && !resets) {
+		wire->events->closing(wire);
+		if (!io_has_unread(ring, wire->fd))
+			io_reset_when_closed(ring, wire->fd, false);
+	}
 	timer_clear(io_timers(ring), &wire->timer);
 	timer_clear(io_timers(ring), &wire->send_timer);
 	wire_queue_drop(&wire->out, wire->loop->blocks);

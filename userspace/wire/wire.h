@@ -37,6 +37,9 @@ struct wire_events {
 	void (*drained)(struct wire *wire);           /* all that was queued is sent, or lost */
 	void (*connected)(struct wire *wire);         /* wire_dial succeeded, and the handshake */
 	void (*failed)(struct wire *wire, int error); /* -errno; reads and writes are over */
+	/* Of a guarded wire: its socket is looked at for unread bytes, and closed; nothing more may
+	 * get past TCP. */
+	void (*closing)(struct wire *wire);
 	void (*closed)(struct wire *wire);
 };
 

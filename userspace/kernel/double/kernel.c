@@ -348,12 +348,13 @@ const struct weft_leg *kernel_leg(const struct kernel *kernel, const struct weft
 	return leg_at(end);
 }
 
-void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end)
+void kernel_leg_to_tcp(const struct kernel *kernel, const struct weft_leg_end *end,
+		       enum weft_reason reason)
 {
 	struct weft_leg *leg = leg_at(end);
 	(void)kernel;
 	if (leg)
-		leg->wants_tcp = WEFT_REASON_DEMOTED_TUNNEL;
+		leg->wants_tcp = leg->wants_tcp ? leg->wants_tcp : reason;
 }
 
 int kernel_splice_watch(struct kernel *kernel, bool is_wanted, struct text *why)

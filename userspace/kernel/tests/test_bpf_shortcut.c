@@ -246,7 +246,7 @@ static void what_weft_wants_by_tcp_goes_so_from_the_next_message_on(void **state
 	pair_open(&pod, &pair);
 	send_all(pair.app, "past ", 5);
 	send_all(pair.ours, "past ", 5);
-	kernel_leg_to_tcp(pod.rig->kernel, &pair.end);
+	kernel_leg_to_tcp(pod.rig->kernel, &pair.end, WEFT_REASON_DEMOTED_TUNNEL);
 	send_all(pair.ours, "by tcp", 6);
 	send_all(pair.app, "by tcp", 6);
 	expect(pair.ours, "past by tcp");
@@ -559,7 +559,7 @@ static void bytes_past_tcp_are_counted_with_the_others(void **state)
 	pod_open(*state, &pod);
 	pair_open(&pod, &pair);
 	send_all(pair.app, "request", 7);
-	kernel_leg_to_tcp(pod.rig->kernel, &pair.end);
+	kernel_leg_to_tcp(pod.rig->kernel, &pair.end, WEFT_REASON_DEMOTED_TUNNEL);
 	send_all(pair.ours, "by tcp", 6);
 	expect(pair.app, "by tcp");
 	expect(pair.ours, "request");

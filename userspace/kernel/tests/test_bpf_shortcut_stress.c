@@ -142,7 +142,7 @@ static void demote(const struct rig_pod *pod, struct pair *pair, struct random *
 	int mark = 1 + (int)random_next(random, 3);
 	switch (random_next(random, 4)) {
 	case 0:
-		kernel_leg_to_tcp(pod->rig->kernel, &pair->end);
+		kernel_leg_to_tcp(pod->rig->kernel, &pair->end, WEFT_REASON_DEMOTED_TUNNEL);
 		break;
 	case 1:
 		setsockopt(pair->app, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark));

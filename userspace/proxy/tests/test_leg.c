@@ -171,6 +171,9 @@ static void ends_of_legs_are_guarded(struct stage *stage)
 	stage_settle(stage);
 	WANT(stage, io_peer_saw_fin(client) && !io_peer_saw_reset(client));
 	WANT(stage, io_peer_saw_fin(server) && !io_peer_saw_reset(server));
+	/* what came while they were being closed is TCP's to refuse */
+	WANT(stage, kernel_double_leg(APP_LEG)->wants_tcp == WEFT_REASON_DEMOTED_CLOSING);
+	WANT(stage, kernel_double_leg(ENDPOINT_LEG)->wants_tcp == WEFT_REASON_DEMOTED_CLOSING);
 }
 
 /* TCP tells of them itself. */

@@ -28,6 +28,7 @@ struct stage {
 };
 
 struct owner {
+	struct io_peer *peer_when_closing; /* sends then; NULL = nobody */
 	struct wire wire;
 	char *bytes;
 	size_t size;
@@ -138,6 +139,12 @@ static inline void on_failed(struct wire *wire, int error)
 	owner_of(wire)->error = error;
 }
 
+static inline void on_closing(struct wire *wire)
+{
+	if (owner_of(wire)->peer_when_closing)
+		io_peer_send(owner_of(wire)->peer_when_closing, span_text("a last word"));
+}
+
 static inline void on_closed(struct wire *wire)
 {
 	owner_note(wire, 'x');
@@ -152,6 +159,7 @@ static const struct wire_events owner_events = {
 	.drained = on_drained,
 	.connected = on_connected,
 	.failed = on_failed,
+	.closing = on_closing,
 	.closed = on_closed,
 };
 

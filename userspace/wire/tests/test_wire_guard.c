@@ -75,6 +75,20 @@ static void an_end_with_bytes_unread_is_a_reset(struct stage *stage, struct owne
 	assert_false(io_peer_saw_fin(peer));
 }
 
+/* The owner is told before the socket is looked at, so that what comes past TCP until then is seen.
+ */
+static void what_comes_until_it_is_told_is_seen(struct stage *stage, struct owner *owner,
+						struct io_peer *peer)
+{
+	wire_guard(&owner->wire);
+	io_peer_passes_tcp(peer);
+	owner->peer_when_closing = peer;
+	owner_calls(owner, wire_close(&owner->wire));
+	io_double_settle(stage->ring);
+	assert_int_equal(owner->closed, 1);
+	assert_true(io_peer_saw_reset(peer));
+}
+
 /* It is what reads the rest of a request that was refused, so that no RST eats the answer. */
 static void lingering_reads_what_is_unread(struct stage *stage, struct owner *owner,
 					   struct io_peer *peer)
@@ -108,6 +122,7 @@ int main(void)
 		play(without_a_guard_unread_bytes_are_lost_in_silence, 1),
 		play(death_is_a_reset, 10),
 		play(an_orderly_end_is_a_fin, 20),
+		play(what_comes_until_it_is_told_is_seen, 1),
 		play(an_end_with_bytes_unread_is_a_reset, 10),
 		play(lingering_reads_what_is_unread, 10),
 		play(an_abort_stays_one, 10),
