@@ -253,10 +253,10 @@ static const char *branches_take(struct delegating *run, struct branches *branch
 	if (is_error(outcome.state)) {
 		if (branches->error_count++ == 0 || ends_all(outcome.state))
 			branches->error = outcome;
-		return "removed: it cannot be bound";
+		return "takes no part";
 	}
 	if (outcome.state != DELEGATE_BOUND && outcome.state != DELEGATE_EMPTY)
-		return outcome.state == DELEGATE_NEG ? "removed: negative" : "removed: failed";
+		return "takes no part";
 	struct name_tree *tree = outcome.tree;
 	if (!tree)
 		tree = name_tree_new(NAME_EMPTY, run->arena);
