@@ -1,5 +1,6 @@
 #include "model/name_parse.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -299,9 +300,11 @@ static int read_weighted(struct name_reader *reader, struct name_tree **ret_tree
 			return error;
 	}
 	int error = read_simple(reader, ret_tree);
-	if (!error)
-		(*ret_tree)->weight = weight;
-	return error;
+	if (error)
+		return error;
+	assert(*ret_tree);
+	(*ret_tree)->weight = weight;
+	return 0;
 }
 
 /* Branches with `sign` between them; a single one is taken for the whole. */
@@ -316,6 +319,7 @@ static int read_branches(struct name_reader *reader, enum name_tree_kind kind, c
 		int error = read_branch(reader, link);
 		if (error)
 			return error;
+		assert(*link);
 		link = &(*link)->next;
 		count++;
 		name_skip_blanks(reader);
@@ -353,7 +357,7 @@ int name_path_parse(struct span text, struct name_arena *arena, struct name_path
 		    struct name_error *ret_error)
 {
 	struct name_reader reader;
-	struct name_path path;
+	struct name_path path = {NULL, 0};
 	name_reader_init(&reader, text, arena, ret_error);
 	int error = name_read_path(&reader, &path);
 	if (!error)
@@ -367,7 +371,7 @@ int name_tree_parse(struct span text, struct name_arena *arena, struct name_tree
 		    struct name_error *ret_error)
 {
 	struct name_reader reader;
-	struct name_tree *tree;
+	struct name_tree *tree = NULL;
 	name_reader_init(&reader, text, arena, ret_error);
 	int error = name_read_tree(&reader, &tree);
 	if (!error)

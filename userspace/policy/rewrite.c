@@ -120,43 +120,49 @@ static int read_template(struct name_reader *reader, struct rewrite *rewrite, bo
 	return name_at_end(reader) ? 0 : name_expected(reader, "'/' or the end");
 }
 
+/* Both texts are copied into the rewrite's memory, the name behind the pattern. */
+static int read_both(struct rewrite *rewrite, const char *copy, struct span pattern,
+		     struct span name, struct rewrite_error *ret_error)
+{
+	struct name_reader reader;
+	name_reader_init(&reader, span_of(copy, pattern.size), &rewrite->memory, &ret_error->error);
+	int error = read_template(&reader, rewrite, true, &rewrite->pattern);
+	if (error)
+		return error;
+	ret_error->is_in_name = true;
+	name_reader_init(&reader, span_of(copy + pattern.size, name.size), &rewrite->memory,
+			 &ret_error->error);
+	return read_template(&reader, rewrite, false, &rewrite->name);
+}
+
 int rewrite_parse(struct span pattern, struct span name, struct rewrite **ret_rewrite,
 		  struct rewrite_error *ret_error)
 {
 	struct name_reader reader;
-	struct rewrite *rewrite = mem_zalloc(sizeof(*rewrite));
 	ret_error->is_in_name = false;
 	name_reader_init(&reader, pattern, NULL, &ret_error->error);
+	if (pattern.size > NAME_PATH_BYTES_MAX || name.size > NAME_PATH_BYTES_MAX)
+		return name_refuse(&reader, 0, -E2BIG, "a path of more than %d bytes",
+				   NAME_PATH_BYTES_MAX);
+	struct rewrite *rewrite = mem_zalloc(sizeof(*rewrite));
 	if (!rewrite)
 		return name_refuse(&reader, 0, -ENOMEM, "out of memory");
-	char *copy = NULL;
-	int error = 0;
-	if (pattern.size > NAME_PATH_BYTES_MAX || name.size > NAME_PATH_BYTES_MAX)
-		error = name_refuse(&reader, 0, -E2BIG, "a path of more than %d bytes",
-				    NAME_PATH_BYTES_MAX);
-	if (!error)
-		copy = name_arena_take(&rewrite->memory, pattern.size + name.size + 1);
-	if (!error && !copy)
-		error = name_refuse(&reader, 0, -ENOMEM, "out of memory");
-	if (!error) {
-		memcpy(copy, pattern.data, pattern.size);
-		memcpy(copy + pattern.size, name.data, name.size);
-		name_reader_init(&reader, span_of(copy, pattern.size), &rewrite->memory,
-				 &ret_error->error);
-		error = read_template(&reader, rewrite, true, &rewrite->pattern);
+	int error = -ENOMEM;
+	char *copy = name_arena_take(&rewrite->memory, pattern.size + name.size + 1);
+	if (!copy) {
+		name_refuse(&reader, 0, -ENOMEM, "out of memory");
+		goto free_rewrite;
 	}
-	if (!error) {
-		ret_error->is_in_name = true;
-		name_reader_init(&reader, span_of(copy + pattern.size, name.size), &rewrite->memory,
-				 &ret_error->error);
-		error = read_template(&reader, rewrite, false, &rewrite->name);
-	}
-	if (error) {
-		rewrite_free(rewrite);
-		return error;
-	}
+	memcpy(copy, pattern.data, pattern.size);
+	memcpy(copy + pattern.size, name.data, name.size);
+	error = read_both(rewrite, copy, pattern, name, ret_error);
+	if (error)
+		goto free_rewrite;
 	*ret_rewrite = rewrite;
 	return 0;
+free_rewrite:
+	rewrite_free(rewrite);
+	return error;
 }
 
 void rewrite_free(struct rewrite *rewrite)
