@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "policy/rewrite.h"
+#include "policy/rewrite_namer.h"
 #include "policy/tests/naming.h"
 
 struct naming_case {
@@ -269,15 +269,15 @@ static void tutorials_resolve_as_they_say(void **state)
 		 "/svc => /$/io.buoyant.http.domainToPathPfx/srv",
 		 "/svc/linkerd.io:8888", "/$/inet/linkerd.io/8888"},
 	};
-	struct rewrite *rewrite;
-	struct rewrite_error where;
+	struct rewrite_namer *rewrite;
+	struct rewrite_namer_error where;
 	struct naming naming = {0};
-	assert_int_equal(rewrite_parse(span_text("/{port}/{ns}/{svc}"),
-				       span_text("/k8s/{ns}/{port}/{svc}"), &rewrite, &where),
+	assert_int_equal(rewrite_namer_parse(span_text("/{port}/{ns}/{svc}"),
+					     span_text("/k8s/{ns}/{port}/{svc}"), &rewrite, &where),
 			 0);
 	naming_namer(&naming, "io.l5d.k8s", naming_table_look_up, (void *)k8s_names);
 	naming_namer(&naming, "io.l5d.k8s.ds", naming_table_look_up, (void *)k8s_names);
-	naming_namer(&naming, "portNsSvcToK8s", rewrite_look_up, rewrite);
+	naming_namer(&naming, "portNsSvcToK8s", rewrite_namer_look_up, rewrite);
 	long live = mem_live();
 	for (size_t i = 0; i < array_count(cases); i++) {
 		struct naming one = naming;
@@ -288,7 +288,7 @@ static void tutorials_resolve_as_they_say(void **state)
 		naming_fini(&one);
 		assert_int_equal(mem_live(), live);
 	}
-	rewrite_free(rewrite);
+	rewrite_namer_free(rewrite);
 }
 
 static void entries_of_the_request_come_after_the_base(void **state)

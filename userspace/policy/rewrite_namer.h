@@ -2,15 +2,15 @@
  * The namer io.l5d.rewrite: a name that matches a pattern becomes another name. linkerd1.md M12.
  * Immutable once parsed; any thread. Owner: who parsed it.
  */
-#ifndef POLICY_REWRITE_H
-#define POLICY_REWRITE_H
+#ifndef POLICY_REWRITE_NAMER_H
+#define POLICY_REWRITE_NAMER_H
 
 #include "model/name_parse.h"
 #include "policy/namer.h"
 
-#define REWRITE_CAPTURES_MAX 16
+#define REWRITE_NAMER_CAPTURES_MAX 16
 
-struct rewrite;
+struct rewrite_namer;
 
 /*
  * `pattern` is a path whose segments may be `*` (any one) or hold captures, {svc}, between other
@@ -19,16 +19,16 @@ struct rewrite;
  * what follows the matched segments is the residual, appended to the new name. 0, -EINVAL, -E2BIG
  * or -ENOMEM; *ret_error says where and whether in the name.
  */
-struct rewrite_error {
+struct rewrite_namer_error {
 	bool is_in_name;
 	struct name_error error;
 };
-int rewrite_parse(struct span pattern, struct span name, struct rewrite **ret_rewrite,
-		  struct rewrite_error *ret_error) MUST_CHECK;
-void rewrite_free(struct rewrite *rewrite); /* NULL is fine */
+int rewrite_namer_parse(struct span pattern, struct span name, struct rewrite_namer **ret_rewrite,
+			struct rewrite_namer_error *ret_error) MUST_CHECK;
+void rewrite_namer_free(struct rewrite_namer *rewrite); /* NULL is fine */
 
-/* As struct namer's look_up; context is the struct rewrite. */
-void rewrite_look_up(void *context, struct name_path name, struct name_arena *arena,
-		     struct namer_answer *ret_answer);
+/* As struct namer's look_up; context is the struct rewrite_namer. */
+void rewrite_namer_look_up(void *context, struct name_path name, struct name_arena *arena,
+			   struct namer_answer *ret_answer);
 
 #endif

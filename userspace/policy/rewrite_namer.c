@@ -1,4 +1,4 @@
-#include "policy/rewrite.h"
+#include "policy/rewrite_namer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,10 +19,10 @@ struct template
 	uint32_t count;       /* segments */
 };
 
-struct rewrite {
+struct rewrite_namer {
 	struct template pattern;
 	struct template name;
-	struct span captures[REWRITE_CAPTURES_MAX]; /* names */
+	struct span captures[REWRITE_NAMER_CAPTURES_MAX]; /* names */
 	uint32_t capture_count;
 	struct name_arena memory;
 };
@@ -34,7 +34,7 @@ static uint32_t piece_begin(const struct template *template, uint32_t segment)
 
 /* ---- parsing ---- */
 
-static bool find_capture(const struct rewrite *rewrite, struct span name, uint32_t *ret_index)
+static bool find_capture(const struct rewrite_namer *rewrite, struct span name, uint32_t *ret_index)
 {
 	for (uint32_t i = 0; i < rewrite->capture_count; i++) {
 		if (span_equal(rewrite->captures[i], name)) {
@@ -46,7 +46,7 @@ static bool find_capture(const struct rewrite *rewrite, struct span name, uint32
 }
 
 /* Behind the '{'. */
-static int read_capture(struct name_reader *reader, struct rewrite *rewrite, bool is_pattern,
+static int read_capture(struct name_reader *reader, struct rewrite_namer *rewrite, bool is_pattern,
 			struct piece *ret_piece)
 {
 	size_t begin = reader->at;
@@ -67,9 +67,9 @@ static int read_capture(struct name_reader *reader, struct rewrite *rewrite, boo
 		return name_refuse(reader, begin, -EINVAL, "a second capture of that name");
 	if (!is_pattern)
 		return 0;
-	if (rewrite->capture_count == REWRITE_CAPTURES_MAX)
+	if (rewrite->capture_count == REWRITE_NAMER_CAPTURES_MAX)
 		return name_refuse(reader, begin, -E2BIG, "more than %d captures",
-				   REWRITE_CAPTURES_MAX);
+				   REWRITE_NAMER_CAPTURES_MAX);
 	ret_piece->capture = rewrite->capture_count;
 	rewrite->captures[rewrite->capture_count++] = name;
 	return 0;
@@ -87,7 +87,7 @@ static int read_bytes(struct name_reader *reader, struct piece *ret_piece)
 	return 0;
 }
 
-static int read_template(struct name_reader *reader, struct rewrite *rewrite, bool is_pattern,
+static int read_template(struct name_reader *reader, struct rewrite_namer *rewrite, bool is_pattern,
 			 struct template *template)
 {
 	uint32_t piece_count = 0;
@@ -121,8 +121,8 @@ static int read_template(struct name_reader *reader, struct rewrite *rewrite, bo
 }
 
 /* Both texts are copied into the rewrite's memory, the name behind the pattern. */
-static int read_both(struct rewrite *rewrite, const char *copy, struct span pattern,
-		     struct span name, struct rewrite_error *ret_error)
+static int read_both(struct rewrite_namer *rewrite, const char *copy, struct span pattern,
+		     struct span name, struct rewrite_namer_error *ret_error)
 {
 	struct name_reader reader;
 	name_reader_init(&reader, span_of(copy, pattern.size), &rewrite->memory, &ret_error->error);
@@ -135,8 +135,8 @@ static int read_both(struct rewrite *rewrite, const char *copy, struct span patt
 	return read_template(&reader, rewrite, false, &rewrite->name);
 }
 
-int rewrite_parse(struct span pattern, struct span name, struct rewrite **ret_rewrite,
-		  struct rewrite_error *ret_error)
+int rewrite_namer_parse(struct span pattern, struct span name, struct rewrite_namer **ret_rewrite,
+			struct rewrite_namer_error *ret_error)
 {
 	struct name_reader reader;
 	ret_error->is_in_name = false;
@@ -144,7 +144,7 @@ int rewrite_parse(struct span pattern, struct span name, struct rewrite **ret_re
 	if (pattern.size > NAME_PATH_BYTES_MAX || name.size > NAME_PATH_BYTES_MAX)
 		return name_refuse(&reader, 0, -E2BIG, "a path of more than %d bytes",
 				   NAME_PATH_BYTES_MAX);
-	struct rewrite *rewrite = mem_zalloc(sizeof(*rewrite));
+	struct rewrite_namer *rewrite = mem_zalloc(sizeof(*rewrite));
 	if (!rewrite)
 		return name_refuse(&reader, 0, -ENOMEM, "out of memory");
 	int error = -ENOMEM;
@@ -161,11 +161,11 @@ int rewrite_parse(struct span pattern, struct span name, struct rewrite **ret_re
 	*ret_rewrite = rewrite;
 	return 0;
 free_rewrite:
-	rewrite_free(rewrite);
+	rewrite_namer_free(rewrite);
 	return error;
 }
 
-void rewrite_free(struct rewrite *rewrite)
+void rewrite_namer_free(struct rewrite_namer *rewrite)
 {
 	if (!rewrite)
 		return;
@@ -204,7 +204,7 @@ static bool match_pieces(const struct piece *pieces, uint32_t count, struct span
 	return false;
 }
 
-static bool match(const struct rewrite *rewrite, struct name_path name, struct span *captured)
+static bool match(const struct rewrite_namer *rewrite, struct name_path name, struct span *captured)
 {
 	const struct template *pattern = &rewrite->pattern;
 	uint32_t tries = 100000;
@@ -226,7 +226,7 @@ static struct span piece_text(const struct piece *piece, const struct span *capt
 }
 
 /* NULL: out of memory, or the sentence in *ret_why. */
-static struct name_tree *make_name(const struct rewrite *rewrite, const struct span *captured,
+static struct name_tree *make_name(const struct rewrite_namer *rewrite, const struct span *captured,
 				   struct name_arena *arena, const char **ret_why)
 {
 	const struct template *name = &rewrite->name;
@@ -261,11 +261,11 @@ static struct name_tree *make_name(const struct rewrite *rewrite, const struct s
 	return leaf;
 }
 
-void rewrite_look_up(void *context, struct name_path name, struct name_arena *arena,
-		     struct namer_answer *ret_answer)
+void rewrite_namer_look_up(void *context, struct name_path name, struct name_arena *arena,
+			   struct namer_answer *ret_answer)
 {
-	const struct rewrite *rewrite = context;
-	struct span captured[REWRITE_CAPTURES_MAX] = {{NULL, 0}};
+	const struct rewrite_namer *rewrite = context;
+	struct span captured[REWRITE_NAMER_CAPTURES_MAX] = {{NULL, 0}};
 	*ret_answer = (struct namer_answer){.verdict = NAMER_NEG};
 	if (!match(rewrite, name, captured)) {
 		ret_answer->why = "the pattern does not match";

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "policy/rewrite.h"
+#include "policy/rewrite_namer.h"
 #include "policy/tests/naming.h"
 
 static void names_are_rewritten_by_their_pattern(void **state)
@@ -35,11 +35,11 @@ static void names_are_rewritten_by_their_pattern(void **state)
 		{"/{a}", "/{a}/{a}", "/b\\x20c", "/b\\x20c/b\\x20c"},
 	};
 	for (size_t i = 0; i < array_count(cases); i++) {
-		struct rewrite *rewrite;
-		struct rewrite_error where;
+		struct rewrite_namer *rewrite;
+		struct rewrite_namer_error where;
 		struct text text = {0};
-		if (rewrite_parse(span_text(cases[i].pattern), span_text(cases[i].name), &rewrite,
-				  &where))
+		if (rewrite_namer_parse(span_text(cases[i].pattern), span_text(cases[i].name),
+					&rewrite, &where))
 			fail_msg("%s, %s: %s", cases[i].pattern, cases[i].name, where.error.why);
 		struct naming naming = {0};
 		struct name_path path;
@@ -47,7 +47,7 @@ static void names_are_rewritten_by_their_pattern(void **state)
 		struct namer_answer answer;
 		assert_int_equal(
 			name_path_parse(span_text(cases[i].path), &naming.arena, &path, &error), 0);
-		rewrite_look_up(rewrite, path, &naming.arena, &answer);
+		rewrite_namer_look_up(rewrite, path, &naming.arena, &answer);
 		if (answer.verdict == NAMER_TREE) {
 			struct name_path whole;
 			assert_int_equal(name_path_join(answer.tree->path,
@@ -65,7 +65,7 @@ static void names_are_rewritten_by_their_pattern(void **state)
 				 cases[i].path, text.data);
 		text_fini(&text);
 		naming_fini(&naming);
-		rewrite_free(rewrite);
+		rewrite_namer_free(rewrite);
 	}
 	assert_int_equal(mem_live(), 0);
 }
@@ -94,10 +94,10 @@ static void a_bad_pattern_or_name_is_refused_with_its_place(void **state)
 		 "more than 16 captures"},
 	};
 	for (size_t i = 0; i < array_count(cases); i++) {
-		struct rewrite *rewrite;
-		struct rewrite_error where;
-		int error = rewrite_parse(span_text(cases[i].pattern), span_text(cases[i].name),
-					  &rewrite, &where);
+		struct rewrite_namer *rewrite;
+		struct rewrite_namer_error where;
+		int error = rewrite_namer_parse(span_text(cases[i].pattern),
+						span_text(cases[i].name), &rewrite, &where);
 		if (!error || where.is_in_name != cases[i].is_in_name ||
 		    where.error.column != cases[i].column ||
 		    strcmp(where.error.why, cases[i].why) != 0)
@@ -110,23 +110,23 @@ static void a_bad_pattern_or_name_is_refused_with_its_place(void **state)
 static void a_pattern_that_would_take_long_does_not_match(void **state)
 {
 	(void)state;
-	struct rewrite *rewrite;
-	struct rewrite_error where;
+	struct rewrite_namer *rewrite;
+	struct rewrite_namer_error where;
 	struct text text = {0};
 	struct namer_answer answer;
 	struct name_arena arena;
-	assert_int_equal(rewrite_parse(span_text("/{a}x{b}x{c}x{d}x{e}x{f}x{g}x{h}y"),
-				       span_text("/{a}"), &rewrite, &where),
+	assert_int_equal(rewrite_namer_parse(span_text("/{a}x{b}x{c}x{d}x{e}x{f}x{g}x{h}y"),
+					     span_text("/{a}"), &rewrite, &where),
 			 0);
 	for (int i = 0; i < 2000; i++)
 		text_add(&text, span_text("x"));
 	struct span segment = text_span(&text);
 	name_arena_init(&arena, NULL, 0);
-	rewrite_look_up(rewrite, (struct name_path){&segment, 1}, &arena, &answer);
+	rewrite_namer_look_up(rewrite, (struct name_path){&segment, 1}, &arena, &answer);
 	assert_int_equal(answer.verdict, NAMER_NEG);
 	name_arena_fini(&arena);
 	text_fini(&text);
-	rewrite_free(rewrite);
+	rewrite_namer_free(rewrite);
 }
 
 static void any_allocation_may_fail(void **state)
@@ -134,13 +134,13 @@ static void any_allocation_may_fail(void **state)
 	(void)state;
 	int error = -ENOMEM;
 	for (unsigned long n = 1; error; n++) {
-		struct rewrite *rewrite = NULL;
-		struct rewrite_error where;
+		struct rewrite_namer *rewrite = NULL;
+		struct rewrite_namer_error where;
 		mem_fail_nth(n);
-		error = rewrite_parse(span_text("/{a}"), span_text("/{a}"), &rewrite, &where);
+		error = rewrite_namer_parse(span_text("/{a}"), span_text("/{a}"), &rewrite, &where);
 		mem_fail_nth(0);
 		assert_true(error == 0 || error == -ENOMEM);
-		rewrite_free(rewrite);
+		rewrite_namer_free(rewrite);
 		assert_int_equal(mem_live(), 0);
 	}
 }
