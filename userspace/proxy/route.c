@@ -1,5 +1,6 @@
 #include "proxy/route.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 
 #include "base/mem.h"
@@ -183,7 +184,7 @@ static int redirect(struct session *session, const struct http_head *head,
 	way->status = to->status;
 	way->reason = WEFT_PROXY_REDIRECTED;
 	return rewrite_location(session->worker->rewriter, to, match, head,
-				session->destination.port, &way->location);
+				ntohs(session->destination.port), &way->location);
 }
 
 /* The share of a backend that is no service gets 500 (Gateway API, backendRefs). 0 or -ENOMEM. */

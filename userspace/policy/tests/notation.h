@@ -11,7 +11,7 @@
 #define POLICY_TESTS_NOTATION_H
 
 #include <assert.h>
-#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
