@@ -80,7 +80,13 @@
 	X(DRAINED, "drained", "closed while draining")                                             \
 	X(OUT_OF_MEMORY, "out_of_memory", "an allocation failed, one session was ended")           \
 	X(SESSION_LIMIT, "session_limit", "worker's limit of sessions is reached")                 \
-	X(NO_SOCKET, "no_socket", "stock of upstream sockets stayed empty")
+	X(NO_SOCKET, "no_socket", "stock of upstream sockets stayed empty")                        \
+	X(REDIRECTED, "redirected", "request answered with its route's redirect (3xx)")            \
+	X(NO_ROUTE, "no_route", "service has routes, none takes the request (404)")                \
+	X(NO_BACKEND, "no_backend", "route's backend is no service of the mesh (500)")             \
+	X(UNIDENTIFIED, "unidentified", "no identifier gives the request a name (400)")            \
+	X(UNBOUND, "unbound", "request's name is no service of the mesh (502)")                    \
+	X(MATCH_LIMIT, "match_limit", "a route's regular expression cost too much: no match")
 
 enum weft_reason {
 #define WEFT_REASON_ENUM(symbol, name, help) WEFT_REASON_##symbol,

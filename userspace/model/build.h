@@ -34,4 +34,9 @@ int build_service(struct build *build, const struct service_draft *draft,
 		  struct service **ret_service) MUST_CHECK;
 int build_pod(struct build *build, const struct pod_draft *draft, struct pod **ret_pod) MUST_CHECK;
 
+/* 0, -EINVAL (a fault was told) or -ENOMEM; the set is the snapshot's in any case. */
+int build_routes(struct build *build) MUST_CHECK;
+/* When services have their ids. 0 or -ENOMEM. */
+int build_route_ids(struct build *build) MUST_CHECK;
+
 #endif

@@ -550,6 +550,9 @@ static int sort_out(struct build *build)
 	}
 	for (uint32_t i = 0; i < next->pod_count; i++)
 		next->has_shortcut_on |= next->pods[i]->shortcut == WEFT_SHORTCUT_ON;
+	int error = build_route_ids(build);
+	if (error)
+		return error;
 	note_endpoints(build);
 	claim_series(build);
 	return 0;
@@ -566,6 +569,8 @@ static int build_all(struct build *build)
 		error = build_services(build);
 	if (!error)
 		error = build_pods(build);
+	if (!error)
+		error = build_routes(build);
 	if (!error && build->faults > 0)
 		error = -EINVAL;
 	return error ? error : sort_out(build);

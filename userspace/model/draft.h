@@ -7,18 +7,15 @@
 #ifndef MODEL_DRAFT_H
 #define MODEL_DRAFT_H
 
+#include "model/route_draft.h"
 #include "model/snapshot.h"
-
-struct draft_list {
-	uint32_t count;
-	void *items;
-};
 
 /* One element of a list of plain values, such as services[].ports[]. */
 struct draft_value {
 	uint32_t line; /* 0 = not from a file */
 	uint8_t prefix;
 	uint64_t number;
+	const char *text;
 	struct weft_address address;
 };
 
@@ -63,8 +60,10 @@ struct pod_draft {
 
 struct draft {
 	struct settings settings;
-	struct draft_list services; /* of service_draft */
-	struct draft_list pods;     /* of pod_draft */
+	struct draft_list services;    /* of service_draft */
+	struct draft_list pods;        /* of pod_draft */
+	struct draft_list routes;      /* of route_draft */
+	struct draft_list identifiers; /* of identifier_draft */
 };
 
 #endif

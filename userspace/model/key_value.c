@@ -196,6 +196,17 @@ static const char *path_fault(const struct key *key, struct span text)
 	return text.size > key->most ? "is too long for a path here" : NULL;
 }
 
+static const char *text_fault(const struct key *key, struct span text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f)
+			return "has a control character";
+	}
+	if (text.size == 0)
+		return "is empty";
+	return text.size > key->most ? "is too long here" : NULL;
+}
+
 static const char *url_fault(const struct key *key, struct span text)
 {
 	if (!span_starts(text, span_text("http://")) && !span_starts(text, span_text("https://")))
@@ -271,6 +282,9 @@ int key_parse(const struct key *key, const char *text, struct key_value *ret_val
 		break;
 	case KEY_URL:
 		fault = url_fault(key, given);
+		break;
+	case KEY_TEXT:
+		fault = text_fault(key, given);
 		break;
 	}
 	if (fault) {

@@ -1,26 +1,4 @@
-#include "model/keys.h"
-
-#define KIB 1024ull
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
-#define MS  1000000ull
-#define SEC (1000 * MS)
-#define DAY (86400 * SEC)
-
-#define FIELD(holder, member)                                                                      \
-	.offset = __builtin_offsetof(holder, member), .width = sizeof(((holder *)0)->member)
-#define NUMBER(holder, member)  .store = KEY_STORE_NUMBER, FIELD(holder, member)
-#define TEXT(holder, member)    .store = KEY_STORE_TEXT, FIELD(holder, member)
-#define ADDRESS(holder, member) .store = KEY_STORE_ADDRESS, FIELD(holder, member)
-/* A list of plain values, and a list of maps that fill a struct of their own. */
-#define VALUES(holder, member)                                                                     \
-	.type = KEY_LIST, .store = KEY_STORE_LIST, .offset = __builtin_offsetof(holder, member),   \
-	.width = sizeof(struct draft_value)
-#define MAPS(holder, member, item)                                                                 \
-	.type = KEY_LIST, .store = KEY_STORE_LIST, .offset = __builtin_offsetof(holder, member),   \
-	.width = sizeof(item)
-#define RANGE(low, high) .least = (low), .most = (high)
-#define SETTING(member)  NUMBER(struct draft, settings.member)
+#include "model/keys_table.h"
 
 /* In the order of the reference; a map or list stands before what it holds. */
 static const struct key keys[] = {
@@ -217,12 +195,15 @@ static const struct key keys[] = {
 
 size_t keys_count(void)
 {
-	return array_count(keys);
+	return array_count(keys) + route_key_count;
 }
 
 const struct key *keys_at(size_t index)
 {
-	return index < array_count(keys) ? &keys[index] : NULL;
+	if (index < array_count(keys))
+		return &keys[index];
+	index -= array_count(keys);
+	return index < route_key_count ? &route_keys[index] : NULL;
 }
 
 /* The part of the key's path below parent ("ports", "endpoints[].weight"), or NULL. */
@@ -250,9 +231,10 @@ bool key_is_child(const struct key *key, const struct key *parent)
 
 const struct key *key_child(const struct key *parent, struct span name)
 {
-	for (size_t i = 0; i < array_count(keys); i++) {
-		if (key_is_child(&keys[i], parent) && span_is(name, key_name(&keys[i])))
-			return &keys[i];
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		if (key_is_child(key, parent) && span_is(name, key_name(key)))
+			return key;
 	}
 	return NULL;
 }
@@ -260,10 +242,11 @@ const struct key *key_child(const struct key *parent, struct span name)
 const struct key *key_element(const struct key *list)
 {
 	size_t size = strlen(list->path);
-	for (size_t i = 0; i < array_count(keys); i++) {
-		if (strncmp(keys[i].path, list->path, size) == 0 &&
-		    strcmp(keys[i].path + size, "[]") == 0)
-			return &keys[i];
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		if (strncmp(key->path, list->path, size) == 0 &&
+		    strcmp(key->path + size, "[]") == 0)
+			return key;
 	}
 	return NULL;
 }
@@ -304,13 +287,14 @@ const struct key *key_near(const struct key *parent, struct span name)
 	unsigned best_distance = 3;
 	if (name.size < 3 || name.size > NEAR_MOST)
 		return NULL;
-	for (size_t i = 0; i < array_count(keys); i++) {
-		if (!key_is_child(&keys[i], parent))
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		if (!key_is_child(key, parent))
 			continue;
-		unsigned d = distance(name, span_text(key_name(&keys[i])));
+		unsigned d = distance(name, span_text(key_name(key)));
 		if (d < best_distance) {
 			best_distance = d;
-			best = &keys[i];
+			best = key;
 		}
 	}
 	return best;

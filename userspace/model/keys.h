@@ -26,6 +26,7 @@ enum key_type {
 	KEY_NAME,     /* a metric's label: letters, digits and . _ - / */
 	KEY_PATH,     /* absolute, at most `most` bytes */
 	KEY_URL,      /* http:// or https:// and more, at most `most` bytes */
+	KEY_TEXT,     /* anything without control characters, at most `most` bytes */
 };
 
 /* How a value lies in its field. */

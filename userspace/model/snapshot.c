@@ -173,6 +173,9 @@ void snapshot_free(struct snapshot *snapshot)
 	mem_free(snapshot->service_by_id);
 	ids_fini(&snapshot->endpoint_ids);
 	index_free(snapshot->index);
+	route_set_drop(snapshot->routes);
+	mem_free(snapshot->route_scopes);
+	mem_free(snapshot->backend_services);
 	settings_fini(&snapshot->settings);
 	mem_free(snapshot);
 }

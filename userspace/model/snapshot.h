@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/attr.h"
 #include "model/ids.h"
+#include "model/route.h"
 #include "weft/limits.h"
 #include "weft/shortcut.h"
 
@@ -132,6 +133,9 @@ struct snapshot {
 	bool has_shortcut_on;         /* mesh, a service or a pod says so */
 	struct ids endpoint_ids;      /* in use */
 	struct snapshot_index *index; /* (address, port) -> service */
+	struct route_set *routes;     /* NULL = none, and no identifiers */
+	uint32_t *route_scopes;       /* [service id]: as routes' scopes, 0 = none; with routes */
+	uint32_t *backend_services;   /* [backend's number]: service id, 0 = no such service now */
 	struct settings settings;
 };
 
@@ -145,6 +149,12 @@ const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct spa
 const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id);
 const struct endpoint *service_endpoint_at(const struct service *service,
 					   const struct weft_address *address);
+
+/* The scope of a service's requests for policy/route_match; 0: only routes for the whole mesh. */
+static inline uint32_t snapshot_route_scope(const struct snapshot *snapshot, uint32_t service_id)
+{
+	return service_id < snapshot->service_id_limit ? snapshot->route_scopes[service_id] : 0;
+}
 
 /* "off", "auto" or "on"; "inherit" where nothing is said. */
 const char *shortcut_name(enum weft_shortcut shortcut);

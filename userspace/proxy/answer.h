@@ -14,5 +14,8 @@ struct answer {
 
 /* Queues the answer. 0 or -ENOMEM. */
 int answer_write(struct wire *wire, const struct answer *answer) MUST_CHECK;
+/* An answer without a body that says where to look instead (RFC 9110 15.4). 0 or -ENOMEM. */
+int answer_redirect(struct wire *wire, unsigned status, struct span location,
+		    bool keep_alive) MUST_CHECK;
 
 #endif

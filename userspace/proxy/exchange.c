@@ -19,7 +19,7 @@ static const struct dial_events exchange_dial_events = {
 
 static struct weft_series *service_row(const struct exchange *exchange)
 {
-	return worker_row(exchange->session->worker, exchange->session->series);
+	return worker_row(exchange->session->worker, exchange->series);
 }
 
 static void count_outcome(const struct exchange *exchange, struct weft_series *row)
@@ -84,24 +84,28 @@ static void release_upstream(struct exchange *exchange)
 	}
 }
 
-static void forget(struct exchange *exchange)
+static void free_exchange(struct exchange *exchange)
 {
 	struct session *session = exchange->session;
-	count_all(exchange);
-	release_upstream(exchange);
 	blocks_give(&session->worker->blocks, exchange->replay);
+	worker_series_use(session->worker, exchange->series, -1);
+	exchange_route_fini(&exchange->route);
 	session->exchange = NULL;
 	mem_free(exchange);
 }
 
+static void forget(struct exchange *exchange)
+{
+	count_all(exchange);
+	release_upstream(exchange);
+	free_exchange(exchange);
+}
+
 void exchange_detach(struct exchange *exchange)
 {
-	struct session *session = exchange->session;
 	count_all(exchange);
 	dial_release(&exchange->dial);
-	blocks_give(&session->worker->blocks, exchange->replay);
-	session->exchange = NULL;
-	mem_free(exchange);
+	free_exchange(exchange);
 }
 
 void exchange_end(struct exchange *exchange, bool keep_alive)
@@ -128,6 +132,26 @@ void exchange_out_of_memory(struct exchange *exchange)
 	session_abort(session);
 }
 
+/* After an answer of weft's own. */
+static bool may_go_on(const struct exchange *exchange)
+{
+	const struct session *session = exchange->session;
+	return exchange->client_keep_alive && exchange->client_minor > 0 &&
+	       exchange->request_done && !session->closes && !session->pod->is_draining;
+}
+
+/* What a route makes of it; no failure of the service's. */
+static void redirect(struct exchange *exchange, const struct route_way *way)
+{
+	bool keep_alive = may_go_on(exchange);
+	worker_count(exchange->session->worker, way->reason);
+	exchange->status = (uint16_t)way->status;
+	if (answer_redirect(&exchange->session->client, way->status, way->location, keep_alive))
+		exchange_out_of_memory(exchange);
+	else
+		exchange_end(exchange, keep_alive);
+}
+
 void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
 		     const char *text)
 {
@@ -137,9 +161,7 @@ void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy
 		.status = status,
 		.service = session_destination(session, destination),
 		.text = text,
-		.keep_alive = exchange->client_keep_alive && exchange->client_minor > 0 &&
-			      exchange->request_done && !session->closes &&
-			      !session->pod->is_draining,
+		.keep_alive = may_go_on(exchange),
 		.is_head = exchange->is_head,
 	};
 	worker_count(session->worker, reason);
@@ -215,10 +237,22 @@ static void prepare_dial(struct exchange *exchange)
 	bool can_replay = exchange->is_idempotent && !exchange->has_body;
 	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
 	dial_init(&exchange->dial, session, &exchange_dial_events);
+	if (exchange->route.service_id != session->service_id) {
+		exchange->dial.service_id = exchange->route.service_id;
+		exchange->dial.to_destination = false;
+		exchange->dial.series.service = exchange->series;
+	}
 	exchange->dial.pool_idle_ns =
 		can_replay ? settings->upstream_idle_timeout_ns : settings->upstream_fresh_ns;
 	if (wants_own)
 		exchange->dial.pool_idle_ns = 0;
+}
+
+/* One that was opened for this service; 0: for the session's own, when that was gone already. */
+static bool leads_there(const struct exchange *exchange, uint32_t service_id)
+{
+	return service_id == exchange->dial.service_id ||
+	       (service_id == 0 && exchange->route.service_id == exchange->session->service_id);
 }
 
 /* True: dial.upstream takes writes now. */
@@ -226,13 +260,13 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 {
 	struct session *session = exchange->session;
 	struct tunnel *probe = session->tunnel;
-	if (session->pinned) {
+	if (session->pinned && leads_there(exchange, session->pinned->service_id)) {
 		dial_hold(&exchange->dial, session->pinned);
 		exchange->dial.is_ready = exchange->dial.was_open = true;
 		session->pinned = NULL;
 		return true;
 	}
-	if (probe && probe->dial.upstream) {
+	if (probe && probe->dial.upstream && leads_there(exchange, probe->dial.service_id)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
 		return true;
@@ -258,14 +292,17 @@ static void keep_for_replay(struct exchange *exchange, struct span head)
 	exchange->replay = block;
 }
 
-static int write_request_head(struct exchange *exchange, const struct http_head *head)
+static int write_request_head(struct exchange *exchange, const struct rewritten *forwarded)
 {
+	const struct http_head *head = &forwarded->head;
 	struct h1_rewrite rewrite = {
 		.framing = exchange->request.framing,
 		.minor_version = head->minor_version,
 		.keep_alive = head->minor_version > 0 || head->keep_alive,
 		.keeps_upgrade = exchange->wants_upgrade,
 		.via = forward_via(&exchange->session->worker->snapshot->settings),
+		.extra = forwarded->extra,
+		.extra_count = forwarded->extra_count,
 	};
 	struct span written;
 	int error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
@@ -276,15 +313,12 @@ static int write_request_head(struct exchange *exchange, const struct http_head 
 	return 0;
 }
 
-void exchange_begin(struct session *session, const struct http_head *head)
+/* NULL = out of memory. */
+static struct exchange *new_exchange(struct session *session, const struct http_head *head)
 {
 	struct exchange *exchange = mem_zalloc(sizeof(*exchange));
-	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
-	if (!exchange) {
-		worker_count(session->worker, reason);
-		session_abort(session);
-		return;
-	}
+	if (!exchange)
+		return NULL;
 	exchange->session = session;
 	exchange->started_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
@@ -298,8 +332,25 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	exchange->wants_upgrade = head->has_upgrade;
 	exchange->pins = head->binds_connection;
 	exchange->client_keep_alive = head->keep_alive;
+	return exchange;
+}
+
+/* From here on it counts, under the service that it goes to. */
+static void adopt(struct session *session, struct exchange *exchange)
+{
+	struct worker *worker = session->worker;
+	const struct service *service =
+		snapshot_service(worker->snapshot, exchange->route.service_id);
+	bool is_other = service && service->id != session->service_id;
+	exchange->series = is_other ? worker_service_series(worker, service) : session->series;
+	worker_series_use(worker, exchange->series, 1);
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
+}
+
+static void send_request(struct exchange *exchange, const struct rewritten *forwarded)
+{
+	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
 	prepare_dial(exchange);
 	if (!find_upstream(exchange, &reason)) {
 		not_started(exchange, reason);
@@ -307,8 +358,38 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	}
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (write_request_head(exchange, head))
+	if (write_request_head(exchange, forwarded))
 		exchange_out_of_memory(exchange);
+}
+
+/* Weft answers itself: what was dialled ahead is for nobody. */
+static void answer_instead(struct exchange *exchange, const struct route_way *way)
+{
+	struct session *session = exchange->session;
+	dial_init(&exchange->dial, session, &exchange_dial_events);
+	if (session->tunnel)
+		tunnel_free(session->tunnel);
+	if (way->location.size)
+		redirect(exchange, way);
+	else
+		exchange_answer(exchange, way->status, way->reason, way->text);
+}
+
+void exchange_begin(struct session *session, const struct http_head *head)
+{
+	struct route_way way;
+	struct exchange *exchange = new_exchange(session, head);
+	if (!exchange || route_request(session, head, &exchange->route, &way)) {
+		mem_free(exchange);
+		worker_count(session->worker, WEFT_PROXY_OUT_OF_MEMORY);
+		session_abort(session);
+		return;
+	}
+	adopt(session, exchange);
+	if (way.status)
+		answer_instead(exchange, &way);
+	else
+		send_request(exchange, &way.forwarded);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)

@@ -7,6 +7,7 @@
 
 #include "proxy/dial.h"
 #include "proxy/forward.h"
+#include "proxy/route.h"
 #include "proxy/session.h"
 
 struct exchange {
@@ -14,6 +15,8 @@ struct exchange {
 	struct dial dial;
 	struct forward_lent lent; /* by the upstream's wire */
 	struct block *replay;     /* the head as sent, for one more try on a fresh connection */
+	struct exchange_route route;
+	uint32_t series; /* total of the service that it goes to */
 	uint64_t started_ns;
 	uint64_t sent_before; /* upstream's byte counters when it was taken */
 	uint64_t received_before;

@@ -40,6 +40,10 @@ static bool is_over(struct h1_reader *reader)
 static int write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive)
 {
 	bool has_no_body = exchange->is_head || head->status == 304;
+	struct rewritten answer = {.head = *head};
+	bool is_final = head->status >= 200 || head->status == 101;
+	if (is_final && route_answer(exchange->session->worker, &exchange->route, head, &answer))
+		return -ENOMEM;
 	struct h1_rewrite rewrite = {
 		.framing = has_no_body ? head->framing : exchange->response.framing,
 		.minor_version = exchange->client_minor,
@@ -47,8 +51,10 @@ static int write_head(struct exchange *exchange, const struct http_head *head, b
 		.keeps_upgrade = head->status == 101 || head->status == 426,
 		.is_head_answer = has_no_body,
 		.via = forward_via(&exchange->session->worker->snapshot->settings),
+		.extra = answer.extra,
+		.extra_count = answer.extra_count,
 	};
-	return forward_head(&exchange->session->client, head, &rewrite, NULL);
+	return forward_head(&exchange->session->client, &answer.head, &rewrite, NULL);
 }
 
 static uint8_t framing_to_client(const struct exchange *exchange, const struct http_head *head)

@@ -108,6 +108,7 @@ void upstream_pin(struct upstream *upstream, struct session *session)
 		upstream_close(upstream);
 		return;
 	}
+	upstream_close(session->pinned); /* another service's, to which a route led before */
 	upstream_assign(upstream, UPSTREAM_IDLE, session);
 	upstream->is_pinned = true;
 	session->pinned = upstream;

@@ -1,9 +1,12 @@
 #include "proxy/worker.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "policy/rewrite.h"
+#include "policy/route_match.h"
 #include "proxy/dial.h"
 #include "proxy/orders.h"
 #include "proxy/session.h"
@@ -181,6 +184,8 @@ void worker_fini(struct worker *worker)
 	blocks_fini(&worker->blocks);
 	mem_free(worker->loads);
 	mem_free(worker->balances);
+	route_matcher_free(worker->matcher);
+	rewriter_free(worker->rewriter);
 }
 
 int worker_open(struct worker *worker)
@@ -192,6 +197,10 @@ int worker_open(struct worker *worker)
 		.blocks = &worker->blocks,
 	};
 	blocks_init(&worker->blocks, UINT64_MAX);
+	worker->matcher = route_matcher_new();
+	worker->rewriter = rewriter_new();
+	if (!worker->matcher || !worker->rewriter)
+		return -ENOMEM;
 	int error = io_ring_open(&options, &worker->ring);
 	if (error)
 		return error;

@@ -15,6 +15,9 @@
 #include "proxy/workers.h"
 #include "wire/wire.h"
 
+struct rewriter;
+struct route_matcher;
+
 #define WORKER_TICK_NS 200000000ull /* housekeeping; also the slowest heartbeat */
 #define POOL_BUCKETS   64
 #define SERIES_NONE    UINT32_MAX
@@ -75,6 +78,8 @@ struct worker {
 
 	struct endpoint_load *loads; /* by endpoint id */
 	uint32_t load_count;
+	struct route_matcher *matcher;
+	struct rewriter *rewriter;
 	struct balance_state *balances; /* by service id */
 	uint32_t balance_count;
 

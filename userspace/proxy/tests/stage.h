@@ -22,6 +22,7 @@
 #include "kernel/double.h"
 #include "model/builder.h"
 #include "model/keys.h"
+#include "policy/route_match.h"
 #include "proxy/exchange.h"
 #include "proxy/orders.h"
 #include "proxy/session.h"
@@ -192,6 +193,7 @@ static inline struct snapshot *stage_build(struct stage *stage, configuration *c
 		.series = stage_series,
 		.series_owner = &stage->series,
 		.fault = stage_fault,
+		.routes = &route_compiler,
 	};
 	stage_draft_init(&all);
 	if (configure)
