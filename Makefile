@@ -81,7 +81,7 @@ LIBS_control := -lcjson -lyaml
 LIBS_admin := -lcjson
 LIBS_cli := -lcjson
 LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lbpf -lelf -lz -lmnl \
-	-lcjson -lyaml -lssl -lcrypto -lpthread
+	-lcjson -lyaml -lssl -lcrypto -lpthread -lm
 
 archive = $(OUT)/$(1).a
 room_sources = $(sort $(wildcard userspace/$(1)/*.c))

@@ -1,38 +1,24 @@
 #include "policy/balance_client_ip.h"
 
-/* splitmix64's finaliser: every bit of the sum moves half of the result's. */
-static uint64_t mix(uint64_t value)
-{
-	value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ull;
-	value = (value ^ (value >> 27)) * 0x94d049bb133111ebull;
-	return value ^ (value >> 31);
-}
+#include "model/ring.h"
+#include "policy/balance_key.h"
 
-static uint64_t draw(const uint8_t client_ip[16], const struct weft_address *endpoint)
-{
-	uint64_t words[4];
-	uint64_t sum = endpoint->port;
-	memcpy(&words[0], client_ip, 16);
-	memcpy(&words[2], endpoint->ip, 16);
-	for (int i = 0; i < 4; i++)
-		sum = mix(sum + words[i] + 0x9e3779b97f4a7c15ull);
-	return sum;
-}
+#define STEPS_MOST 1024 /* 16 tried ones, and what is ejected: at most half but for panic */
 
-const struct endpoint *balance_client_ip(const struct service *service,
-					 const struct balance_view *view)
+const struct endpoint *balance_client_ip(const struct balance_call *call)
 {
-	const struct endpoint *best = NULL;
-	uint64_t highest = 0;
-	for (uint32_t i = 0; i < service->endpoint_count; i++) {
-		const struct endpoint *endpoint = &service->endpoints[i];
-		if (!balance_may_take(view, endpoint))
+	const struct service *service = call->service;
+	uint32_t position = ring_find(service, balance_key_of_source(call->request->client_ip));
+	uint32_t before = UINT32_MAX;
+	for (int i = 0; i < STEPS_MOST; i++, position++) {
+		if (position == service->ring_count)
+			position = 0;
+		uint32_t index = ring_index(service, position);
+		if (index == before)
 			continue;
-		uint64_t drawn = draw(view->client_ip, &endpoint->address);
-		if (best && drawn < highest)
-			continue;
-		best = endpoint;
-		highest = drawn;
+		before = index;
+		if (balance_status(call, &service->endpoints[index]) == STATUS_OPEN)
+			return &service->endpoints[index];
 	}
-	return best;
+	return balance_scan(call, 0);
 }
