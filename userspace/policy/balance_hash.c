@@ -1,10 +1,10 @@
 #include "policy/balance_hash.h"
 
+#include "base/mix.h"
 #include "model/ring.h"
 #include "policy/balance_ewma.h"
-#include "policy/balance_client_ip.h"
 
-#define STEPS_MOST 256
+#define JUMPS 64
 
 /* How many attempts it may have in flight at a time, one more included: 1.25 × its share. */
 static uint64_t room(const struct balance_call *call, const struct endpoint *endpoint)
@@ -26,23 +26,36 @@ static bool has_room(const struct balance_call *call, const struct endpoint *end
 	return (load ? load->active : 0) < room(call, endpoint);
 }
 
-const struct endpoint *balance_hash(const struct balance_call *call)
+const struct endpoint *balance_ring(const struct balance_call *call, uint64_t key, bool is_bounded)
 {
 	const struct service *service = call->service;
-	if (!call->request->has_key)
-		return balance_ewma(call);
-	uint32_t position = ring_find(service, call->request->key);
-	uint32_t before = UINT32_MAX;
-	for (int i = 0; i < STEPS_MOST; i++, position++) {
-		if (position == service->ring_count)
-			position = 0;
-		uint32_t index = ring_index(service, position);
-		if (index == before)
-			continue;
-		before = index;
-		const struct endpoint *endpoint = &service->endpoints[index];
+	for (uint64_t i = 0; i < JUMPS; i++) {
+		uint32_t position = ring_find(service, i ? mix(key + i) : key);
+		const struct endpoint *endpoint =
+			&service->endpoints[ring_index(service, position)];
+		if (balance_status(call, endpoint) == STATUS_OPEN &&
+		    (!is_bounded || has_room(call, endpoint)))
+			return endpoint;
+	}
+	return NULL;
+}
+
+/* One key that wants more than all of its points have room for. */
+static const struct endpoint *draw_with_room(const struct balance_call *call)
+{
+	for (int i = 0; i < JUMPS; i++) {
+		const struct endpoint *endpoint =
+			balance_at(call, balance_draw(call, balance_all(call)));
 		if (balance_status(call, endpoint) == STATUS_OPEN && has_room(call, endpoint))
 			return endpoint;
 	}
 	return balance_ewma(call);
+}
+
+const struct endpoint *balance_hash(const struct balance_call *call)
+{
+	if (!call->request->has_key)
+		return balance_ewma(call);
+	const struct endpoint *endpoint = balance_ring(call, call->request->key, true);
+	return endpoint ? endpoint : draw_with_room(call);
 }
