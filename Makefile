@@ -82,7 +82,7 @@ LIBS_admin := -lcjson
 LIBS_cli := -lcjson
 LIBS_policy := -lpcre2-8
 LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lbpf -lelf -lz -lmnl \
-	-lcjson -lyaml -lpcre2-8 -lssl -lcrypto -lpthread
+	-lcjson -lyaml -lpcre2-8 -lssl -lcrypto -lpthread -lm
 
 archive = $(OUT)/$(1).a
 room_sources = $(sort $(wildcard userspace/$(1)/*.c))

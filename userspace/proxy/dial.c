@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "policy/balance_key.h"
 #include "proxy/leg.h"
 #include "proxy/session.h"
 
@@ -12,6 +13,7 @@ struct target {
 	struct weft_address address;
 	uint32_t endpoint_id;
 	struct series_pair series;
+	struct balance_attempt attempt;
 };
 
 void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events)
@@ -46,6 +48,7 @@ static bool pick_destination(const struct dial *dial, const struct service *serv
 	};
 	if (endpoint) {
 		ret->endpoint_id = endpoint->id;
+		balance_place(&dial->worker->balances, service, endpoint, &ret->attempt);
 		ret->series.endpoint = worker_endpoint_series(dial->worker, service, endpoint);
 	}
 	return dial->attempts == 0;
@@ -60,16 +63,19 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 		return pick_destination(dial, service, ret);
 	}
 	const struct endpoint *endpoint = NULL;
-	if (service && service->id < worker->balance_count) {
-		struct balance_view view = {
-			.loads = worker->loads,
-			.load_count = worker->load_count,
+	if (service) {
+		struct balance_request request = {
+			.now_ns = worker_now_ns(worker),
 			.tried = dial->tried,
 			.tried_count = dial->tried_count,
+			.has_key = dial->has_key,
+			.key = dial->key,
 		};
-		memcpy(view.client_ip, dial->local.ip, sizeof(view.client_ip));
-		endpoint =
-			balance_pick(service, &worker->balances[service->id], &view, &worker->rng);
+		memcpy(request.client_ip, dial->local.ip, sizeof(request.client_ip));
+		if (!dial->has_key)
+			request.has_key =
+				balance_key(service, NULL, request.client_ip, &request.key);
+		endpoint = balance_pick(&worker->balances, service, &request, &worker->rng);
 	}
 	if (!endpoint) {
 		*ret_reason = dial->attempts ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
@@ -81,6 +87,7 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 		.series = {worker_service_series(worker, service),
 			   worker_endpoint_series(worker, service, endpoint)},
 	};
+	balance_place(&worker->balances, service, endpoint, &ret->attempt);
 	return true;
 }
 
@@ -91,6 +98,7 @@ static struct upstream *new_attempt(struct dial *dial, const struct target *targ
 		return NULL;
 	upstream->service_id = dial->service_id;
 	upstream->endpoint_id = target->endpoint_id;
+	upstream->attempt = target->attempt;
 	upstream_set_series(upstream, target->series);
 	upstream->role = UPSTREAM_DIALLING;
 	upstream->user = dial;
@@ -164,14 +172,15 @@ static void connect_or_wait(struct dial *dial)
 void dial_hold(struct dial *dial, struct upstream *upstream)
 {
 	dial->upstream = upstream;
-	worker_load_add(dial->worker, upstream->endpoint_id, 1);
+	balance_begin(&dial->worker->balances, &upstream->attempt, worker_now_ns(dial->worker));
 }
 
-struct upstream *dial_release(struct dial *dial)
+struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
 	if (upstream)
-		worker_load_add(dial->worker, upstream->endpoint_id, -1);
+		balance_end(&dial->worker->balances, &upstream->attempt,
+			    worker_now_ns(dial->worker), outcome);
 	dial->upstream = NULL;
 	return upstream;
 }
@@ -194,6 +203,7 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 		dial->was_open = dial->is_ready = true;
 		upstream->service_id = dial->service_id;
 		upstream->endpoint_id = target.endpoint_id;
+		upstream->attempt = target.attempt;
 		upstream_set_series(upstream, target.series);
 		dial_hold(dial, upstream);
 		return true;
@@ -244,7 +254,7 @@ void dial_attempt_failed(struct dial *dial, int error)
 	struct target target;
 	enum weft_proxy_reason reason = WEFT_PROXY_DIAL_FAILED;
 	count_failure(dial);
-	struct upstream *old = dial_release(dial);
+	struct upstream *old = dial_release(dial, BALANCE_FAILED);
 	dial->error = error;
 	assert(dial->tried_count < DIAL_ATTEMPTS_MAX);
 	dial->tried[dial->tried_count++] = old->endpoint_id;
@@ -269,7 +279,8 @@ void dial_cancel(struct dial *dial)
 {
 	if (list_is_linked(&dial->waiting))
 		list_remove(&dial->waiting);
-	upstream_abort(dial_release(dial));
+	bool is_tunnel = dial->upstream && dial->upstream->role == UPSTREAM_TUNNEL;
+	upstream_abort(dial_release(dial, is_tunnel ? BALANCE_UNTIMED : BALANCE_LEFT));
 }
 
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/balance_key.h"
 #include "proxy/answer.h"
 #include "proxy/tunnel.h"
 
@@ -61,6 +62,14 @@ static void count_all(const struct exchange *exchange)
 
 /* ---- ends ---- */
 
+/* For the balancer: what the upstream did, whoever ended the exchange. */
+static enum balance_outcome outcome_of(const struct exchange *exchange)
+{
+	if (exchange->upstream_failed)
+		return BALANCE_FAILED;
+	return exchange->response_done ? BALANCE_ANSWERED : BALANCE_LEFT;
+}
+
 static void release_upstream(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
@@ -68,7 +77,7 @@ static void release_upstream(struct exchange *exchange)
 		dial_cancel(&exchange->dial);
 		return;
 	}
-	dial_release(&exchange->dial);
+	dial_release(&exchange->dial, outcome_of(exchange));
 	bool is_clean = exchange->request_done && exchange->head_sent &&
 			!exchange->client_finished && exchange->upstream_keep_alive &&
 			h1_is_idle(&upstream->reader) && upstream->reader.error == H1_OK;
@@ -104,7 +113,7 @@ static void forget(struct exchange *exchange)
 void exchange_detach(struct exchange *exchange)
 {
 	count_all(exchange);
-	dial_release(&exchange->dial);
+	dial_release(&exchange->dial, BALANCE_ANSWERED);
 	free_exchange(exchange);
 }
 
@@ -230,7 +239,18 @@ static void not_started(struct exchange *exchange, enum weft_proxy_reason reason
 		exchange_answer(exchange, 502, reason, "no endpoint is left to try");
 }
 
-static void prepare_dial(struct exchange *exchange)
+/* A balancer that looks at requests: what it looks at. */
+static void find_key(struct exchange *exchange, const struct http_head *head)
+{
+	struct dial *dial = &exchange->dial;
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, dial->service_id);
+	if (service && service->balancer == BALANCER_HASH &&
+	    service->balancing.hash_on != HASH_ON_SOURCE)
+		dial->has_key = balance_key(service, head, dial->local.ip, &dial->key);
+}
+
+static void prepare_dial(struct exchange *exchange, const struct http_head *head)
 {
 	struct session *session = exchange->session;
 	const struct settings *settings = &session->worker->snapshot->settings;
@@ -242,6 +262,7 @@ static void prepare_dial(struct exchange *exchange)
 		exchange->dial.to_destination = false;
 		exchange->dial.series.service = exchange->series;
 	}
+	find_key(exchange, head);
 	exchange->dial.pool_idle_ns =
 		can_replay ? settings->upstream_idle_timeout_ns : settings->upstream_fresh_ns;
 	if (wants_own)
@@ -266,9 +287,13 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 		session->pinned = NULL;
 		return true;
 	}
-	if (probe && probe->dial.upstream && leads_there(exchange, probe->dial.service_id)) {
+	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
+	if (probe && probe->dial.upstream && !exchange->dial.has_key &&
+	    leads_there(exchange, probe->dial.service_id)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
+		if (exchange->dial.is_ready) /* how long the client was silent does not count */
+			dial_hold(&exchange->dial, dial_release(&exchange->dial, BALANCE_UNTIMED));
 		return true;
 	}
 	if (probe)
@@ -348,10 +373,12 @@ static void adopt(struct session *session, struct exchange *exchange)
 	series_add(&service_row(exchange)->requests_active, 1);
 }
 
-static void send_request(struct exchange *exchange, const struct rewritten *forwarded)
+/* `head` as it came, `forwarded` as it goes on. */
+static void send_request(struct exchange *exchange, const struct http_head *head,
+			 const struct rewritten *forwarded)
 {
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
-	prepare_dial(exchange);
+	prepare_dial(exchange, head);
 	if (!find_upstream(exchange, &reason)) {
 		not_started(exchange, reason);
 		return;
@@ -389,7 +416,7 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	if (way.status)
 		answer_instead(exchange, &way);
 	else
-		send_request(exchange, &way.forwarded);
+		send_request(exchange, head, &way.forwarded);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)
@@ -476,7 +503,7 @@ static void try_again(struct exchange *exchange)
 	struct worker *worker = exchange->session->worker;
 	bool moves_queue = exchange_is_unsent(exchange);
 	enum weft_proxy_reason reason;
-	struct upstream *dead = dial_release(&exchange->dial);
+	struct upstream *dead = dial_release(&exchange->dial, BALANCE_LEFT);
 	exchange->retried = true;
 	series_add(&service_row(exchange)->retries, 1);
 	series_add(&worker_row(worker, dead->series.endpoint)->retries, 1);
@@ -503,6 +530,7 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 		try_again(exchange);
 		return;
 	}
+	exchange->upstream_failed = reason != WEFT_PROXY_OUT_OF_MEMORY;
 	if (!exchange->head_sent) {
 		exchange_answer(exchange, 502, reason, text);
 		return;

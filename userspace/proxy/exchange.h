@@ -39,7 +39,8 @@ struct exchange {
 	bool upstream_keep_alive : 1;
 	bool retried : 1;
 	bool answered_by_proxy : 1;
-	bool pins : 1; /* Negotiate or NTLM in the request or in a 401 */
+	bool upstream_failed : 1; /* it gave no answer, or half of one */
+	bool pins : 1;            /* Negotiate or NTLM in the request or in a 401 */
 };
 
 /* Reader events of the client's side. */

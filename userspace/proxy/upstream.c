@@ -115,12 +115,22 @@ void upstream_pin(struct upstream *upstream, struct session *session)
 	wire_read_start(&upstream->wire);
 }
 
+static bool endpoint_is_gone(const struct worker *worker, const struct upstream *upstream)
+{
+	if (upstream->endpoint_id == ENDPOINT_ID_NONE)
+		return false;
+	const struct service *service = snapshot_service(worker->snapshot, upstream->service_id);
+	const struct endpoint *endpoint =
+		service ? service_endpoint(service, upstream->endpoint_id) : NULL;
+	return !endpoint || endpoint->birth != upstream->attempt.birth;
+}
+
 void upstream_give(struct upstream *upstream, uint64_t limit_ns)
 {
 	struct worker *worker = upstream->worker;
 	bool is_spent = upstream->has_auto_leg && leg_is_spent(worker, upstream->leg);
 	if (!is_alive(upstream) || is_spent || upstream->pod->is_draining ||
-	    wire_queued(&upstream->wire) || limit_ns == 0) {
+	    wire_queued(&upstream->wire) || limit_ns == 0 || endpoint_is_gone(worker, upstream)) {
 		upstream_close(upstream);
 		return;
 	}
@@ -149,14 +159,6 @@ struct upstream *upstream_take(struct worker_pod *pod, const struct weft_address
 		return upstream;
 	}
 	return NULL;
-}
-
-static bool endpoint_is_gone(const struct worker *worker, const struct upstream *upstream)
-{
-	if (upstream->endpoint_id == ENDPOINT_ID_NONE)
-		return false;
-	const struct service *service = snapshot_service(worker->snapshot, upstream->service_id);
-	return !service || !service_endpoint(service, upstream->endpoint_id);
 }
 
 void upstreams_tick(struct worker *worker, bool snapshot_changed)
