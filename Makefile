@@ -75,13 +75,14 @@ LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http
 LIBS_model := -lurcu-qsbr -lurcu-common
 LIBS_io := -luring
 LIBS_tls := -lssl -lcrypto
+LIBS_policy := -lm
 LIBS_kernel := -lbpf -lelf -lz -lmnl
 LIBS_kube := -lcjson
 LIBS_control := -lcjson -lyaml
 LIBS_admin := -lcjson
 LIBS_cli := -lcjson
 LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lbpf -lelf -lz -lmnl \
-	-lcjson -lyaml -lssl -lcrypto -lpthread
+	-lcjson -lyaml -lssl -lcrypto -lpthread -lm
 
 archive = $(OUT)/$(1).a
 room_sources = $(sort $(wildcard userspace/$(1)/*.c))
