@@ -13,11 +13,14 @@
 #include "base/address.h"
 #include "base/attr.h"
 #include "model/ids.h"
+#include "model/resilience.h"
 #include "weft/limits.h"
 #include "weft/shortcut.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
 enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN, BALANCER_CLIENT_IP };
+/* Whose statuses and headers weft's own answers have where they differ. */
+enum compatibility { COMPATIBILITY_NONE, COMPATIBILITY_LINKERD };
 enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 #define ENDPOINT_ID_NONE UINT32_MAX
@@ -41,6 +44,8 @@ struct service {
 	enum balancer balancer;
 	enum weft_shortcut shortcut;
 	uint32_t shortcut_window; /* bytes; 0 = the mesh's */
+	struct resilience resilience;
+	uint64_t generation; /* of the snapshot that it was built for */
 	char name[WEFT_NAME_MAX];
 	uint32_t address_count; /* virtual addresses × ports */
 	uint32_t endpoint_count;
@@ -101,6 +106,7 @@ struct settings {
 	uint32_t socket_stock;           /* unconnected sockets kept per pod, worker, family */
 	uint32_t service_endpoint_limit; /* of one Service of Kubernetes, over all its ports */
 	bool via;                        /* add Via */
+	enum compatibility compatibility;
 	enum weft_shortcut shortcut;
 	uint32_t shortcut_window; /* bytes outstanding past TCP towards one socket */
 	char *admin_address;      /* "127.0.0.1:9990"; "" = off */

@@ -8,6 +8,9 @@ bool balance_may_take(const struct balance_view *view, const struct endpoint *en
 {
 	if (endpoint->weight == 0)
 		return false;
+	if (!view->ignores_ejected && endpoint->id < view->load_count &&
+	    view->loads[endpoint->id].is_ejected)
+		return false;
 	for (uint32_t i = 0; i < view->tried_count; i++) {
 		if (view->tried[i] == endpoint->id)
 			return false;

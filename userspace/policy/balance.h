@@ -11,6 +11,7 @@
 /* What a worker knows of endpoints by id; grows with the ids of a snapshot. */
 struct endpoint_load {
 	uint32_t active; /* attempts in flight */
+	bool is_ejected; /* its breaker leaves it out */
 };
 
 struct balance_view {
@@ -18,6 +19,7 @@ struct balance_view {
 	uint32_t load_count;               /* ids at or past this have load 0 */
 	const uint32_t *tried;             /* endpoint ids that this request tried already */
 	uint32_t tried_count;
+	bool ignores_ejected;  /* too many are left out: all are used */
 	uint8_t client_ip[16]; /* as in struct weft_address */
 };
 

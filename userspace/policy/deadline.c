@@ -59,6 +59,27 @@ static void combine(struct deadline *into, const struct deadline *other)
 		into->at_ns = other->at_ns;
 }
 
+static bool is_l5d(const struct http_field *field)
+{
+	return field->name.size == sizeof(DEADLINE_HEADER) - 1 &&
+	       span_is_nocase(field->name, DEADLINE_HEADER);
+}
+
+static bool is_grpc(const struct http_field *field)
+{
+	return field->name.size == sizeof("grpc-timeout") - 1 &&
+	       span_is_nocase(field->name, "grpc-timeout");
+}
+
+bool deadline_is_told(const struct http_head *request)
+{
+	for (uint16_t i = 0; i < request->field_count; i++) {
+		if (is_l5d(&request->fields[i]) || is_grpc(&request->fields[i]))
+			return true;
+	}
+	return false;
+}
+
 struct deadline deadline_read(const struct http_head *request, uint64_t wall_ns)
 {
 	struct deadline deadline = {0};
@@ -66,13 +87,10 @@ struct deadline deadline_read(const struct http_head *request, uint64_t wall_ns)
 		const struct http_field *field = &request->fields[i];
 		struct deadline one;
 		uint64_t timeout_ns;
-		if (field->name.size == sizeof(DEADLINE_HEADER) - 1 &&
-		    span_is_nocase(field->name, DEADLINE_HEADER)) {
+		if (is_l5d(field)) {
 			if (!deadline_parse(field->value, &one))
 				combine(&deadline, &one);
-		} else if (field->name.size == sizeof("grpc-timeout") - 1 &&
-			   span_is_nocase(field->name, "grpc-timeout") &&
-			   !deadline_parse_grpc(field->value, &timeout_ns)) {
+		} else if (is_grpc(field) && !deadline_parse_grpc(field->value, &timeout_ns)) {
 			one = (struct deadline){wall_ns, wall_ns + timeout_ns};
 			combine(&deadline, &one);
 		}

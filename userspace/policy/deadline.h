@@ -23,6 +23,8 @@ struct deadline {
 int deadline_parse(struct span value, struct deadline *ret_deadline) MUST_CHECK;
 /* "5S", "250m": one to eight digits and H, M, S, m, u or n. -EINVAL. */
 int deadline_parse_grpc(struct span value, uint64_t *ret_ns) MUST_CHECK;
+/* Has the request a field that deadline_read looks at? */
+bool deadline_is_told(const struct http_head *request);
 /* Of a request: all l5d-ctx-deadline fields together (latest stamp, earliest deadline) and
  * grpc-timeout. at_ns 0 when there is none. */
 struct deadline deadline_read(const struct http_head *request, uint64_t wall_ns);

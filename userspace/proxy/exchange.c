@@ -4,7 +4,10 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/deadline.h"
+#include "proxy/admit.h"
 #include "proxy/answer.h"
+#include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
 static void on_ready(struct dial *dial);
@@ -22,10 +25,11 @@ static struct weft_series *service_row(const struct exchange *exchange)
 	return worker_row(exchange->session->worker, exchange->session->series);
 }
 
-static void count_outcome(const struct exchange *exchange, struct weft_series *row)
+static void count_outcome(const struct exchange *exchange, struct weft_series *row,
+			  uint64_t from_ns)
 {
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
-	uint64_t latency_us = (now_ns - exchange->started_ns) / 1000;
+	uint64_t latency_us = (now_ns - from_ns) / 1000;
 	unsigned class = exchange->status / 100;
 	series_add(&row->requests, 1);
 	/* what is no class counts as 5xx, as for a client (RFC 9110 15) */
@@ -42,21 +46,34 @@ static void count_bytes(const struct exchange *exchange, struct weft_series *row
 	series_add(&row->bytes_received, wire->bytes_received - exchange->received_before);
 }
 
+static void count_endpoint(const struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	struct weft_series *row = worker_row(worker, exchange->dial.upstream->series.endpoint);
+	count_outcome(exchange, row, exchange->attempt_ns);
+	count_bytes(exchange, row);
+	count_bytes(exchange, service_row(exchange));
+	series_add(&row->requests_active, (uint64_t)-1);
+}
+
 static void count_all(const struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
 	const struct upstream *upstream = exchange->dial.upstream;
 	edge_answered(exchange->session->edge, exchange->status,
 		      (worker_now_ns(worker) - exchange->started_ns) / 1000);
-	count_outcome(exchange, service_row(exchange));
+	count_outcome(exchange, service_row(exchange), exchange->started_ns);
 	series_add(&service_row(exchange)->requests_active, (uint64_t)-1);
 	if (!upstream || !exchange->dial.is_ready)
 		return;
-	struct weft_series *row = worker_row(worker, upstream->series.endpoint);
-	count_outcome(exchange, row);
-	count_bytes(exchange, row);
-	count_bytes(exchange, service_row(exchange));
-	series_add(&row->requests_active, (uint64_t)-1);
+	count_endpoint(exchange);
+}
+
+void exchange_count_attempt(struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	series_add(&worker_row(worker, exchange->dial.upstream->series.endpoint)->retries, 1);
+	count_endpoint(exchange);
 }
 
 /* ---- ends ---- */
@@ -84,12 +101,19 @@ static void release_upstream(struct exchange *exchange)
 	}
 }
 
+static void let_go(struct exchange *exchange)
+{
+	retry_clock_stops(exchange);
+	admit_leave(exchange);
+	replay_drop(&exchange->replay);
+}
+
 static void forget(struct exchange *exchange)
 {
 	struct session *session = exchange->session;
 	count_all(exchange);
 	release_upstream(exchange);
-	blocks_give(&session->worker->blocks, exchange->replay);
+	let_go(exchange);
 	session->exchange = NULL;
 	mem_free(exchange);
 }
@@ -99,7 +123,7 @@ void exchange_detach(struct exchange *exchange)
 	struct session *session = exchange->session;
 	count_all(exchange);
 	dial_release(&exchange->dial);
-	blocks_give(&session->worker->blocks, exchange->replay);
+	let_go(exchange);
 	session->exchange = NULL;
 	mem_free(exchange);
 }
@@ -128,29 +152,45 @@ void exchange_out_of_memory(struct exchange *exchange)
 	session_abort(session);
 }
 
-void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
-		     const char *text)
+void exchange_reply(struct exchange *exchange, struct answer *answer, enum weft_proxy_reason reason)
 {
 	struct session *session = exchange->session;
 	char destination[ADDRESS_TEXT_MAX];
-	struct answer answer = {
-		.status = status,
-		.service = session_destination(session, destination),
-		.text = text,
-		.keep_alive = exchange->client_keep_alive && exchange->client_minor > 0 &&
-			      exchange->request_done && !session->closes &&
-			      !session->pod->is_draining,
-		.is_head = exchange->is_head,
-	};
+	answer->service = session_destination(session, destination);
+	answer->keep_alive = exchange->client_keep_alive && exchange->client_minor > 0 &&
+			     exchange->request_done && !session->closes &&
+			     !session->pod->is_draining;
+	answer->is_head = exchange->is_head;
 	worker_count(session->worker, reason);
-	exchange->status = (uint16_t)status;
+	exchange->status = (uint16_t)answer->status;
 	exchange->answered_by_proxy = true;
 	exchange->upstream_keep_alive = false;
-	if (answer_write(&session->client, &answer)) {
+	if (answer_write(&session->client, answer)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	exchange_end(exchange, answer.keep_alive);
+	exchange_end(exchange, answer->keep_alive);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+		     const char *text)
+{
+	struct answer answer = {.status = status, .text = text};
+	exchange_reply(exchange, &answer, reason);
+}
+
+/* No server has seen anything of the request. */
+static void answer_unsent(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+			  const char *text)
+{
+	struct answer answer = {.status = status, .text = text, .is_unsent = true};
+	exchange_reply(exchange, &answer, reason);
+}
+
+void exchange_abort_on_purpose(struct exchange *exchange)
+{
+	exchange_answer(exchange, exchange->abort_status, WEFT_PROXY_FAULT_ABORTED,
+			"answered so on purpose (services[].faults); it was not sent");
 }
 
 void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_reason reason,
@@ -190,7 +230,7 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
 	dial_failure_text(dial, text, sizeof(text));
-	exchange_answer(exchange, 502, reason, text);
+	answer_unsent(exchange, 502, reason, text);
 }
 
 static void on_ready(struct dial *dial)
@@ -198,14 +238,14 @@ static void on_ready(struct dial *dial)
 	response_begin(container_of(dial, struct exchange, dial));
 }
 
-static void not_started(struct exchange *exchange, enum weft_proxy_reason reason)
+void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason)
 {
 	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
 		exchange_out_of_memory(exchange);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
-		exchange_answer(exchange, 503, reason, "the service has no ready endpoint");
+		answer_unsent(exchange, 503, reason, "the service has no ready endpoint");
 	else
-		exchange_answer(exchange, 502, reason, "no endpoint is left to try");
+		answer_unsent(exchange, 502, reason, "no endpoint is left to try");
 }
 
 static void prepare_dial(struct exchange *exchange)
@@ -244,22 +284,75 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 
 /* ---- the request ---- */
 
-static void keep_for_replay(struct exchange *exchange, struct span head)
+static void keep_head(struct exchange *exchange, struct span written)
 {
-	struct blocks *blocks = &exchange->session->worker->blocks;
-	struct block *block = head.size <= BLOCK_SMALL_BYTES ? blocks_take_small(blocks)
-							     : blocks_take_large(blocks);
-	if (!block || head.size == 0) {
-		blocks_give(blocks, block);
-		return; /* then it is not tried again */
-	}
-	memcpy(block->data, head.data, head.size);
-	block->end = (uint32_t)head.size;
-	exchange->replay = block;
+	/* size 0: larger than a block. What cannot be kept is lost, which is no error. */
+	if (written.size == 0 || replay_add(&exchange->replay, written))
+		replay_drop(&exchange->replay);
 }
 
-static int write_request_head(struct exchange *exchange, const struct http_head *head)
+/* A request's deadline, as this hop leaves of it. */
+struct deadline_texts {
+	struct http_field fields[2];
+	char deadline[DEADLINE_TEXT_MAX];
+	char grpc[GRPC_TIMEOUT_TEXT_MAX];
+};
+
+static bool is_deadline(const struct http_field *field)
 {
+	return span_is_nocase(field->name, DEADLINE_HEADER) ||
+	       span_is_nocase(field->name, "grpc-timeout");
+}
+
+/* The head without the deadline's fields, which are written anew; its fields are for the caller to
+ * free. */
+static int without_deadline(const struct http_head *head, struct http_head *ret_head)
+{
+	struct http_field *fields = mem_alloc((head->field_count + 1u) * sizeof(*fields));
+	uint16_t count = 0;
+	if (!fields)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < head->field_count; i++) {
+		if (!is_deadline(&head->fields[i]))
+			fields[count++] = head->fields[i];
+	}
+	*ret_head = *head;
+	ret_head->fields = fields;
+	ret_head->field_count = count;
+	return 0;
+}
+
+static void print_deadline(const struct exchange *exchange, const struct http_head *head,
+			   const struct deadline *deadline, struct deadline_texts *texts,
+			   struct h1_rewrite *rewrite)
+{
+	uint64_t wall_ns = io_wall_ns(exchange->session->worker->ring);
+	uint64_t left_ns = deadline->at_ns > wall_ns ? deadline->at_ns - wall_ns : 0;
+	texts->fields[0] = (struct http_field){span_text(DEADLINE_HEADER),
+					       deadline_print(deadline, texts->deadline)};
+	texts->fields[1] = (struct http_field){span_text("grpc-timeout"),
+					       deadline_print_grpc(left_ns, texts->grpc)};
+	rewrite->extra = texts->fields;
+	rewrite->extra_count = http_find(head, "grpc-timeout") ? 2 : 1;
+}
+
+static int write_rewritten(struct exchange *exchange, const struct http_head *head,
+			   const struct h1_rewrite *rewrite)
+{
+	struct span written;
+	if (!exchange->dial.upstream)
+		return forward_head_later(&exchange->replay, head, rewrite);
+	int error = forward_head(&exchange->dial.upstream->wire, head, rewrite, &written);
+	if (!error)
+		keep_head(exchange, written);
+	return error;
+}
+
+static int write_request_head(struct exchange *exchange, const struct http_head *head,
+			      const struct deadline *deadline)
+{
+	struct deadline_texts texts;
+	struct http_head other;
 	struct h1_rewrite rewrite = {
 		.framing = exchange->request.framing,
 		.minor_version = head->minor_version,
@@ -267,61 +360,96 @@ static int write_request_head(struct exchange *exchange, const struct http_head 
 		.keeps_upgrade = exchange->wants_upgrade,
 		.via = forward_via(&exchange->session->worker->snapshot->settings),
 	};
-	struct span written;
-	int error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
+	if (deadline->at_ns == 0)
+		return write_rewritten(exchange, head, &rewrite);
+	int error = without_deadline(head, &other);
 	if (error)
 		return error;
-	if (exchange->dial.was_open && exchange->is_idempotent && !exchange->has_body)
-		keep_for_replay(exchange, written);
-	return 0;
+	print_deadline(exchange, head, deadline, &texts, &rewrite);
+	error = write_rewritten(exchange, &other, &rewrite);
+	mem_free((void *)other.fields);
+	return error;
 }
 
-void exchange_begin(struct session *session, const struct http_head *head)
+static struct exchange *exchange_new(struct session *session, const struct http_head *head)
 {
 	struct exchange *exchange = mem_zalloc(sizeof(*exchange));
-	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
-	if (!exchange) {
-		worker_count(session->worker, reason);
-		session_abort(session);
-		return;
-	}
+	if (!exchange)
+		return NULL;
 	exchange->session = session;
-	exchange->started_ns = worker_now_ns(session->worker);
+	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
 	exchange->is_head = head->method == HTTP_METHOD_HEAD;
 	exchange->is_connect = head->method == HTTP_METHOD_CONNECT;
 	exchange->is_idempotent = http_is_idempotent(head);
+	exchange->method = (uint8_t)classify_method(head);
 	exchange->has_body = head->framing == HTTP_CHUNKED ||
 			     (head->framing == HTTP_LENGTH && head->body_length > 0);
 	exchange->request_done = !exchange->has_body;
 	exchange->wants_upgrade = head->has_upgrade;
 	exchange->pins = head->binds_connection;
 	exchange->client_keep_alive = head->keep_alive;
-	session->exchange = exchange;
-	series_add(&service_row(exchange)->requests_active, 1);
+	replay_init(&exchange->replay, &session->worker->blocks, 0);
+	exchange->request.copy = &exchange->replay;
+	retry_timer_init(exchange);
+	return exchange;
+}
+
+/* Sends it, or keeps it until a delay is over. */
+static void begin_attempt(struct exchange *exchange, const struct http_head *head,
+			  const struct deadline *deadline, uint64_t delay_ns)
+{
+	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
+	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
 	prepare_dial(exchange);
-	if (!find_upstream(exchange, &reason)) {
-		not_started(exchange, reason);
+	if (delay_ns) {
+		exchange->replay.is_only = true;
+		if (write_request_head(exchange, head, deadline))
+			exchange_out_of_memory(exchange);
+		else
+			retry_wait(exchange, delay_ns);
 		return;
 	}
+	if (!find_upstream(exchange, &reason)) {
+		exchange_not_started(exchange, reason);
+		return;
+	}
+	retry_attempt_begins(exchange);
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (write_request_head(exchange, head))
+	if (write_request_head(exchange, head, deadline))
 		exchange_out_of_memory(exchange);
+}
+
+void exchange_begin(struct session *session, const struct http_head *head)
+{
+	struct deadline deadline;
+	uint64_t delay_ns;
+	struct exchange *exchange = exchange_new(session, head);
+	if (!exchange) {
+		worker_count(session->worker, WEFT_PROXY_OUT_OF_MEMORY);
+		session_abort(session);
+		return;
+	}
+	session->exchange = exchange;
+	series_add(&service_row(exchange)->requests_active, 1);
+	if (admit(exchange, head, &deadline, &delay_ns))
+		begin_attempt(exchange, head, &deadline, delay_ns);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)
 {
 	struct session *session = exchange->session;
-	if (!exchange->dial.upstream)
+	struct upstream *upstream = exchange->dial.upstream;
+	struct wire *wire = upstream ? &upstream->wire : NULL;
+	if (!wire && !exchange->wait_until_ns)
 		return;
-	struct wire *wire = &exchange->dial.upstream->wire;
 	if (forward_body(&exchange->request, wire, bytes, NULL)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	if (wire_queued(wire) >= session->worker->snapshot->settings.window_bytes)
+	if (!wire || wire_queued(wire) >= session->worker->snapshot->settings.window_bytes)
 		wire_pause(&session->client);
 }
 
@@ -329,15 +457,18 @@ void exchange_request_trailers(struct exchange *exchange, const struct http_fiel
 			       size_t count)
 {
 	struct upstream *upstream = exchange->dial.upstream;
-	if (upstream && forward_trailers(&exchange->request, &upstream->wire, fields, count))
+	struct wire *wire = upstream ? &upstream->wire : NULL;
+	if ((wire || exchange->wait_until_ns) &&
+	    forward_trailers(&exchange->request, wire, fields, count))
 		exchange_out_of_memory(exchange);
 }
 
 void exchange_request_complete(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	struct wire *wire = upstream ? &upstream->wire : NULL;
 	exchange->request_done = true;
-	if (upstream && forward_end(&exchange->request, &upstream->wire))
+	if ((wire || exchange->wait_until_ns) && forward_end(&exchange->request, wire))
 		exchange_out_of_memory(exchange);
 	else if (exchange->response_done)
 		exchange_end(exchange, exchange->keep_alive);
@@ -384,8 +515,10 @@ static bool may_try_again(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
 	bool is_unanswered = wire->bytes_received == exchange->received_before;
+	bool can_resend = exchange->is_idempotent && !exchange->has_body && is_unanswered &&
+			  replay_is_whole(&exchange->replay);
 	return exchange->dial.was_open && !exchange->retried &&
-	       (exchange_is_unsent(exchange) || (exchange->replay && is_unanswered));
+	       (exchange_is_unsent(exchange) || can_resend);
 }
 
 /* A connection from before the request turned out dead before a byte was answered (RFC 9110 9.2.2).
@@ -406,9 +539,8 @@ static void try_again(struct exchange *exchange)
 		wire_move_queue(&dead->wire, &exchange->dial.upstream->wire);
 	upstream_abort(dead);
 	if (!is_started)
-		not_started(exchange, reason);
-	else if (!moves_queue &&
-		 wire_write(&exchange->dial.upstream->wire, block_span(exchange->replay)))
+		exchange_not_started(exchange, reason);
+	else if (!moves_queue && replay_write(&exchange->replay, &exchange->dial.upstream->wire))
 		exchange_out_of_memory(exchange);
 }
 
@@ -423,11 +555,16 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 		return;
 	}
 	if (!exchange->head_sent) {
-		exchange_answer(exchange, 502, reason, text);
+		bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
+		dial_tell(&exchange->dial, is_ours ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+		if (is_ours || !retry_unanswered(exchange, WEFT_PROXY_RETRIED_UNANSWERED))
+			exchange_answer(exchange, 502, reason, text);
 		return;
 	}
 	/* The client must notice that the answer was cut short. */
 	worker_count(session->worker, reason);
+	guard_tell(session->worker, exchange->dial.service_id, exchange->dial.upstream->endpoint_id,
+		   reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 	exchange->status = 0;
 	forget(exchange);
 	if (ends_with_close)

@@ -49,6 +49,7 @@ uint32_t worker_endpoint_series(struct worker *worker, const struct service *ser
 void worker_grow_tables(struct worker *worker)
 {
 	const struct snapshot *snapshot = worker->snapshot;
+	guards_grow(worker);
 	if (snapshot->endpoint_id_limit > worker->load_count) {
 		uint32_t count = snapshot->endpoint_id_limit;
 		struct endpoint_load *loads =
@@ -164,6 +165,7 @@ void worker_init(struct worker *worker, struct workers *workers,
 		.index = index,
 		.kernel = options->kernel,
 		.slot = options->slot,
+		.node = options->node,
 		.series = options->series,
 		.counts = &options->series->proxy[index],
 		.heartbeat = &options->heartbeats[index],
@@ -181,6 +183,7 @@ void worker_fini(struct worker *worker)
 	blocks_fini(&worker->blocks);
 	mem_free(worker->loads);
 	mem_free(worker->balances);
+	mem_free(worker->guards);
 }
 
 int worker_open(struct worker *worker)

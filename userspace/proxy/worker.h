@@ -12,6 +12,7 @@
 #include "http/h1.h"
 #include "policy/balance.h"
 #include "proxy/edges.h"
+#include "proxy/guard.h"
 #include "proxy/workers.h"
 #include "wire/wire.h"
 
@@ -77,6 +78,9 @@ struct worker {
 	uint32_t load_count;
 	struct balance_state *balances; /* by service id */
 	uint32_t balance_count;
+	struct node *node;    /* shared with the other workers; NULL = nothing is guarded */
+	struct guard *guards; /* by service id */
+	uint32_t guard_count;
 
 	uint32_t series_users[WEFT_SERIES_MAX]; /* by slot: what counts there; others only read */
 
