@@ -144,7 +144,7 @@ bool breaker_group_panics(const struct breaker_group *group, const struct breake
 {
 	uint32_t removed = LOAD(group->removed);
 	uint64_t left = removed < ready_count ? ready_count - removed : 0;
-	return removed > 0 && left * PPM < (uint64_t)ready_count * rule->panic_ppm;
+	return removed > 0 && (left == 0 || left * PPM < (uint64_t)ready_count * rule->panic_ppm);
 }
 
 /* ---- the rules: does it trip? ---- */

@@ -402,7 +402,6 @@ static void begin_attempt(struct exchange *exchange, const struct http_head *hea
 {
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
 	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
-	prepare_dial(exchange);
 	if (delay_ns) {
 		exchange->replay.is_only = true;
 		if (write_request_head(exchange, head, deadline))
@@ -434,6 +433,7 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	}
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
+	prepare_dial(exchange);
 	if (admit(exchange, head, &deadline, &delay_ns))
 		begin_attempt(exchange, head, &deadline, delay_ns);
 }

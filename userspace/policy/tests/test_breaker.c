@@ -313,6 +313,8 @@ static void few_left_is_a_panic(void **state)
 	group.removed = 11; /* endpoints went meanwhile */
 	assert_true(breaker_group_panics(&group, &rule, 10));
 	rule.panic_ppm = 0;
+	assert_true(breaker_group_panics(&group, &rule, 10)); /* none is left */
+	group.removed = 9;
 	assert_false(breaker_group_panics(&group, &rule, 10));
 }
 
