@@ -13,3 +13,4 @@ PACKAGES_K8S := containerd runc containernetworking-plugins iptables nftables ip
 	python3-pytest python3-yaml
 PACKAGES_FUZZ := libclang-rt-dev
 PACKAGES_BENCH := nginx-light haproxy wrk python3 python3-venv
+PACKAGES_MICRO := python3 valgrind

@@ -16,7 +16,7 @@ class Service:
     endpoints: list
     port: int = 80
     protocol: str = "auto"
-    balancer: str = "p2c"
+    balancer: str = "ewma"
     family: int = 4  # of the endpoints
     shortcut: str = "inherit"
     shortcut_window: str = "0"

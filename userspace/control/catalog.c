@@ -348,6 +348,7 @@ static void draft_write(const struct catalog *catalog, struct catalog_service *s
 		.may_be_left_out = true,
 		.protocol = kube_service_protocol(of, port),
 		.balancer = kube_service_balancer(of),
+		.balancing = {.near_limit = 32, .panic_percent = PANIC_PERCENT},
 		.shortcut = annotation_shortcut(&of->object, namespace),
 		.shortcut_window = annotation_shortcut_window(&of->object),
 		.resilience = catalog->resilience,

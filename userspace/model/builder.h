@@ -23,6 +23,7 @@ struct known_id {
 
 struct build_options {
 	const struct snapshot *previous;       /* NULL = none */
+	uint64_t now_ns;                       /* of the workers' clock, for slow start */
 	const struct known_id *known_services; /* sorted by name; each name and id once */
 	uint32_t known_service_count;
 	const struct known_id *known_pods;

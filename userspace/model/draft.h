@@ -22,10 +22,15 @@ struct draft_value {
 	struct weft_address address;
 };
 
+/* The default of services[].panic_threshold, for services that are not of the config. */
+#define PANIC_PERCENT 50
+
 struct endpoint_draft {
 	uint32_t line;
 	uint32_t weight;
 	bool is_destination; /* as in struct endpoint */
+	const char *node;    /* where it is; NULL or "" = unknown */
+	const char *zone;
 	struct weft_address address;
 };
 
@@ -34,6 +39,8 @@ struct service_draft {
 	enum protocol protocol;
 	enum balancer balancer;
 	enum weft_shortcut shortcut;
+	struct balancing balancing;
+	const char *hash_name;    /* NULL or "" = none */
 	uint32_t shortcut_window; /* as in struct service */
 	struct resilience resilience;
 	bool balances_endpoints; /* as in struct service */

@@ -116,6 +116,14 @@ static const struct key keys[] = {
 	 .meaning = "What may wait past TCP for a socket that does not read, until its "
 		    "connection goes back to TCP."},
 
+	{"locality", KEY_MAP, .meaning = "Where this weftd is, for services[].locality."},
+	{"locality.node", KEY_NAME, TEXT(struct draft, settings.locality_node), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
+	 .meaning = "Name of this node; \"\" takes kubernetes.node."},
+	{"locality.zone", KEY_NAME, TEXT(struct draft, settings.locality_zone), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
+	 .meaning = "Name of this node's zone; \"\" is unknown."},
+
 	{"kubernetes", KEY_MAP, .meaning = "Pods and services of a Kubernetes cluster."},
 	{"kubernetes.enabled", KEY_BOOL, SETTING(kubernetes), .flags = KEY_AT_START,
 	 .fallback = "false",
@@ -159,9 +167,35 @@ static const struct key keys[] = {
 	 .choices = "auto|http|opaque", .fallback = "auto",
 	 .meaning = "auto looks at the first bytes, http promises HTTP, opaque never looks."},
 	{"services[].balancer", KEY_CHOICE, NUMBER(struct service_draft, balancer),
-	 .choices = "p2c|round_robin|client_ip", .fallback = "p2c",
-	 .meaning = "p2c takes the less busy of two random endpoints, round_robin one after "
-		    "another, client_ip always the same one for a client's address."},
+	 .choices = "ewma|p2c|aperture|round_robin|random|least|hash|client_ip", .fallback = "ewma",
+	 .meaning = "ewma takes of two random endpoints the one that is expected to answer sooner, "
+		    "p2c the less busy one, aperture does so among as few as the load needs; "
+		    "round_robin goes round, random draws, least takes the least busy of all; "
+		    "hash sends what is equal to one endpoint, client_ip a client's address."},
+	{"services[].hash_on", KEY_CHOICE, NUMBER(struct service_draft, balancing.hash_on),
+	 .choices = "source|header|cookie|path", .fallback = "source",
+	 .meaning = "What balancer: hash looks at: the client's address, a header, a cookie or "
+		    "the path; a request without it goes where ewma sends it."},
+	{"services[].hash_name", KEY_NAME, TEXT(struct service_draft, hash_name),
+	 RANGE(0, HASH_NAME_MAX - 1), .flags = KEY_MAY_BE_EMPTY, .fallback = "",
+	 .example = "x-user", .meaning = "Name of that header or cookie."},
+	{"services[].slow_start", KEY_DURATION,
+	 NUMBER(struct service_draft, balancing.slow_start_ns), RANGE(0, DAY), .fallback = "0s",
+	 .meaning = "How long the share of an endpoint that joins the others grows from a tenth "
+		    "to all of it; 0s is off. hash and client_ip do not look at it."},
+	{"services[].locality", KEY_CHOICE, NUMBER(struct service_draft, balancing.locality),
+	 .choices = "any|near", .fallback = "any",
+	 .meaning = "near takes endpoints of the same node first, then of the same zone, then any; "
+		    "farther ones when near ones are ejected or overloaded. hash and client_ip "
+		    "do not look at it."},
+	{"services[].near_limit", KEY_INTEGER, NUMBER(struct service_draft, balancing.near_limit),
+	 RANGE(0, 1u << 20), .fallback = "32", .unit = "attempts",
+	 .meaning = "Requests and connections in flight per near endpoint and worker, from which "
+		    "on farther endpoints are taken; 0 is no limit."},
+	{"services[].panic_threshold", KEY_INTEGER,
+	 NUMBER(struct service_draft, balancing.panic_percent), RANGE(0, 100), .fallback = "50",
+	 .unit = "percent",
+	 .meaning = "With fewer of the ready endpoints not ejected, ejection is ignored."},
 	{"services[].shortcut", KEY_CHOICE, NUMBER(struct service_draft, shortcut),
 	 .choices = "inherit|off|auto|on", .fallback = "inherit",
 	 .meaning = "The shortcut of connections to it; inherit is what the mesh has."},
@@ -242,9 +276,6 @@ static const struct key keys[] = {
 	{"services[].breaker.most_out", KEY_PERCENT,
 	 NUMBER(struct service_draft, resilience.breaker.removed_most_ppm), RANGE(0, PPM),
 	 .fallback = "50", .meaning = "Most endpoints that are left out at a time, rounded down."},
-	{"services[].breaker.panic", KEY_PERCENT,
-	 NUMBER(struct service_draft, resilience.breaker.panic_ppm), RANGE(0, PPM),
-	 .fallback = "30", .meaning = "With fewer endpoints left than this all are used again."},
 	{"services[].timeouts", KEY_MAP,
 	 .meaning =
 		 "How long an answer's head may take; 504 then. A body may stream for any time."},
@@ -305,6 +336,10 @@ static const struct key keys[] = {
 	{"services[].endpoints[].weight", KEY_INTEGER, NUMBER(struct endpoint_draft, weight),
 	 RANGE(0, 65535), .fallback = "1",
 	 .meaning = "Share of the traffic beside the other endpoints; 0 takes no new requests."},
+	{"services[].endpoints[].node", KEY_NAME, TEXT(struct endpoint_draft, node), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY, .fallback = "", .meaning = "Node that it is on."},
+	{"services[].endpoints[].zone", KEY_NAME, TEXT(struct endpoint_draft, zone), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY, .fallback = "", .meaning = "Zone that it is in."},
 
 	{"pods", MAPS(struct draft, pods, struct pod_draft), .most = 4096,
 	 .meaning = "Whose connections are captured."},

@@ -58,7 +58,7 @@ struct breaker_rule {
 	uint32_t success_ppm;      /* below it the endpoint is removed */
 	uint32_t requests;         /* success rate: window and least number */
 	uint32_t removed_most_ppm; /* of the service's endpoints, rounded down */
-	uint32_t panic_ppm;        /* with fewer endpoints left than this, all are used again */
+	uint32_t pad;
 };
 
 /* 0 = none. Until the answer's head: a body may stream for as long as it likes. */

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/span.h"
+#include "model/endpoint_set.h"
 #include "model/index.h"
 #include "model/shared.h"
 
@@ -121,6 +122,7 @@ void service_drop(struct service *service)
 		return;
 	mem_free(service->addresses);
 	mem_free(service->endpoints);
+	endpoint_sets_fini(service);
 	mem_free(service);
 }
 
@@ -157,6 +159,8 @@ static void settings_fini(struct settings *settings)
 	mem_free(settings->kube_api);
 	mem_free(settings->kube_node);
 	mem_free(settings->proc_root);
+	mem_free(settings->locality_node);
+	mem_free(settings->locality_zone);
 	mem_free(settings->log_level);
 }
 

@@ -18,9 +18,23 @@
 #include "weft/shortcut.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
-enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN, BALANCER_CLIENT_IP };
 /* Whose statuses and headers weft's own answers have where they differ. */
 enum compatibility { COMPATIBILITY_NONE, COMPATIBILITY_LINKERD };
+/* In the order of the key services[].balancer. */
+enum balancer {
+	BALANCER_EWMA,
+	BALANCER_P2C,
+	BALANCER_APERTURE,
+	BALANCER_ROUND_ROBIN,
+	BALANCER_RANDOM,
+	BALANCER_LEAST,
+	BALANCER_HASH,
+	BALANCER_CLIENT_IP,
+};
+enum hash_on { HASH_ON_SOURCE, HASH_ON_HEADER, HASH_ON_COOKIE, HASH_ON_PATH };
+enum locality { LOCALITY_ANY, LOCALITY_NEAR };
+/* What a balancer chooses from: all that are ready, or of those the ones of one tier. */
+enum endpoint_tier { TIER_ALL, TIER_NODE, TIER_ZONE, TIER_FAR, TIERS };
 enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 #define ENDPOINT_ID_NONE UINT32_MAX
@@ -28,15 +42,40 @@ enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 struct endpoint {
 	uint32_t id;         /* dense, stable for (service, address) while it exists */
+	uint32_t birth;      /* no other that has or had this id has the same; never 0 */
+	uint64_t ready_ns;   /* when it was first seen with a weight; 0 = with its service */
 	uint32_t series;     /* slot in the metric store; see series_kept */
 	uint32_t weight;     /* >= 1; 0 = drained: no new requests */
 	bool is_destination; /* dials to its own address belong to the service, and go there */
+	uint8_t tier;        /* enum endpoint_tier, but never TIER_ALL: how near it is */
 	struct weft_address address;
 	char text[ADDRESS_TEXT_MAX]; /* address as text, the metric's label */
 };
 
+/* Endpoints with a weight, to draw from; model/endpoint_set.h. */
+struct endpoint_set {
+	uint32_t count;
+	bool has_equal_weights;
+	uint64_t weight_total;
+	uint32_t *items; /* indexes of the service's endpoints, ascending; NULL = all of them */
+	uint64_t *sums;  /* of the weights up to and with this one; NULL = they are equal */
+};
+
+/* How a service's endpoints are chosen, beside its balancer. Of the config keys of these names. */
+struct balancing {
+	enum hash_on hash_on;
+	enum locality locality;
+	uint64_t slow_start_ns; /* 0 = off */
+	uint32_t near_limit;    /* attempts in flight per near endpoint and worker; 0 = none */
+	uint32_t panic_percent; /* with fewer not ejected, ejection is ignored */
+};
+
+#define HASH_NAME_MAX 64
+
 struct service {
 	uint32_t id;          /* >= 1, dense, stable for a name while it exists */
+	uint32_t birth;       /* as an endpoint's */
+	uint32_t version;     /* no other struct service has or had the same; never 0 */
 	uint32_t series;      /* slot in the metric store, the service's total */
 	uint32_t users;       /* who holds it; written by the control thread only */
 	bool may_be_left_out; /* as in its draft: not of the config */
@@ -45,16 +84,20 @@ struct service {
 	enum weft_shortcut shortcut;
 	uint32_t shortcut_window; /* bytes; 0 = the mesh's */
 	struct resilience resilience;
-	uint64_t generation; /* of the snapshot that it was built for */
 	char name[WEFT_NAME_MAX];
 	uint32_t address_count; /* virtual addresses × ports */
 	uint32_t endpoint_count;
 	uint32_t ready_count; /* endpoints with weight > 0 */
 	uint64_t weight_total;
-	bool has_equal_weights;         /* all endpoints' weights are the same, and > 0 */
 	bool balances_endpoints;        /* a dial to an endpoint's own address may go to another */
 	struct weft_address *addresses; /* sorted */
 	struct endpoint *endpoints;     /* sorted by id */
+	struct balancing balancing;
+	char hash_name[HASH_NAME_MAX]; /* of the header or cookie */
+	/* By tier; with LOCALITY_ANY only TIER_ALL is filled. */
+	struct endpoint_set sets[TIERS];
+	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
+	uint64_t *ring;      /* model/ring.h */
 };
 
 struct port_list {
@@ -112,11 +155,13 @@ struct settings {
 	char *admin_address;      /* "127.0.0.1:9990"; "" = off */
 	char *control_socket;     /* path of the Unix socket */
 	char *pin_dir;
-	char *cgroup_root;                      /* "" = found from the mount table */
-	bool kubernetes;                        /* discover pods and services */
-	char *kube_api;                         /* "" = in-cluster */
-	char *kube_node;                        /* "" = environment's WEFT_NODE_NAME */
-	char *proc_root;                        /* a /proc that sees the pods' processes */
+	char *cgroup_root;   /* "" = found from the mount table */
+	bool kubernetes;     /* discover pods and services */
+	char *kube_api;      /* "" = in-cluster */
+	char *kube_node;     /* "" = environment's WEFT_NODE_NAME */
+	char *proc_root;     /* a /proc that sees the pods' processes */
+	char *locality_node; /* where this weftd is; "" = unknown */
+	char *locality_zone;
 	enum on_proxy_death pod_on_proxy_death; /* of pods that do not say */
 	bool log_json;
 	char *log_level;
@@ -133,6 +178,7 @@ struct snapshot {
 	uint32_t endpoint_id_limit;
 	uint32_t pod_id_limit;
 	uint32_t endpoint_count;
+	uint32_t births;          /* given so far, to services, endpoints and versions */
 	uint32_t service_id_next; /* where the builder looks for a free id */
 	uint32_t pod_id_next;
 	bool has_shortcut_on;         /* mesh, a service or a pod says so */

@@ -139,14 +139,6 @@ static void group_one_less(struct breaker_group *group)
 		;
 }
 
-bool breaker_group_panics(const struct breaker_group *group, const struct breaker_rule *rule,
-			  uint32_t ready_count)
-{
-	uint32_t removed = LOAD(group->removed);
-	uint64_t left = removed < ready_count ? ready_count - removed : 0;
-	return removed > 0 && (left == 0 || left * PPM < (uint64_t)ready_count * rule->panic_ppm);
-}
-
 /* ---- the rules: does it trip? ---- */
 
 static double average_with(struct breaker *breaker, double sample, double kept)

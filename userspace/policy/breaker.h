@@ -77,8 +77,5 @@ bool breaker_group_is_due(const struct breaker_group *group, uint64_t now_ns);
  * number of those that are not alive. */
 void breaker_group_look(struct breaker_group *group);
 void breaker_group_looked(struct breaker_group *group, uint32_t removed);
-/* None is left, or so few that leaving out makes it worse: all are used. */
-bool breaker_group_panics(const struct breaker_group *group, const struct breaker_rule *rule,
-			  uint32_t ready_count);
 
 #endif

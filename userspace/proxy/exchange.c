@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/balance_key.h"
 #include "policy/deadline.h"
 #include "proxy/admit.h"
 #include "proxy/answer.h"
@@ -78,6 +79,14 @@ void exchange_count_attempt(struct exchange *exchange)
 
 /* ---- ends ---- */
 
+/* For the balancer: what the upstream did, whoever ended the exchange. */
+static enum balance_outcome outcome_of(const struct exchange *exchange)
+{
+	if (exchange->upstream_failed)
+		return BALANCE_FAILED;
+	return exchange->response_done ? BALANCE_ANSWERED : BALANCE_LEFT;
+}
+
 static void release_upstream(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
@@ -85,7 +94,7 @@ static void release_upstream(struct exchange *exchange)
 		dial_cancel(&exchange->dial);
 		return;
 	}
-	dial_release(&exchange->dial);
+	dial_release(&exchange->dial, outcome_of(exchange));
 	bool is_clean = exchange->request_done && exchange->head_sent &&
 			!exchange->client_finished && exchange->upstream_keep_alive &&
 			h1_is_idle(&upstream->reader) && upstream->reader.error == H1_OK;
@@ -122,7 +131,7 @@ void exchange_detach(struct exchange *exchange)
 {
 	struct session *session = exchange->session;
 	count_all(exchange);
-	dial_release(&exchange->dial);
+	dial_release(&exchange->dial, BALANCE_ANSWERED);
 	let_go(exchange);
 	session->exchange = NULL;
 	mem_free(exchange);
@@ -248,13 +257,25 @@ void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reas
 		answer_unsent(exchange, 502, reason, "no endpoint is left to try");
 }
 
-static void prepare_dial(struct exchange *exchange)
+/* A balancer that looks at requests: what it looks at. */
+static void find_key(struct exchange *exchange, const struct http_head *head)
+{
+	struct dial *dial = &exchange->dial;
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, dial->service_id);
+	if (service && service->balancer == BALANCER_HASH &&
+	    service->balancing.hash_on != HASH_ON_SOURCE)
+		dial->has_key = balance_key(service, head, dial->local.ip, &dial->key);
+}
+
+static void prepare_dial(struct exchange *exchange, const struct http_head *head)
 {
 	struct session *session = exchange->session;
 	const struct settings *settings = &session->worker->snapshot->settings;
 	bool can_replay = exchange->is_idempotent && !exchange->has_body;
 	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
 	dial_init(&exchange->dial, session, &exchange_dial_events);
+	find_key(exchange, head);
 	exchange->dial.pool_idle_ns =
 		can_replay ? settings->upstream_idle_timeout_ns : settings->upstream_fresh_ns;
 	if (wants_own)
@@ -272,9 +293,12 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 		session->pinned = NULL;
 		return true;
 	}
-	if (probe && probe->dial.upstream) {
+	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
+	if (probe && probe->dial.upstream && !exchange->dial.has_key) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
+		if (exchange->dial.is_ready) /* how long the client was silent does not count */
+			dial_hold(&exchange->dial, dial_release(&exchange->dial, BALANCE_UNTIMED));
 		return true;
 	}
 	if (probe)
@@ -433,7 +457,7 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	}
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
-	prepare_dial(exchange);
+	prepare_dial(exchange, head);
 	if (admit(exchange, head, &deadline, &delay_ns))
 		begin_attempt(exchange, head, &deadline, delay_ns);
 }
@@ -528,7 +552,7 @@ static void try_again(struct exchange *exchange)
 	struct worker *worker = exchange->session->worker;
 	bool moves_queue = exchange_is_unsent(exchange);
 	enum weft_proxy_reason reason;
-	struct upstream *dead = dial_release(&exchange->dial);
+	struct upstream *dead = dial_release(&exchange->dial, BALANCE_LEFT);
 	exchange->retried = true;
 	series_add(&service_row(exchange)->retries, 1);
 	series_add(&worker_row(worker, dead->series.endpoint)->retries, 1);
@@ -554,6 +578,7 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 		try_again(exchange);
 		return;
 	}
+	exchange->upstream_failed = reason != WEFT_PROXY_OUT_OF_MEMORY;
 	if (!exchange->head_sent) {
 		bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
 		dial_tell(&exchange->dial, is_ours ? BREAKER_NOT_COUNTED : BREAKER_FAILED);

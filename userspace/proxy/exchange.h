@@ -49,7 +49,8 @@ struct exchange {
 	bool has_success_class : 1; /* the answer says so itself */
 	bool is_success : 1;        /* by the service's classifier */
 	bool answered_by_proxy : 1;
-	bool pins : 1; /* Negotiate or NTLM in the request or in a 401 */
+	bool upstream_failed : 1; /* it gave no answer, or half of one */
+	bool pins : 1;            /* Negotiate or NTLM in the request or in a 401 */
 };
 
 /* Reader events of the client's side. */

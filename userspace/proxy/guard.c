@@ -18,10 +18,15 @@ void guards_grow(struct worker *worker)
 	worker->guard_count = count;
 }
 
-static void show_ejected(struct worker *worker, uint32_t endpoint_id, bool is_ejected)
+/* When memory is short it is seen again at the next look. */
+static void show_ejected(struct worker *worker, const struct service *service,
+			 const struct endpoint *endpoint, bool is_ejected)
 {
-	if (endpoint_id < worker->load_count)
-		worker->loads[endpoint_id].is_ejected = is_ejected;
+	const struct endpoint_load *load = balances_load(&worker->balances, endpoint);
+	if (!is_ejected && (!load || !load->is_ejected))
+		return; /* nothing is to be remembered of most */
+	if (!balance_eject(&worker->balances, service, endpoint, is_ejected))
+		worker->guards[service->id].version = 0;
 }
 
 static const char *endpoint_text(const struct service *service, uint32_t endpoint_id)
@@ -44,15 +49,15 @@ static void look(struct worker *worker, struct guard *guard, const struct servic
 	for (uint32_t i = 0; i < service->endpoint_count; i++) {
 		const struct endpoint *endpoint = &service->endpoints[i];
 		struct node_endpoint *entry =
-			has_breaker ? node_endpoint(worker->node, service, endpoint) : NULL;
+			has_breaker ? node_endpoint(worker->node, endpoint) : NULL;
 		if (!entry) {
-			show_ejected(worker, endpoint->id, false);
+			show_ejected(worker, service, endpoint, false);
 			continue;
 		}
 		if (breaker_wake(&entry->breaker, group, now_ns))
 			guard->epoch++; /* this one we know of */
 		removed += breaker_state(&entry->breaker) != BREAKER_ALIVE;
-		show_ejected(worker, endpoint->id, !breaker_admits(&entry->breaker));
+		show_ejected(worker, service, endpoint, !breaker_admits(&entry->breaker));
 	}
 	breaker_group_looked(group, removed);
 }
@@ -62,11 +67,11 @@ struct guard *guard_service(struct worker *worker, const struct service *service
 	if (service->id >= worker->guard_count || !worker->node)
 		return NULL;
 	struct guard *guard = &worker->guards[service->id];
-	if (!guard->shared || guard->generation != service->generation) {
+	if (!guard->shared || guard->version != service->version) {
 		guard->shared = node_service(worker->node, service);
 		if (!guard->shared)
 			return NULL;
-		guard->generation = service->generation;
+		guard->version = service->version;
 		look(worker, guard, service);
 		return guard;
 	}
@@ -75,12 +80,6 @@ struct guard *guard_service(struct worker *worker, const struct service *service
 	    breaker_group_is_due(group, worker_now_ns(worker)))
 		look(worker, guard, service);
 	return guard;
-}
-
-bool guard_panics(const struct guard *guard, const struct service *service)
-{
-	return breaker_group_panics(&guard->shared->breakers, &service->resilience.breaker,
-				    service->ready_count);
 }
 
 void guard_picked(struct worker *worker, const struct service *service,
@@ -93,7 +92,7 @@ void guard_picked(struct worker *worker, const struct service *service,
 					  worker_now_ns(worker)))
 		return;
 	worker_count(worker, WEFT_PROXY_ENDPOINT_PROBED);
-	show_ejected(worker, endpoint->id, true);
+	show_ejected(worker, service, endpoint, true);
 }
 
 static void count_change(struct worker *worker, const struct service *service, uint32_t endpoint_id,

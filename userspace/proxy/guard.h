@@ -1,7 +1,7 @@
 /*
  * A service's failures and load as one worker meets them: tells the node's breakers how attempts
- * ended, keeps loads[].is_ejected as they say, asks the node's budget and limits. Internal to
- * proxy.
+ * ended, takes endpoints out of the balancer as they say, asks the node's budget and limits.
+ * Internal to proxy.
  */
 #ifndef PROXY_GUARD_H
 #define PROXY_GUARD_H
@@ -13,15 +13,13 @@ struct worker;
 /* A worker's memory of one service, by service id. */
 struct guard {
 	struct node_service *shared; /* NULL = not looked up yet */
-	uint64_t generation;         /* of the service that it was looked up for */
-	uint32_t epoch;              /* of the breakers' changes that loads[] shows */
+	uint32_t version;            /* of the service that it was looked up for */
+	uint32_t epoch;              /* of the breakers' changes that the balancer knows */
 };
 
-/* Before a pick: loads[].is_ejected of the service's endpoints is right after it. NULL: out of
+/* Before a pick: the balancer knows which of its endpoints are left out. NULL: out of
  * memory, or the service has no id here; then nothing is limited. */
 struct guard *guard_service(struct worker *worker, const struct service *service);
-/* So few endpoints are left that all are to be used. */
-bool guard_panics(const struct guard *guard, const struct service *service);
 /* It was picked: maybe as a probe. */
 void guard_picked(struct worker *worker, const struct service *service,
 		  const struct endpoint *endpoint);

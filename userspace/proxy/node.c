@@ -1,6 +1,5 @@
 #include "proxy/node.h"
 
-#include "base/hash.h"
 #include "base/mem.h"
 
 #define PIECE  256u  /* entries */
@@ -71,11 +70,10 @@ static struct node_endpoint *endpoint_at(struct node *node, uint32_t id)
 }
 
 /* True: this call made it the owner's; whatever it holds is of the one before. */
-static bool takes_over(_Atomic uint32_t *owner, uint32_t hash)
+static bool takes_over(_Atomic uint32_t *owner, uint32_t birth)
 {
-	uint32_t wanted = hash ? hash : 1;
 	uint32_t old = atomic_load_explicit(owner, memory_order_acquire);
-	return old != wanted && atomic_compare_exchange_strong(owner, &old, wanted) && old != 0;
+	return old != birth && atomic_compare_exchange_strong(owner, &old, birth) && old != 0;
 }
 
 /* The requests that are under way stay counted: they end as what they began. */
@@ -93,17 +91,15 @@ static void begin_anew(struct node_service *service)
 struct node_service *node_service(struct node *node, const struct service *service)
 {
 	struct node_service *entry = service_at(node, service->id);
-	if (entry && takes_over(&entry->owner, hash_text(span_text(service->name), 0)))
+	if (entry && takes_over(&entry->owner, service->birth))
 		begin_anew(entry);
 	return entry;
 }
 
-struct node_endpoint *node_endpoint(struct node *node, const struct service *service,
-				    const struct endpoint *endpoint)
+struct node_endpoint *node_endpoint(struct node *node, const struct endpoint *endpoint)
 {
 	struct node_endpoint *entry = endpoint_at(node, endpoint->id);
-	uint32_t hash = address_hash(&endpoint->address) ^ (service->id * 0x9e3779b9u);
-	if (entry && takes_over(&entry->owner, hash))
+	if (entry && takes_over(&entry->owner, endpoint->birth))
 		breaker_reset(&entry->breaker);
 	return entry;
 }

@@ -18,7 +18,7 @@
 struct node;
 
 struct node_service {
-	_Atomic uint32_t owner; /* hash of its name; 0 = nobody yet */
+	_Atomic uint32_t owner; /* its birth; 0 = nobody yet */
 	struct breaker_group breakers;
 	struct retry_budget budget;
 	struct concurrency concurrency;
@@ -27,7 +27,7 @@ struct node_service {
 };
 
 struct node_endpoint {
-	_Atomic uint32_t owner; /* hash of its service and address */
+	_Atomic uint32_t owner; /* its birth */
 	struct breaker breaker;
 };
 
@@ -35,8 +35,7 @@ struct node *node_new(void);       /* NULL: out of memory */
 void node_free(struct node *node); /* after the workers; NULL is fine */
 /* NULL: out of memory. Valid until node_free. */
 struct node_service *node_service(struct node *node, const struct service *service);
-struct node_endpoint *node_endpoint(struct node *node, const struct service *service,
-				    const struct endpoint *endpoint);
+struct node_endpoint *node_endpoint(struct node *node, const struct endpoint *endpoint);
 /* As looked up before; NULL = never was. */
 struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id);
 /* Of the service's clients; NULL: out of memory. */

@@ -166,7 +166,8 @@ static void discard(struct exchange *exchange, const struct http_head *head)
 	}
 	exchange_count_attempt(exchange);
 	dial_avoid(&exchange->dial);
-	dial_release(&exchange->dial);
+	/* an answer that failed fast must not look like a fast server */
+	dial_release(&exchange->dial, head ? BALANCE_LEFT : BALANCE_FAILED);
 	exchange->dial.is_ready = false;
 	if (head && exchange->request_done && !exchange->client_finished && drain_is_worth(head))
 		drain_begin(upstream);
@@ -184,6 +185,7 @@ static void begin_anew(struct exchange *exchange, const struct http_head *head, 
 	series_add(&worker_row(worker, exchange->session->series)->retries, 1);
 	discard(exchange, head);
 	exchange->status = 0;
+	exchange->upstream_failed = false;
 	exchange->retried = false; /* the next connection may turn out dead too */
 	exchange->lent = (struct forward_lent){0};
 	exchange->response = (struct forward){0};
@@ -228,6 +230,7 @@ static void tell_timeout(struct exchange *exchange)
 {
 	bool waits_for_client = exchange->dial.is_ready && !exchange->request_done;
 	dial_tell(&exchange->dial, waits_for_client ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+	exchange->upstream_failed = !waits_for_client;
 }
 
 static void on_timer(struct timer *timer)

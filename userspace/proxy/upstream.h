@@ -28,7 +28,8 @@ struct upstream {
 	struct weft_address address;
 	struct sockaddr_in6 socket_address; /* room for both families */
 	uint32_t service_id;
-	uint32_t endpoint_id; /* ENDPOINT_ID_NONE: dialled to its original destination */
+	uint32_t endpoint_id;           /* ENDPOINT_ID_NONE: dialled to its original destination */
+	struct balance_attempt attempt; /* at the endpoint: open while an owner of it uses this */
 	struct series_pair series;
 	struct series_pair counted; /* as opened under these; the pool may change the others */
 	struct weft_address local;  /* that it is bound to; all zero = none */

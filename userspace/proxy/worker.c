@@ -45,35 +45,6 @@ uint32_t worker_endpoint_series(struct worker *worker, const struct service *ser
 	return claim_series(worker, &endpoint->series, service, endpoint->text);
 }
 
-/* On failure the tables stay short: an id past them has load 0 and its service no balancer. */
-void worker_grow_tables(struct worker *worker)
-{
-	const struct snapshot *snapshot = worker->snapshot;
-	guards_grow(worker);
-	if (snapshot->endpoint_id_limit > worker->load_count) {
-		uint32_t count = snapshot->endpoint_id_limit;
-		struct endpoint_load *loads =
-			mem_realloc(worker->loads, count * sizeof(struct endpoint_load));
-		if (loads) {
-			memset(loads + worker->load_count, 0,
-			       (count - worker->load_count) * sizeof(struct endpoint_load));
-			worker->loads = loads;
-			worker->load_count = count;
-		}
-	}
-	if (snapshot->service_id_limit > worker->balance_count) {
-		uint32_t count = snapshot->service_id_limit;
-		struct balance_state *balances =
-			mem_realloc(worker->balances, count * sizeof(struct balance_state));
-		if (balances) {
-			memset(balances + worker->balance_count, 0,
-			       (count - worker->balance_count) * sizeof(struct balance_state));
-			worker->balances = balances;
-			worker->balance_count = count;
-		}
-	}
-}
-
 static void show(__u64 *gauge, uint64_t value)
 {
 	__atomic_store_n(gauge, value, __ATOMIC_RELAXED);
@@ -142,7 +113,8 @@ static void adopt_snapshot(struct worker *worker)
 	/* The ring's own blocks come on top: sessions alone share the limit. */
 	worker->blocks.limit_bytes =
 		settings->buffer_limit_bytes + LARGE_BUFFERS * (uint64_t)BLOCK_LARGE_BYTES;
-	worker_grow_tables(worker);
+	balances_adopt(&worker->balances, worker->snapshot);
+	guards_grow(worker);
 }
 
 static void beat(struct worker *worker)
@@ -181,8 +153,7 @@ void worker_fini(struct worker *worker)
 {
 	io_ring_close(worker->ring);
 	blocks_fini(&worker->blocks);
-	mem_free(worker->loads);
-	mem_free(worker->balances);
+	balances_fini(&worker->balances);
 	mem_free(worker->guards);
 }
 

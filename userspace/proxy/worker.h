@@ -74,10 +74,7 @@ struct worker {
 	struct weft_proxy_counts *counts;
 	uint64_t *heartbeat;
 
-	struct endpoint_load *loads; /* by endpoint id */
-	uint32_t load_count;
-	struct balance_state *balances; /* by service id */
-	uint32_t balance_count;
+	struct balances balances;
 	struct node *node;    /* shared with the other workers; NULL = nothing is guarded */
 	struct guard *guards; /* by service id */
 	uint32_t guard_count;
@@ -115,16 +112,6 @@ static inline void worker_series_use(struct worker *worker, uint32_t slot, int c
 	if (slot != SERIES_NONE)
 		__atomic_store_n(&worker->series_users[slot],
 				 worker->series_users[slot] + (uint32_t)change, __ATOMIC_RELAXED);
-}
-
-/* Makes loads[] and balances[] long enough for this turn's snapshot. */
-void worker_grow_tables(struct worker *worker);
-
-/* Attempts in flight of an endpoint, ENDPOINT_ID_NONE is fine. */
-static inline void worker_load_add(struct worker *worker, uint32_t endpoint_id, int change)
-{
-	if (endpoint_id < worker->load_count)
-		worker->loads[endpoint_id].active += (uint32_t)change;
 }
 
 void worker_init(struct worker *worker, struct workers *workers,

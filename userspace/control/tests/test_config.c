@@ -389,7 +389,7 @@ static void the_reference_is_a_config_of_defaults(void **state)
 	assert_int_equal(snapshot->service_count, 1);
 	assert_int_equal(snapshot->pod_count, 1);
 	assert_int_equal(snapshot->services[0]->protocol, PROTOCOL_AUTO);
-	assert_int_equal(snapshot->services[0]->balancer, BALANCER_P2C);
+	assert_int_equal(snapshot->services[0]->balancer, BALANCER_EWMA);
 	assert_int_equal(snapshot->pods[0]->on_proxy_death, ON_PROXY_DEATH_OPEN);
 	snapshot_free(snapshot);
 	text_fini(&page);

@@ -299,25 +299,6 @@ static void an_only_endpoint_is_never_left_out(void **state)
 	assert_true(breaker_admits(&breaker));
 }
 
-static void few_left_is_a_panic(void **state)
-{
-	struct breaker_rule rule = in_a_row;
-	struct breaker_group group = {0};
-	(void)state;
-	rule.panic_ppm = 300000;
-	assert_false(breaker_group_panics(&group, &rule, 10));
-	group.removed = 7;
-	assert_false(breaker_group_panics(&group, &rule, 10));
-	group.removed = 8;
-	assert_true(breaker_group_panics(&group, &rule, 10));
-	group.removed = 11; /* endpoints went meanwhile */
-	assert_true(breaker_group_panics(&group, &rule, 10));
-	rule.panic_ppm = 0;
-	assert_true(breaker_group_panics(&group, &rule, 10)); /* none is left */
-	group.removed = 9;
-	assert_false(breaker_group_panics(&group, &rule, 10));
-}
-
 static void none_never_trips(void **state)
 {
 	static const struct breaker_rule none = {.kind = BREAKER_NONE, .removed_most_ppm = PPM};
@@ -355,7 +336,6 @@ int main(void)
 		cmocka_unit_test(old_failures_fade_with_time),
 		cmocka_unit_test(at_most_half_are_left_out),
 		cmocka_unit_test(an_only_endpoint_is_never_left_out),
-		cmocka_unit_test(few_left_is_a_panic),
 		cmocka_unit_test(none_never_trips),
 		cmocka_unit_test(a_new_endpoint_begins_alive),
 	};

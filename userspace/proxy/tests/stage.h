@@ -454,8 +454,7 @@ static inline void stage_assert_idle(struct stage *stage)
 	assert_true(list_is_empty(&worker->sessions));
 	assert_true(list_is_empty(&worker->idle_upstreams));
 	assert_true(list_is_empty(&worker->waiting_dials));
-	for (uint32_t i = 0; i < worker->load_count; i++)
-		assert_int_equal(worker->loads[i].active, 0);
+	assert_int_equal(balances_active(&worker->balances), 0);
 	for (uint32_t slot = 0; slot < WEFT_SERIES_MAX; slot++) {
 		const struct weft_series *row = series_row(&stage->series, 0, slot);
 		uint64_t responses = 0;
