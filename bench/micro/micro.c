@@ -25,6 +25,7 @@
 
 static const struct micro_subject *const subjects[] = {
 	&micro_balance,
+	&micro_resilience,
 };
 
 void *micro_alloc(size_t size)

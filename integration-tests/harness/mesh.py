@@ -20,6 +20,7 @@ class Service:
     family: int = 4  # of the endpoints
     shortcut: str = "inherit"
     shortcut_window: str = "0"
+    rules: dict = dataclasses.field(default_factory=dict)  # further keys of the service
     at: str = ""  # "POD:PORT": the mesh takes dials to this pod's own address, which also answers by itself
 
 
@@ -105,6 +106,7 @@ class Mesh:
                 "shortcut": service.shortcut,
                 "shortcut_window": service.shortcut_window,
                 "endpoints": [{"address": self.endpoint(service.name, at)} for at in range(len(service.endpoints))],
+                **service.rules,
             }
             for service in self.services.values()
         ]

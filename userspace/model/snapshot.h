@@ -83,7 +83,6 @@ struct service {
 	enum balancer balancer;
 	enum weft_shortcut shortcut;
 	uint32_t shortcut_window; /* bytes; 0 = the mesh's */
-	struct resilience resilience;
 	char name[WEFT_NAME_MAX];
 	uint32_t address_count; /* virtual addresses × ports */
 	uint32_t endpoint_count;
@@ -98,6 +97,7 @@ struct service {
 	struct endpoint_set sets[TIERS];
 	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
 	uint64_t *ring;      /* model/ring.h */
+	struct resilience resilience;
 };
 
 struct port_list {
