@@ -75,6 +75,7 @@ LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http
 LIBS_model := -lurcu-qsbr -lurcu-common
 LIBS_io := -luring
 LIBS_tls := -lssl -lcrypto
+LIBS_policy := -lm
 LIBS_kernel := -lbpf -lelf -lz -lmnl
 LIBS_kube := -lcjson
 LIBS_control := -lcjson -lyaml

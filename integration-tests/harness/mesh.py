@@ -21,6 +21,7 @@ class Service:
     shortcut: str = "inherit"
     shortcut_window: str = "0"
     balancing: dict = dataclasses.field(default_factory=dict)  # further keys of the service
+    rules: dict = dataclasses.field(default_factory=dict)  # further keys of the service
     at: str = ""  # "POD:PORT": the mesh takes dials to this pod's own address, which also answers by itself
 
 
@@ -107,6 +108,7 @@ class Mesh:
                 "shortcut": service.shortcut,
                 "shortcut_window": service.shortcut_window,
                 "endpoints": [{"address": self.endpoint(service.name, at)} for at in range(len(service.endpoints))],
+                **service.rules,
             }
             for service in self.services.values()
         ]

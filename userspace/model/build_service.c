@@ -207,6 +207,7 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 	return service->protocol == old->protocol && has_same_balancing(service, old) &&
 	       service->shortcut == old->shortcut &&
 	       service->shortcut_window == old->shortcut_window &&
+	       memcmp(&service->resilience, &old->resilience, sizeof(old->resilience)) == 0 &&
 	       service->balances_endpoints == old->balances_endpoints &&
 	       service->may_be_left_out == old->may_be_left_out &&
 	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
@@ -259,6 +260,7 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 		 draft->hash_name ? draft->hash_name : "");
 	service->shortcut = draft->shortcut;
 	service->shortcut_window = draft->shortcut_window;
+	service->resilience = draft->resilience;
 	service->balances_endpoints = draft->balances_endpoints;
 	service->may_be_left_out = draft->may_be_left_out;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);

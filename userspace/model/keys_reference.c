@@ -16,6 +16,8 @@ static const char *type_name(enum key_type type)
 		return "duration";
 	case KEY_SIZE:
 		return "size";
+	case KEY_PERCENT:
+		return "percentage";
 	case KEY_IP:
 		return "address";
 	case KEY_ADDRESS:
@@ -61,8 +63,8 @@ static void print_type(const struct key *key, struct text *text)
 		for (const char *before = " "; span_split(&rest, '|', &word); before = " | ")
 			text_printf(text, "%s%.*s", before, SPAN_PRINT(word));
 	}
-	bool is_number =
-		key->type == KEY_INTEGER || key->type == KEY_DURATION || key->type == KEY_SIZE;
+	bool is_number = key->type == KEY_INTEGER || key->type == KEY_DURATION ||
+			 key->type == KEY_SIZE || key->type == KEY_PERCENT;
 	if (is_number) {
 		text_add(text, span_text(", "));
 		print_bound(key, key->least, text);

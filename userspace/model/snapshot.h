@@ -13,11 +13,14 @@
 #include "base/address.h"
 #include "base/attr.h"
 #include "model/ids.h"
+#include "model/resilience.h"
 #include "model/route.h"
 #include "weft/limits.h"
 #include "weft/shortcut.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
+/* Whose statuses and headers weft's own answers have where they differ. */
+enum compatibility { COMPATIBILITY_NONE, COMPATIBILITY_LINKERD };
 /* In the order of the key services[].balancer. */
 enum balancer {
 	BALANCER_EWMA,
@@ -95,6 +98,7 @@ struct service {
 	struct endpoint_set sets[TIERS];
 	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
 	uint64_t *ring;      /* model/ring.h */
+	struct resilience resilience;
 };
 
 struct port_list {
@@ -146,6 +150,7 @@ struct settings {
 	uint32_t socket_stock;           /* unconnected sockets kept per pod, worker, family */
 	uint32_t service_endpoint_limit; /* of one Service of Kubernetes, over all its ports */
 	bool via;                        /* add Via */
+	enum compatibility compatibility;
 	enum weft_shortcut shortcut;
 	uint32_t shortcut_window; /* bytes outstanding past TCP towards one socket */
 	char *admin_address;      /* "127.0.0.1:9990"; "" = off */

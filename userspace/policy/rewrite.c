@@ -166,6 +166,21 @@ static int change_fields(struct rewriter *rewriter, const struct route_header_ch
 	return 0;
 }
 
+int rewritten_add(struct rewriter *rewriter, struct rewritten *rewritten, struct http_field field)
+{
+	bool has_fields = rewritten->head.fields == rewriter->fields;
+	size_t kept = has_fields ? rewritten->head.field_count : 0;
+	size_t count = kept + rewritten->extra_count;
+	if (field_room(rewriter, count + 1))
+		return -ENOMEM;
+	if (has_fields)
+		rewritten->head.fields = rewriter->fields;
+	rewriter->fields[count] = field;
+	rewritten->extra = rewriter->fields + kept;
+	rewritten->extra_count++;
+	return 0;
+}
+
 /* ---- requests ---- */
 
 static const struct route_header_change *request_change(const struct route_filters *filters)

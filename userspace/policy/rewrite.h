@@ -40,6 +40,9 @@ int rewrite_request(struct rewriter *rewriter, const struct rewrite_request *req
 int rewrite_answer(struct rewriter *rewriter, const struct route_filters *rule,
 		   const struct route_filters *backend, const struct http_head *head,
 		   struct rewritten *ret_rewritten) MUST_CHECK;
+/* One more field behind what this rewriter made last, or behind a head as it came. 0 or -ENOMEM. */
+int rewritten_add(struct rewriter *rewriter, struct rewritten *rewritten,
+		  struct http_field field) MUST_CHECK;
 /* Nothing would change. */
 bool rewrite_request_keeps(const struct rewrite_request *request);
 bool rewrite_answer_keeps(const struct route_filters *rule, const struct route_filters *backend);

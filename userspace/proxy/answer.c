@@ -25,6 +25,8 @@ static const char *reason_phrase(unsigned status)
 		return "Request Timeout";
 	case 414:
 		return "URI Too Long";
+	case 429:
+		return "Too Many Requests";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 500:
@@ -33,6 +35,8 @@ static const char *reason_phrase(unsigned status)
 		return "Bad Gateway";
 	case 503:
 		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
 	default:
 		return "Error";
 	}
@@ -64,6 +68,12 @@ int answer_write(struct wire *wire, const struct answer *answer)
 	text_add(&body, span_text("\n"));
 	text_printf(&head, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n",
 		    body.size);
+	if (answer->is_unsent)
+		text_add(&head, span_text("l5d-retryable: true\r\n"));
+	if (answer->is_nack)
+		text_add(&head, span_text("finagle-http-nack: true\r\n"));
+	if (answer->has_retry_after)
+		text_printf(&head, "Retry-After: %u\r\n", answer->retry_after_s);
 	text_printf(&head, "%s\r\n", answer->keep_alive ? "" : "Connection: close\r\n");
 	if (!answer->is_head)
 		text_add(&head, text_span(&body));

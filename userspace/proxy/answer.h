@@ -9,7 +9,11 @@ struct answer {
 	const char *service; /* which service, or the address dialled */
 	const char *text;    /* why, one sentence */
 	bool keep_alive;
-	bool is_head; /* answers HEAD: no body */
+	bool is_head;         /* answers HEAD: no body */
+	bool is_unsent;       /* no server has seen the request: l5d-retryable */
+	bool is_nack;         /* finagle-http-nack (linkerd1.md H15) */
+	bool has_retry_after; /* of retry_after_s seconds */
+	uint32_t retry_after_s;
 };
 
 /* Queues the answer. 0 or -ENOMEM. */

@@ -1,10 +1,10 @@
 #include "proxy/dial.h"
 
-#include <assert.h>
 #include <errno.h>
 
 #include "base/log.h"
 #include "policy/balance_key.h"
+#include "proxy/guard.h"
 #include "proxy/leg.h"
 #include "proxy/session.h"
 
@@ -75,7 +75,10 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 		if (!dial->has_key)
 			request.has_key =
 				balance_key(service, NULL, request.client_ip, &request.key);
+		const struct guard *guard = guard_service(worker, service);
 		endpoint = balance_pick(&worker->balances, service, &request, &worker->rng);
+		if (endpoint && guard)
+			guard_picked(worker, service, endpoint);
 	}
 	if (!endpoint) {
 		*ret_reason = dial->attempts ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
@@ -172,12 +175,22 @@ static void connect_or_wait(struct dial *dial)
 void dial_hold(struct dial *dial, struct upstream *upstream)
 {
 	dial->upstream = upstream;
+	dial->owes_outcome = upstream->endpoint_id != ENDPOINT_ID_NONE;
 	balance_begin(&dial->worker->balances, &upstream->attempt, worker_now_ns(dial->worker));
+}
+
+void dial_tell(struct dial *dial, enum breaker_outcome outcome)
+{
+	if (!dial->owes_outcome || !dial->upstream)
+		return;
+	dial->owes_outcome = false;
+	guard_tell(dial->worker, dial->service_id, dial->upstream->endpoint_id, outcome);
 }
 
 struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
+	dial_tell(dial, BREAKER_NOT_COUNTED);
 	if (upstream)
 		balance_end(&dial->worker->balances, &upstream->attempt,
 			    worker_now_ns(dial->worker), outcome);
@@ -242,6 +255,19 @@ static bool pick_next(struct dial *dial, struct target *ret, enum weft_proxy_rea
 	return pick_target(dial, ret, ret_reason);
 }
 
+static void avoid(struct dial *dial, uint32_t endpoint_id)
+{
+	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
+		dial->tried_count = 0; /* many tries later: no matter which was first */
+	dial->tried[dial->tried_count++] = endpoint_id;
+}
+
+void dial_avoid(struct dial *dial)
+{
+	if (dial->upstream)
+		avoid(dial, dial->upstream->endpoint_id);
+}
+
 static void count_failure(struct dial *dial)
 {
 	const struct upstream *upstream = dial->upstream;
@@ -249,15 +275,22 @@ static void count_failure(struct dial *dial)
 	series_add(&worker_row(dial->worker, upstream->series.endpoint)->connect_failures, 1);
 }
 
+/* Not what this node lacks. */
+static bool speaks_of_endpoint(int error)
+{
+	return error != -ENOMEM && error != -EAGAIN && error != -EAFNOSUPPORT &&
+	       error != -EADDRNOTAVAIL && error != -EMFILE && error != -ENFILE;
+}
+
 void dial_attempt_failed(struct dial *dial, int error)
 {
 	struct target target;
 	enum weft_proxy_reason reason = WEFT_PROXY_DIAL_FAILED;
 	count_failure(dial);
+	dial_tell(dial, speaks_of_endpoint(error) ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
 	struct upstream *old = dial_release(dial, BALANCE_FAILED);
 	dial->error = error;
-	assert(dial->tried_count < DIAL_ATTEMPTS_MAX);
-	dial->tried[dial->tried_count++] = old->endpoint_id;
+	avoid(dial, old->endpoint_id);
 	dial->attempts++;
 
 	struct upstream *next = NULL;
@@ -296,6 +329,7 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 	if (to->upstream && to->upstream->role == UPSTREAM_DIALLING)
 		to->upstream->user = to;
 	from->upstream = NULL;
+	from->owes_outcome = false;
 }
 
 void dials_retry(struct worker *worker)

@@ -5,7 +5,11 @@
 
 #include "base/mem.h"
 #include "policy/balance_key.h"
+#include "policy/deadline.h"
+#include "proxy/admit.h"
 #include "proxy/answer.h"
+#include "proxy/onward.h"
+#include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
 static void on_ready(struct dial *dial);
@@ -23,10 +27,11 @@ static struct weft_series *service_row(const struct exchange *exchange)
 	return worker_row(exchange->session->worker, exchange->series);
 }
 
-static void count_outcome(const struct exchange *exchange, struct weft_series *row)
+static void count_outcome(const struct exchange *exchange, struct weft_series *row,
+			  uint64_t from_ns)
 {
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
-	uint64_t latency_us = (now_ns - exchange->started_ns) / 1000;
+	uint64_t latency_us = (now_ns - from_ns) / 1000;
 	unsigned class = exchange->status / 100;
 	series_add(&row->requests, 1);
 	/* what is no class counts as 5xx, as for a client (RFC 9110 15) */
@@ -43,21 +48,34 @@ static void count_bytes(const struct exchange *exchange, struct weft_series *row
 	series_add(&row->bytes_received, wire->bytes_received - exchange->received_before);
 }
 
+static void count_endpoint(const struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	struct weft_series *row = worker_row(worker, exchange->dial.upstream->series.endpoint);
+	count_outcome(exchange, row, exchange->attempt_ns);
+	count_bytes(exchange, row);
+	count_bytes(exchange, service_row(exchange));
+	series_add(&row->requests_active, (uint64_t)-1);
+}
+
 static void count_all(const struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
 	const struct upstream *upstream = exchange->dial.upstream;
 	edge_answered(exchange->session->edge, exchange->status,
 		      (worker_now_ns(worker) - exchange->started_ns) / 1000);
-	count_outcome(exchange, service_row(exchange));
+	count_outcome(exchange, service_row(exchange), exchange->started_ns);
 	series_add(&service_row(exchange)->requests_active, (uint64_t)-1);
 	if (!upstream || !exchange->dial.is_ready)
 		return;
-	struct weft_series *row = worker_row(worker, upstream->series.endpoint);
-	count_outcome(exchange, row);
-	count_bytes(exchange, row);
-	count_bytes(exchange, service_row(exchange));
-	series_add(&row->requests_active, (uint64_t)-1);
+	count_endpoint(exchange);
+}
+
+void exchange_count_attempt(struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	series_add(&worker_row(worker, exchange->dial.upstream->series.endpoint)->retries, 1);
+	count_endpoint(exchange);
 }
 
 /* ---- ends ---- */
@@ -96,7 +114,9 @@ static void release_upstream(struct exchange *exchange)
 static void free_exchange(struct exchange *exchange)
 {
 	struct session *session = exchange->session;
-	blocks_give(&session->worker->blocks, exchange->replay);
+	retry_clock_stops(exchange);
+	admit_leave(exchange);
+	replay_drop(&exchange->replay);
 	worker_series_use(session->worker, exchange->series, -1);
 	exchange_route_fini(&exchange->route);
 	session->exchange = NULL;
@@ -161,27 +181,43 @@ static void redirect(struct exchange *exchange, const struct route_way *way)
 		exchange_end(exchange, keep_alive);
 }
 
-void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
-		     const char *text)
+void exchange_reply(struct exchange *exchange, struct answer *answer, enum weft_proxy_reason reason)
 {
 	struct session *session = exchange->session;
 	char destination[ADDRESS_TEXT_MAX];
-	struct answer answer = {
-		.status = status,
-		.service = session_destination(session, destination),
-		.text = text,
-		.keep_alive = may_go_on(exchange),
-		.is_head = exchange->is_head,
-	};
+	answer->service = session_destination(session, destination);
+	answer->keep_alive = may_go_on(exchange);
+	answer->is_head = exchange->is_head;
 	worker_count(session->worker, reason);
-	exchange->status = (uint16_t)status;
+	exchange->status = (uint16_t)answer->status;
 	exchange->answered_by_proxy = true;
 	exchange->upstream_keep_alive = false;
-	if (answer_write(&session->client, &answer)) {
+	if (answer_write(&session->client, answer)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	exchange_end(exchange, answer.keep_alive);
+	exchange_end(exchange, answer->keep_alive);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+		     const char *text)
+{
+	struct answer answer = {.status = status, .text = text};
+	exchange_reply(exchange, &answer, reason);
+}
+
+/* No server has seen anything of the request. */
+static void answer_unsent(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+			  const char *text)
+{
+	struct answer answer = {.status = status, .text = text, .is_unsent = true};
+	exchange_reply(exchange, &answer, reason);
+}
+
+void exchange_abort_on_purpose(struct exchange *exchange)
+{
+	exchange_answer(exchange, exchange->abort_status, WEFT_PROXY_FAULT_ABORTED,
+			"answered so on purpose (services[].faults); it was not sent");
 }
 
 void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_reason reason,
@@ -221,7 +257,7 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
 	dial_failure_text(dial, text, sizeof(text));
-	exchange_answer(exchange, 502, reason, text);
+	answer_unsent(exchange, 502, reason, text);
 }
 
 static void on_ready(struct dial *dial)
@@ -229,14 +265,14 @@ static void on_ready(struct dial *dial)
 	response_begin(container_of(dial, struct exchange, dial));
 }
 
-static void not_started(struct exchange *exchange, enum weft_proxy_reason reason)
+void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason)
 {
 	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
 		exchange_out_of_memory(exchange);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
-		exchange_answer(exchange, 503, reason, "the service has no ready endpoint");
+		answer_unsent(exchange, 503, reason, "the service has no ready endpoint");
 	else
-		exchange_answer(exchange, 502, reason, "no endpoint is left to try");
+		answer_unsent(exchange, 502, reason, "no endpoint is left to try");
 }
 
 /* A balancer that looks at requests: what it looks at. */
@@ -303,39 +339,40 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 
 /* ---- the request ---- */
 
-static void keep_for_replay(struct exchange *exchange, struct span head)
+static void keep_head(struct exchange *exchange, struct span written)
 {
-	struct blocks *blocks = &exchange->session->worker->blocks;
-	struct block *block = head.size <= BLOCK_SMALL_BYTES ? blocks_take_small(blocks)
-							     : blocks_take_large(blocks);
-	if (!block || head.size == 0) {
-		blocks_give(blocks, block);
-		return; /* then it is not tried again */
-	}
-	memcpy(block->data, head.data, head.size);
-	block->end = (uint32_t)head.size;
-	exchange->replay = block;
+	/* size 0: larger than a block. What cannot be kept is lost, which is no error. */
+	if (written.size == 0 || replay_add(&exchange->replay, written))
+		replay_drop(&exchange->replay);
 }
 
-static int write_request_head(struct exchange *exchange, const struct rewritten *forwarded)
+static int write_request_head(struct exchange *exchange, const struct route_way *way,
+			      const struct deadline *deadline)
 {
-	const struct http_head *head = &forwarded->head;
+	struct onward onward;
+	struct span written;
+	int error = onward_init(&onward, &way->forwarded, deadline,
+				io_wall_ns(exchange->session->worker->ring));
+	if (error)
+		return error;
+	const struct http_head *head = &onward.result.head;
 	struct h1_rewrite rewrite = {
 		.framing = exchange->request.framing,
 		.minor_version = head->minor_version,
 		.keep_alive = head->minor_version > 0 || head->keep_alive,
 		.keeps_upgrade = exchange->wants_upgrade,
 		.via = forward_via(&exchange->session->worker->snapshot->settings),
-		.extra = forwarded->extra,
-		.extra_count = forwarded->extra_count,
+		.extra = onward.result.extra,
+		.extra_count = onward.result.extra_count,
 	};
-	struct span written;
-	int error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
-	if (error)
-		return error;
-	if (exchange->dial.was_open && exchange->is_idempotent && !exchange->has_body)
-		keep_for_replay(exchange, written);
-	return 0;
+	if (!exchange->dial.upstream)
+		error = forward_head_later(&exchange->replay, head, &rewrite);
+	else
+		error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
+	if (!error && exchange->dial.upstream)
+		keep_head(exchange, written);
+	onward_fini(&onward);
+	return error;
 }
 
 /* NULL = out of memory. */
@@ -345,18 +382,22 @@ static struct exchange *new_exchange(struct session *session, const struct http_
 	if (!exchange)
 		return NULL;
 	exchange->session = session;
-	exchange->started_ns = worker_now_ns(session->worker);
+	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
 	exchange->is_head = head->method == HTTP_METHOD_HEAD;
 	exchange->is_connect = head->method == HTTP_METHOD_CONNECT;
 	exchange->is_idempotent = http_is_idempotent(head);
+	exchange->method = (uint8_t)classify_method(head);
 	exchange->has_body = head->framing == HTTP_CHUNKED ||
 			     (head->framing == HTTP_LENGTH && head->body_length > 0);
 	exchange->request_done = !exchange->has_body;
 	exchange->wants_upgrade = head->has_upgrade;
 	exchange->pins = head->binds_connection;
 	exchange->client_keep_alive = head->keep_alive;
+	replay_init(&exchange->replay, &session->worker->blocks, 0);
+	exchange->request.copy = &exchange->replay;
+	retry_timer_init(exchange);
 	return exchange;
 }
 
@@ -373,20 +414,40 @@ static void adopt(struct session *session, struct exchange *exchange)
 	series_add(&service_row(exchange)->requests_active, 1);
 }
 
-/* `head` as it came, `forwarded` as it goes on. */
-static void send_request(struct exchange *exchange, const struct http_head *head,
-			 const struct rewritten *forwarded)
+/* Sends it, or keeps it until a delay is over. */
+static void begin_attempt(struct exchange *exchange, const struct route_way *way,
+			  const struct deadline *deadline, uint64_t delay_ns)
 {
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
-	prepare_dial(exchange, head);
-	if (!find_upstream(exchange, &reason)) {
-		not_started(exchange, reason);
+	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
+	if (delay_ns) {
+		exchange->replay.is_only = true;
+		if (write_request_head(exchange, way, deadline))
+			exchange_out_of_memory(exchange);
+		else
+			retry_wait(exchange, delay_ns);
 		return;
 	}
+	if (!find_upstream(exchange, &reason)) {
+		exchange_not_started(exchange, reason);
+		return;
+	}
+	retry_attempt_begins(exchange);
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (write_request_head(exchange, forwarded))
+	if (write_request_head(exchange, way, deadline))
 		exchange_out_of_memory(exchange);
+}
+
+/* `head` as it came. */
+static void send_request(struct exchange *exchange, const struct http_head *head,
+			 const struct route_way *way)
+{
+	struct deadline deadline;
+	uint64_t delay_ns;
+	prepare_dial(exchange, head);
+	if (admit(exchange, head, &deadline, &delay_ns))
+		begin_attempt(exchange, way, &deadline, delay_ns);
 }
 
 /* Weft answers itself: what was dialled ahead is for nobody. */
@@ -416,20 +477,21 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	if (way.status)
 		answer_instead(exchange, &way);
 	else
-		send_request(exchange, head, &way.forwarded);
+		send_request(exchange, head, &way);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)
 {
 	struct session *session = exchange->session;
-	if (!exchange->dial.upstream)
+	struct upstream *upstream = exchange->dial.upstream;
+	struct wire *wire = upstream ? &upstream->wire : NULL;
+	if (!wire && !exchange->wait_until_ns)
 		return;
-	struct wire *wire = &exchange->dial.upstream->wire;
 	if (forward_body(&exchange->request, wire, bytes, NULL)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	if (wire_queued(wire) >= session->worker->snapshot->settings.window_bytes)
+	if (!wire || wire_queued(wire) >= session->worker->snapshot->settings.window_bytes)
 		wire_pause(&session->client);
 }
 
@@ -437,15 +499,18 @@ void exchange_request_trailers(struct exchange *exchange, const struct http_fiel
 			       size_t count)
 {
 	struct upstream *upstream = exchange->dial.upstream;
-	if (upstream && forward_trailers(&exchange->request, &upstream->wire, fields, count))
+	struct wire *wire = upstream ? &upstream->wire : NULL;
+	if ((wire || exchange->wait_until_ns) &&
+	    forward_trailers(&exchange->request, wire, fields, count))
 		exchange_out_of_memory(exchange);
 }
 
 void exchange_request_complete(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	struct wire *wire = upstream ? &upstream->wire : NULL;
 	exchange->request_done = true;
-	if (upstream && forward_end(&exchange->request, &upstream->wire))
+	if ((wire || exchange->wait_until_ns) && forward_end(&exchange->request, wire))
 		exchange_out_of_memory(exchange);
 	else if (exchange->response_done)
 		exchange_end(exchange, exchange->keep_alive);
@@ -492,8 +557,10 @@ static bool may_try_again(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
 	bool is_unanswered = wire->bytes_received == exchange->received_before;
+	bool can_resend = exchange->is_idempotent && !exchange->has_body && is_unanswered &&
+			  replay_is_whole(&exchange->replay);
 	return exchange->dial.was_open && !exchange->retried &&
-	       (exchange_is_unsent(exchange) || (exchange->replay && is_unanswered));
+	       (exchange_is_unsent(exchange) || can_resend);
 }
 
 /* A connection from before the request turned out dead before a byte was answered (RFC 9110 9.2.2).
@@ -514,9 +581,8 @@ static void try_again(struct exchange *exchange)
 		wire_move_queue(&dead->wire, &exchange->dial.upstream->wire);
 	upstream_abort(dead);
 	if (!is_started)
-		not_started(exchange, reason);
-	else if (!moves_queue &&
-		 wire_write(&exchange->dial.upstream->wire, block_span(exchange->replay)))
+		exchange_not_started(exchange, reason);
+	else if (!moves_queue && replay_write(&exchange->replay, &exchange->dial.upstream->wire))
 		exchange_out_of_memory(exchange);
 }
 
@@ -532,11 +598,16 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 	}
 	exchange->upstream_failed = reason != WEFT_PROXY_OUT_OF_MEMORY;
 	if (!exchange->head_sent) {
-		exchange_answer(exchange, 502, reason, text);
+		bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
+		dial_tell(&exchange->dial, is_ours ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+		if (is_ours || !retry_unanswered(exchange, WEFT_PROXY_RETRIED_UNANSWERED))
+			exchange_answer(exchange, 502, reason, text);
 		return;
 	}
 	/* The client must notice that the answer was cut short. */
 	worker_count(session->worker, reason);
+	guard_tell(session->worker, exchange->dial.service_id, exchange->dial.upstream->endpoint_id,
+		   reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 	exchange->status = 0;
 	forget(exchange);
 	if (ends_with_close)

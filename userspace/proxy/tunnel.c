@@ -83,6 +83,8 @@ static void decide(struct tunnel *tunnel)
 		tunnel->session->edge->counts.tunnels++;
 	}
 	tunnel->is_counted = true;
+	if (tunnel->dial.is_ready)
+		dial_tell(&tunnel->dial, BREAKER_SUCCEEDED);
 	if (tunnel->dial.is_ready && !tunnel->is_endpoint_counted) {
 		tunnel->is_endpoint_counted = true;
 		series_add(&worker_row(worker, tunnel->series.endpoint)->tunnels_opened, 1);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/dial.h"
+#include "proxy/drain.h"
 #include "proxy/exchange.h"
 #include "proxy/leg.h"
 #include "proxy/tunnel.h"
@@ -230,6 +231,9 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 	case UPSTREAM_TUNNEL:
 		tunnel_upstream_data(upstream->user, bytes, block);
 		return;
+	case UPSTREAM_DRAINING:
+		drain_data(upstream, bytes);
+		return;
 	case UPSTREAM_IDLE:     /* nobody asked (RFC 9112 9.2) */
 	case UPSTREAM_DIALLING: /* cannot be: reading begins when it is assigned */
 		upstream_close(upstream);
@@ -254,6 +258,7 @@ static void on_eof(struct wire *wire)
 		tunnel_upstream_eof(upstream->user);
 		return;
 	case UPSTREAM_IDLE:
+	case UPSTREAM_DRAINING:
 	case UPSTREAM_DIALLING:
 		upstream_close(upstream);
 		return;
@@ -301,6 +306,7 @@ static void on_failed(struct wire *wire, int error)
 		tunnel_upstream_failed(upstream->user, error);
 		return;
 	case UPSTREAM_IDLE:
+	case UPSTREAM_DRAINING:
 		upstream_abort(upstream);
 		return;
 	case UPSTREAM_ENDING:
@@ -311,6 +317,10 @@ static void on_failed(struct wire *wire, int error)
 static void on_connect_timeout(struct timer *timer)
 {
 	struct upstream *upstream = container_of(timer, struct upstream, connect_timer);
+	if (upstream->role == UPSTREAM_DRAINING) {
+		upstream_close(upstream);
+		return;
+	}
 	worker_count(upstream->worker, WEFT_PROXY_DIAL_TIMEOUT);
 	if (upstream->role == UPSTREAM_DIALLING)
 		dial_attempt_failed(upstream->user, -ETIMEDOUT);

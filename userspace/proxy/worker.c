@@ -117,6 +117,7 @@ static void adopt_snapshot(struct worker *worker)
 	worker->blocks.limit_bytes =
 		settings->buffer_limit_bytes + LARGE_BUFFERS * (uint64_t)BLOCK_LARGE_BYTES;
 	balances_adopt(&worker->balances, worker->snapshot);
+	guards_grow(worker);
 }
 
 static void beat(struct worker *worker)
@@ -139,6 +140,7 @@ void worker_init(struct worker *worker, struct workers *workers,
 		.index = index,
 		.kernel = options->kernel,
 		.slot = options->slot,
+		.node = options->node,
 		.series = options->series,
 		.counts = &options->series->proxy[index],
 		.heartbeat = &options->heartbeats[index],
@@ -157,6 +159,7 @@ void worker_fini(struct worker *worker)
 	balances_fini(&worker->balances);
 	route_matcher_free(worker->matcher);
 	rewriter_free(worker->rewriter);
+	mem_free(worker->guards);
 }
 
 int worker_open(struct worker *worker)

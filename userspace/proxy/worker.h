@@ -12,6 +12,7 @@
 #include "http/h1.h"
 #include "policy/balance.h"
 #include "proxy/edges.h"
+#include "proxy/guard.h"
 #include "proxy/workers.h"
 #include "wire/wire.h"
 
@@ -79,6 +80,9 @@ struct worker {
 	struct balances balances;
 	struct route_matcher *matcher;
 	struct rewriter *rewriter;
+	struct node *node;    /* shared with the other workers; NULL = nothing is guarded */
+	struct guard *guards; /* by service id */
+	uint32_t guard_count;
 
 	uint32_t series_users[WEFT_SERIES_MAX]; /* by slot: what counts there; others only read */
 
