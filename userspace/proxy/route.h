@@ -14,7 +14,10 @@ struct kept_change;
 
 /* Of an exchange, for as long as it lasts. */
 struct exchange_route {
-	uint32_t service_id;        /* where the request goes; 0: to its original destination */
+	uint32_t service_id;  /* where the request goes; 0: to its original destination */
+	uint32_t fallback_id; /* service that takes it when that is unreachable; 0 = none */
+	bool has_address;     /* it goes to `address`, which is no service's */
+	struct weft_address address;
 	uint32_t retry_attempts;    /* beside the first; ROUTE_NONE = the rule says nothing */
 	uint64_t retry_codes[4];    /* bit N: status 400 + N */
 	uint64_t backoff_ns;        /* base between tries; 0 = the rule says nothing */
@@ -30,6 +33,8 @@ struct route_way {
 	const char *text;           /* of an answer that is no redirect */
 	struct span location;       /* of a redirect */
 	struct rewritten forwarded; /* the head as it goes on */
+	bool strips_dtab;           /* without its l5d-dtab and l5d-ctx-dtab ... */
+	struct span dtab;           /* ... but with this l5d-ctx-dtab; size 0 = none */
 };
 
 /* 0 or -ENOMEM. `forwarded` and `location` live until the worker's next request. */
