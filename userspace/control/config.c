@@ -42,7 +42,7 @@ static int build(struct config *config, const struct list *sources,
 	 * nothing may be claimed that outlives the attempt. */
 	if (config->faults.count > 0)
 		with_faults.series = NULL;
-	sources_refresh(sources);
+	sources_refresh(sources, &config->draft);
 	int error = sources_join(sources, &config->draft, &joined);
 	if (error)
 		return error;

@@ -60,6 +60,14 @@ static void free_rewriter(void *rewriter)
 
 const struct namer_compiler namer_compiler = {compile, free_rewriter};
 
+/* Services of Kubernetes have /svc/ in their names already. */
+static const struct service *find_own(const struct snapshot *snapshot, struct span name)
+{
+	const struct service *service =
+		snapshot_service_named(snapshot, span_of(name.data + 5, name.size - 5));
+	return service ? service : snapshot_service_named(snapshot, name);
+}
+
 /* "#/fs/" and the name's segments; the most that make a service's name, as those of Kubernetes have
  * several. */
 static const struct service *find_service(const struct known_namer *known, struct name_path name,
@@ -76,6 +84,9 @@ static const struct service *find_service(const struct known_namer *known, struc
 		memcpy(text + 2, known->rule->text.data, known->rule->text.size);
 		size = known->rule->text.size + 2;
 		text[size++] = '/';
+	} else {
+		memcpy(text, "/svc/", 5);
+		size = 5;
 	}
 	for (; count < name.count && count < NAMES_PER_SERVICE; count++) {
 		struct span segment = name.segments[count];
@@ -87,8 +98,10 @@ static const struct service *find_service(const struct known_namer *known, struc
 		ends[count] = size += segment.size;
 	}
 	for (; count > 0; count--) {
+		struct span whole = span_of(text, ends[count - 1]);
 		const struct service *service =
-			snapshot_service_named(known->snapshot, span_of(text, ends[count - 1]));
+			known->rule ? snapshot_service_named(known->snapshot, whole)
+				    : find_own(known->snapshot, whole);
 		if (service) {
 			*ret_consumed = count;
 			return service;
@@ -251,8 +264,8 @@ static int dtabs_parse(struct dtabs *dtabs, const struct snapshot *snapshot,
 }
 
 static int bind_anew(struct binder *binder, const struct snapshot *snapshot,
-		const struct bind_request *request, struct delegate_trace *trace,
-		struct entry *entry, uint32_t *ret_local, struct name_error *ret_error)
+		     const struct bind_request *request, struct delegate_trace *trace,
+		     struct entry *entry, uint32_t *ret_local, struct name_error *ret_error)
 {
 	struct dtabs dtabs = {0};
 	struct name_arena arena;
@@ -302,7 +315,8 @@ int binder_explain(struct binder *binder, const struct snapshot *snapshot,
 	binder->passing = mem_zalloc(sizeof(struct entry));
 	if (!binder->passing)
 		return -ENOMEM;
-	int error = bind_anew(binder, snapshot, request, trace, binder->passing, ret_local, ret_error);
+	int error =
+		bind_anew(binder, snapshot, request, trace, binder->passing, ret_local, ret_error);
 	if (!error)
 		give(binder->passing, ret_binding);
 	return error;

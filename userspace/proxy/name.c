@@ -13,10 +13,9 @@ static bool is_dtab_field(const struct http_field *field)
 	       span_is_nocase(field->name, "l5d-ctx-dtab");
 }
 
-static bool is_trusted(const struct session *session)
+static bool is_trusted(const struct snapshot *snapshot, const char *name)
 {
-	const struct pod *pod =
-		snapshot_pod_named(session->worker->snapshot, span_text(session->pod->name));
+	const struct pod *pod = snapshot_pod_named(snapshot, span_text(name));
 	return pod && pod->trusts_dtabs;
 }
 
@@ -40,14 +39,15 @@ static void refuse(struct route_way *way, unsigned status, enum weft_proxy_reaso
 	way->text = text;
 }
 
-bool name_read_locals(const struct session *session, const struct http_head *head,
-		      struct local_dtabs *ret_locals, struct route_way *way)
+bool name_read_locals(const struct snapshot *snapshot, const char *pod,
+		      const struct http_head *head, struct local_dtabs *ret_locals,
+		      struct route_way *way)
 {
 	ret_locals->has_fields = false;
 	ret_locals->count = 0;
 	for (uint16_t i = 0; i < head->field_count && !ret_locals->has_fields; i++)
 		ret_locals->has_fields = is_dtab_field(&head->fields[i]);
-	if (!ret_locals->has_fields || !is_trusted(session))
+	if (!ret_locals->has_fields || !is_trusted(snapshot, pod))
 		return true;
 	if (add_locals(head, "l5d-ctx-dtab", ret_locals) &&
 	    add_locals(head, "l5d-dtab", ret_locals))
@@ -64,18 +64,38 @@ struct view {
 	uint32_t without; /* service that is taken for not ready; 0 = none */
 };
 
-bool name_is_up(struct worker *worker, const struct service *service)
+const struct service *name_service(const struct snapshot *snapshot, struct span name)
 {
-	const struct settings *settings = &worker->snapshot->settings;
-	const struct failover_rule rule = {settings->failover_ppm, settings->failover_back_ns};
-	struct guard *guard = guard_service(worker, service);
-	uint32_t ready = service->ready_count;
+	struct span front = span_text("/svc/");
+	if (!span_starts(name, front))
+		return NULL;
+	const struct service *service = snapshot_service_named(
+		snapshot, span_of(name.data + front.size, name.size - front.size));
+	return service ? service : snapshot_service_named(snapshot, name);
+}
+
+/* Ready endpoints that no breaker leaves out. */
+static uint32_t count_alive(const struct guard *guard, const struct service *service)
+{
 	uint32_t removed = 0;
 	if (guard)
 		removed = atomic_load_explicit(&guard->shared->breakers.removed,
 					       memory_order_relaxed);
-	uint32_t alive = removed < ready ? ready - removed : 0;
-	bool is_good = failover_is_good(&rule, alive, ready);
+	return removed < service->ready_count ? service->ready_count - removed : 0;
+}
+
+static struct failover_rule rule_of(const struct worker *worker)
+{
+	const struct settings *settings = &worker->snapshot->settings;
+	return (struct failover_rule){settings->failover_ppm, settings->failover_back_ns};
+}
+
+bool name_is_up(struct worker *worker, const struct service *service)
+{
+	const struct failover_rule rule = rule_of(worker);
+	struct guard *guard = guard_service(worker, service);
+	uint32_t alive = count_alive(guard, service);
+	bool is_good = failover_is_good(&rule, alive, service->ready_count);
 	if (!guard)
 		return is_good;
 	if (failover_see(&guard->failover, &rule, service->birth, is_good, worker_now_ns(worker)))
@@ -83,6 +103,15 @@ bool name_is_up(struct worker *worker, const struct service *service)
 	/* An endpoint waits for its probe: without this request nobody would notice that it is
 	 * back. */
 	return !is_good && balance_available(&worker->balances, service) > alive;
+}
+
+bool name_shows_up(struct worker *worker, const struct service *service)
+{
+	const struct failover_rule rule = rule_of(worker);
+	const struct guard *guard = guard_service(worker, service);
+	bool is_good = failover_is_good(&rule, count_alive(guard, service), service->ready_count);
+	struct failover copy = guard ? guard->failover : (struct failover){0};
+	return failover_see(&copy, &rule, service->birth, is_good, worker_now_ns(worker));
 }
 
 static bool leaf_is_ready(const void *context, const struct name_tree *leaf)
@@ -117,6 +146,20 @@ static const struct name_tree *pick(struct worker *worker, const struct name_tre
 	if (leaf && leaf->kind == NAME_LEAF)
 		*ret_fallback = find_fallback(worker, tree, leaf->target);
 	return leaf;
+}
+
+static bool leaf_shows_up(const void *context, const struct name_tree *leaf)
+{
+	const struct view *view = context;
+	const struct service *service = snapshot_service(view->worker->snapshot, leaf->target);
+	return !leaf->target || (service && name_shows_up(view->worker, service));
+}
+
+const struct name_tree *name_pick(struct worker *worker, const struct name_tree *tree)
+{
+	const struct view view = {worker, 0};
+	struct rng copy = worker->rng; /* nothing is drawn for a request's sake */
+	return branch_pick(tree, &(struct branch_view){leaf_shows_up, &view}, &copy);
 }
 
 /* ---- what it comes to ---- */

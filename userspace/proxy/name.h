@@ -16,8 +16,9 @@ struct local_dtabs {
 };
 
 /* False: too many, way->status says so. */
-bool name_read_locals(const struct session *session, const struct http_head *head,
-		      struct local_dtabs *ret_locals, struct route_way *way);
+bool name_read_locals(const struct snapshot *snapshot, const char *pod,
+		      const struct http_head *head, struct local_dtabs *ret_locals,
+		      struct route_way *way);
 /* Every name /svc/NAME is the service NAME: nothing else is said. */
 static inline bool name_is_plain(const struct snapshot *snapshot, const struct local_dtabs *locals)
 {
@@ -32,5 +33,11 @@ int name_bind(struct session *session, struct span name, const struct local_dtab
 /* Is the service up, for the choice among alternates? Also true when this request is to find out.
  */
 bool name_is_up(struct worker *worker, const struct service *service);
+/* The same, told to people: nothing is noted. */
+bool name_shows_up(struct worker *worker, const struct service *service);
+/* A branch of a bound tree, as a request of now would get it; NULL: none has weight. */
+const struct name_tree *name_pick(struct worker *worker, const struct name_tree *tree);
+/* Without a dtab /svc/NAME is the service of that name; NULL = there is none. */
+const struct service *name_service(const struct snapshot *snapshot, struct span name);
 
 #endif

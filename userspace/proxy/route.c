@@ -111,16 +111,6 @@ static void refuse(struct route_way *way, unsigned status, enum weft_proxy_reaso
 	way->text = text;
 }
 
-/* Without a dtab, /svc/NAME is the service of that name. */
-static const struct service *service_by_name(const struct snapshot *snapshot, struct span name)
-{
-	struct span front = span_text("/svc/");
-	if (!span_starts(name, front))
-		return NULL;
-	return snapshot_service_named(snapshot,
-				      span_of(name.data + front.size, name.size - front.size));
-}
-
 /* What a request is called. */
 struct called {
 	struct identified identified;
@@ -155,7 +145,7 @@ static int name_request(struct session *session, const struct http_head *head,
 	}
 	called->name = identified_name(&called->identified);
 	called->consumed = called->identified.consumed;
-	called->service = service_by_name(worker->snapshot, called->name);
+	called->service = name_service(worker->snapshot, called->name);
 	if (!called->service && called->is_plain)
 		refuse(way, 502, WEFT_PROXY_UNBOUND,
 		       "the request's name is no service of the mesh");
@@ -210,7 +200,9 @@ static int bind_backend(struct session *session, const struct called *called,
 	if (backend->path.size)
 		return name_bind(session, backend->path, &called->locals, 500, route, way);
 	if (!called->is_plain) {
-		int size = snprintf(name, sizeof(name), "/svc/%.*s", SPAN_PRINT(backend->service));
+		bool has_front = span_starts(backend->service, span_text("/svc/"));
+		int size = snprintf(name, sizeof(name), "%s%.*s", has_front ? "" : "/svc/",
+				    SPAN_PRINT(backend->service));
 		return name_bind(session, span_of(name, (size_t)size), &called->locals, 500, route,
 				 way);
 	}
@@ -301,7 +293,8 @@ int route_request(struct session *session, const struct http_head *head,
 	*ret_route = (struct exchange_route){.service_id = session->service_id,
 					     .retry_attempts = ROUTE_NONE};
 	*ret_way = (struct route_way){.forwarded = {.head = *head}};
-	bool is_read = name_read_locals(session, head, &called.locals, ret_way);
+	bool is_read =
+		name_read_locals(snapshot, session->pod->name, head, &called.locals, ret_way);
 	ret_way->strips_dtab = called.locals.has_fields;
 	/* Who dials an endpoint by its own address wants that one. */
 	if (!is_read || (session->destination_flags & WEFT_DESTINATION_ENDPOINT))
