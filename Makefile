@@ -61,7 +61,7 @@ MAY_telemetry := base
 MAY_policy := base model http
 MAY_kube := base io http tls wire
 MAY_proxy := base model io http wire kernel policy telemetry
-MAY_control := base model io http wire kernel telemetry kube cni
+MAY_control := base model policy io http wire kernel telemetry kube cni
 MAY_admin := base model policy io wire http telemetry
 MAY_cli := base model policy kernel http cni
 # rooms whose tests run against doubles of these rooms instead of the real ones
@@ -75,13 +75,15 @@ LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http
 LIBS_model := -lurcu-qsbr -lurcu-common
 LIBS_io := -luring
 LIBS_tls := -lssl -lcrypto
+LIBS_policy := -lm
 LIBS_kernel := -lbpf -lelf -lz -lmnl
 LIBS_kube := -lcjson
 LIBS_control := -lcjson -lyaml
 LIBS_admin := -lcjson
 LIBS_cli := -lcjson
+LIBS_policy := -lpcre2-8
 LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lbpf -lelf -lz -lmnl \
-	-lcjson -lyaml -lssl -lcrypto -lpthread
+	-lcjson -lyaml -lpcre2-8 -lssl -lcrypto -lpthread -lm
 
 archive = $(OUT)/$(1).a
 room_sources = $(sort $(wildcard userspace/$(1)/*.c))

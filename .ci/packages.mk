@@ -1,6 +1,6 @@
 # Debian packages by what needs them; .ci/install-packages installs those that are missing.
 PACKAGES_BUILD := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev liburing-dev node-llhttp \
-	libcjson-dev libyaml-dev liburcu-dev libmnl-dev libssl-dev \
+	libcjson-dev libyaml-dev libpcre2-dev liburcu-dev libmnl-dev libssl-dev \
 	libcmocka-dev iproute2 ca-certificates
 PACKAGES_DEMO := nginx-light python3 redis-server redis-tools curl wrk
 PACKAGES_LINT := python3 python3-pytest clang-format clang-tidy cppcheck
@@ -13,3 +13,4 @@ PACKAGES_K8S := containerd runc containernetworking-plugins iptables nftables ip
 	python3-pytest python3-yaml
 PACKAGES_FUZZ := libclang-rt-dev
 PACKAGES_BENCH := nginx-light haproxy wrk python3 python3-venv
+PACKAGES_MICRO := python3 valgrind

@@ -27,3 +27,28 @@ bench: all build/bench/backend build/bench/idle $(BENCH_VENV) $(BENCH_STAMP) ## 
 .PHONY: bench-scale
 bench-scale: all build/bench/backend build/bench/idle $(BENCH_STAMP) ## 5,000 services, 50,000 endpoints, 100 changes/s; under 2 minutes
 	@$(if $(filter 0,$(shell id -u)),,sudo) bench/scale.py $(BENCH_FLAGS)
+
+# ---- single calls of the hot path ----
+MICRO := build/bench/micro
+MICRO_OBJECTS := $(patsubst bench/micro/%.c,$(OUT)/obj/bench/%.o,$(sort $(wildcard bench/micro/*.c)))
+MICRO_BASELINE := bench/micro/baseline.txt
+$(OUT)/obj/bench/%.o: bench/micro/%.c $(FLAGS_STAMP) | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_ALL) $(WARN) -MMD -MP -c $< -o $@
+$(MICRO): $(MICRO_OBJECTS) $(ALL_ARCHIVES)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $(MICRO_OBJECTS) -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(LIBS)
+
+build/.deps-micro: .ci/packages.mk
+	@mkdir -p $(@D)
+	@.ci/install-packages $(PACKAGES_MICRO)
+	@touch $@
+
+.PHONY: bench-micro bench-micro-check bench-micro-baseline
+bench-micro: $(MICRO) ## ns per call of the hot path (ONLY=word: those cases)
+	@$(MICRO) $(ONLY)
+bench-micro-check: $(MICRO) | build/.deps-micro ## instructions per call, at most 10 % above bench/micro/baseline.txt
+	@bench/micro/gate.py $(MICRO) $(MICRO_BASELINE)
+bench-micro-baseline: $(MICRO) | build/.deps-micro ## counts them anew into the baseline
+	@bench/micro/gate.py $(MICRO) $(MICRO_BASELINE) --write

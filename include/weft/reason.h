@@ -80,7 +80,28 @@
 	X(DRAINED, "drained", "closed while draining")                                             \
 	X(OUT_OF_MEMORY, "out_of_memory", "an allocation failed, one session was ended")           \
 	X(SESSION_LIMIT, "session_limit", "worker's limit of sessions is reached")                 \
-	X(NO_SOCKET, "no_socket", "stock of upstream sockets stayed empty")
+	X(NO_SOCKET, "no_socket", "stock of upstream sockets stayed empty")                        \
+	X(REDIRECTED, "redirected", "request answered with its route's redirect (3xx)")            \
+	X(NO_ROUTE, "no_route", "service has routes, none takes the request (404)")                \
+	X(NO_BACKEND, "no_backend", "route's backend is no service of the mesh (500)")             \
+	X(UNIDENTIFIED, "unidentified", "no identifier gives the request a name (400)")            \
+	X(UNBOUND, "unbound", "request's name is no service of the mesh (502)")                    \
+	X(MATCH_LIMIT, "match_limit", "a route's regular expression cost too much: no match")      \
+	X(RETRIED_ANSWER, "retried_answer", "answer was discarded, the request tried again")       \
+	X(RETRIED_UNANSWERED, "retried_unanswered", "no answer came, the request tried again")     \
+	X(RETRIED_TIMEOUT, "retried_timeout", "per-try timeout, the request tried again")          \
+	X(RETRY_BUDGET_EXHAUSTED, "retry_budget_exhausted", "not tried again: budget is used up")  \
+	X(RETRY_TOO_LARGE, "retry_too_large", "not tried again: request exceeded the buffer")      \
+	X(ATTEMPT_TIMEOUT, "attempt_timeout", "no answer within the per-try timeout (504)")        \
+	X(DEADLINE_EXCEEDED, "deadline_exceeded", "no answer before the deadline (504)")           \
+	X(DEADLINE_PASSED, "deadline_passed", "deadline was over when the request came (504)")     \
+	X(ENDPOINT_REMOVED, "endpoint_removed", "breaker left an endpoint out")                    \
+	X(ENDPOINT_PROBED, "endpoint_probed", "request to an endpoint that is left out")           \
+	X(ENDPOINT_REVIVED, "endpoint_revived", "endpoint answered its probe and is used again")   \
+	X(CONCURRENCY_LIMIT, "concurrency_limit", "too many requests under way (503)")             \
+	X(RATE_LIMIT, "rate_limit", "too many requests for the rate (429)")                        \
+	X(FAULT_DELAYED, "fault_delayed", "request was delayed on purpose")                        \
+	X(FAULT_ABORTED, "fault_aborted", "request was answered on purpose without being sent")
 
 enum weft_reason {
 #define WEFT_REASON_ENUM(symbol, name, help) WEFT_REASON_##symbol,

@@ -16,10 +16,12 @@ class Service:
     endpoints: list
     port: int = 80
     protocol: str = "auto"
-    balancer: str = "p2c"
+    balancer: str = "ewma"
     family: int = 4  # of the endpoints
     shortcut: str = "inherit"
     shortcut_window: str = "0"
+    balancing: dict = dataclasses.field(default_factory=dict)  # further keys of the service
+    rules: dict = dataclasses.field(default_factory=dict)  # further keys of the service
     at: str = ""  # "POD:PORT": the mesh takes dials to this pod's own address, which also answers by itself
 
 
@@ -102,9 +104,11 @@ class Mesh:
                 "ports": [self._service_port(service)],
                 "protocol": service.protocol,
                 "balancer": service.balancer,
+                **service.balancing,
                 "shortcut": service.shortcut,
                 "shortcut_window": service.shortcut_window,
                 "endpoints": [{"address": self.endpoint(service.name, at)} for at in range(len(service.endpoints))],
+                **service.rules,
             }
             for service in self.services.values()
         ]

@@ -242,15 +242,13 @@ static const char *protocol_name(enum protocol protocol)
 
 static const char *balancer_name(enum balancer balancer)
 {
-	switch (balancer) {
-	case BALANCER_P2C:
-		return "p2c";
-	case BALANCER_CLIENT_IP:
-		return "client_ip";
-	case BALANCER_ROUND_ROBIN:
-		return "round_robin";
-	}
-	return "unknown";
+	static const char *const names[] = {
+		[BALANCER_EWMA] = "ewma",         [BALANCER_P2C] = "p2c",
+		[BALANCER_APERTURE] = "aperture", [BALANCER_ROUND_ROBIN] = "round_robin",
+		[BALANCER_RANDOM] = "random",     [BALANCER_LEAST] = "least",
+		[BALANCER_HASH] = "hash",         [BALANCER_CLIENT_IP] = "client_ip",
+	};
+	return names[balancer];
 }
 
 static void add_slot_counts(struct json *json, const struct page_view *view, const uint32_t *series)

@@ -31,6 +31,7 @@ extern const struct command command_cleanup;
 extern const struct command command_cni;
 extern const struct command command_config;
 extern const struct command command_connections;
+extern const struct command command_dtab;
 extern const struct command command_edges;
 extern const struct command command_endpoints;
 extern const struct command command_leave;

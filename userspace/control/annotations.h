@@ -6,7 +6,7 @@
 #define CONTROL_ANNOTATIONS_H
 
 #include "base/text.h"
-#include "control/arena.h"
+#include "base/arena.h"
 #include "kube/objects.h"
 #include "model/draft.h"
 

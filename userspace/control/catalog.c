@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "control/annotations.h"
+#include "model/keys.h"
 
 /* One Service of the API, or EndpointSlices that still miss theirs. */
 struct entry {
@@ -39,6 +40,7 @@ struct catalog_service {
 void catalog_init(struct catalog *catalog, const struct catalog_hooks *hooks)
 {
 	*catalog = (struct catalog){.hooks = *hooks};
+	keys_default_resilience(&catalog->resilience);
 	list_init(&catalog->stale);
 	list_init(&catalog->moved);
 }
@@ -346,8 +348,10 @@ static void draft_write(const struct catalog *catalog, struct catalog_service *s
 		.may_be_left_out = true,
 		.protocol = kube_service_protocol(of, port),
 		.balancer = kube_service_balancer(of),
+		.balancing = {.near_limit = 32, .panic_percent = PANIC_PERCENT},
 		.shortcut = annotation_shortcut(&of->object, namespace),
 		.shortcut_window = annotation_shortcut_window(&of->object),
+		.resilience = catalog->resilience,
 		.balances_endpoints = kube_service_balances_endpoints(of),
 		.name = service->name,
 		.addresses = {.count = of->ip_count, .items = service->addresses},

@@ -21,6 +21,7 @@ struct catalog {
 	struct catalog_hooks hooks;
 	struct hash entries; /* of struct entry by namespace and name */
 	struct claims claims;
+	struct resilience resilience;   /* of all services: nothing is said of them */
 	const struct kube_service *api; /* default/kubernetes; NULL = not known */
 	struct list stale;              /* entries to compute anew */
 	struct list moved;            /* entries whose claims somebody else's change has touched */

@@ -9,6 +9,7 @@
 #include "control/control.h"
 #include "control/load.h"
 #include "control/source.h"
+#include "policy/route_match.h"
 
 struct config {
 	struct arena arena;
@@ -34,6 +35,7 @@ static int build(struct config *config, const struct list *sources,
 	struct snapshot *snapshot = NULL;
 	with_faults.fault = builder_fault;
 	with_faults.fault_owner = config;
+	with_faults.routes = &route_compiler;
 	/* Also when something is wrong already, so that all faults are told at once; but then
 	 * nothing may be claimed that outlives the attempt. */
 	if (config->faults.count > 0)

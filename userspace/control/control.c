@@ -85,6 +85,7 @@ static struct build_options build_options(const struct control *control, struct 
 {
 	return (struct build_options){
 		.previous = control->current,
+		.now_ns = io_now_ns(control->options.ring),
 		.known_services = control->adopted_names.services,
 		.known_service_count = control->adopted_names.service_count,
 		.known_pods = control->adopted_names.pods,

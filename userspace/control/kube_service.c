@@ -92,7 +92,7 @@ enum protocol kube_service_protocol(const struct kube_service *service,
 
 enum balancer kube_service_balancer(const struct kube_service *service)
 {
-	return service->affinity_s ? BALANCER_CLIENT_IP : BALANCER_P2C;
+	return service->affinity_s ? BALANCER_CLIENT_IP : BALANCER_EWMA;
 }
 
 bool kube_service_balances_endpoints(const struct kube_service *service)

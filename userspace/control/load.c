@@ -77,6 +77,7 @@ static int load_element(struct loader *loader, const struct key *list, const str
 		struct draft_value *to = item;
 		if (read_scalar(loader, element, entry->node, entry->line, &value))
 			*to = (struct draft_value){.number = value.number,
+						   .text = value.text,
 						   .address = value.address,
 						   .prefix = value.prefix};
 	} else if (entry->node->type != NODE_MAP) {

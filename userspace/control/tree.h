@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "control/arena.h"
+#include "base/arena.h"
 #include "control/faults.h"
 
 #define TREE_DEPTH_MOST  32

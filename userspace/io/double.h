@@ -33,6 +33,8 @@ void io_double_no_family(int family);
 
 /* ---- time ---- */
 
+/* The wall clock is this ahead of the virtual one. */
+#define IO_DOUBLE_WALL_NS 1700000000000000000ull
 /* Turns until nothing more happens without time passing. */
 void io_double_settle(struct io_ring *ring);
 /* Turns until `ns` have passed, and settles. */

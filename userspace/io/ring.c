@@ -228,6 +228,14 @@ uint64_t io_now_ns(const struct io_ring *ring)
 	return ring->now_ns;
 }
 
+uint64_t io_wall_ns(const struct io_ring *ring)
+{
+	struct timespec now;
+	(void)ring;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
 struct timers *io_timers(struct io_ring *ring)
 {
 	return &ring->timers;

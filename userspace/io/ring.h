@@ -60,6 +60,8 @@ void io_ring_close(struct io_ring *ring); /* NULL is fine */
 void io_turn(struct io_ring *ring, uint64_t wait_ns);
 /* CLOCK_MONOTONIC as read at the start of this turn's dispatch, nanoseconds. */
 uint64_t io_now_ns(const struct io_ring *ring);
+/* CLOCK_REALTIME now, nanoseconds since 1970: for deadlines that other machines set. */
+uint64_t io_wall_ns(const struct io_ring *ring);
 struct timers *io_timers(struct io_ring *ring);
 /* Nanoseconds that the loop spent not waiting, and turns, since it was opened. */
 uint64_t io_busy_ns(const struct io_ring *ring);

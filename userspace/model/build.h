@@ -21,6 +21,7 @@ struct build {
 	struct named *fixed; /* names of services that must be right, sorted */
 	uint32_t fixed_count;
 	uint32_t faults;
+	uint32_t births;      /* as in struct snapshot */
 	const char *optional; /* name of the service or pod being built that may be left out */
 };
 
@@ -29,9 +30,22 @@ void build_fault(struct build *build, uint32_t line, const char *key, const char
 /* The id that a process before this one gave to the name, 0 = none. */
 uint32_t build_known_id(const struct known_id *known, uint32_t count, const char *name);
 
+/* Never 0, and not given in this snapshot or one before. */
+static inline uint32_t build_birth(struct build *build)
+{
+	if (++build->births == 0)
+		build->births = 1;
+	return build->births;
+}
+
 /* 0 and a service that the caller holds (NULL after a fault), or -ENOMEM. */
 int build_service(struct build *build, const struct service_draft *draft,
 		  struct service **ret_service) MUST_CHECK;
 int build_pod(struct build *build, const struct pod_draft *draft, struct pod **ret_pod) MUST_CHECK;
+
+/* 0, -EINVAL (a fault was told) or -ENOMEM; the set is the snapshot's in any case. */
+int build_routes(struct build *build) MUST_CHECK;
+/* When services have their ids. 0 or -ENOMEM. */
+int build_route_ids(struct build *build) MUST_CHECK;
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "model/build.h"
+#include "model/endpoint_set.h"
 #include "model/shared.h"
 
 static int compare_addresses(const void *a, const void *b)
@@ -76,6 +77,22 @@ static int fill_addresses(struct build *build, const struct service_draft *draft
 	return 0;
 }
 
+static bool is_same_place(const char *one, const char *other)
+{
+	return one && other && *one && strcmp(one, other) == 0;
+}
+
+/* How near to this node. */
+static uint8_t tier_of(const struct settings *settings, const struct endpoint_draft *draft)
+{
+	const char *node = settings->locality_node;
+	if (!node || !*node)
+		node = settings->kube_node;
+	if (is_same_place(node, draft->node))
+		return TIER_NODE;
+	return is_same_place(settings->locality_zone, draft->zone) ? TIER_ZONE : TIER_FAR;
+}
+
 /* In the order of the draft, without ids. */
 static int fill_endpoints(struct build *build, const struct service_draft *draft,
 			  struct service *service)
@@ -96,14 +113,11 @@ static int fill_endpoints(struct build *build, const struct service_draft *draft
 		endpoint->address = drafts[i].address;
 		endpoint->weight = drafts[i].weight;
 		endpoint->is_destination = drafts[i].is_destination;
+		endpoint->tier = tier_of(&build->draft->settings, &drafts[i]);
 		address_print(&endpoint->address, endpoint->text);
 		service->ready_count += endpoint->weight > 0;
 		service->weight_total += endpoint->weight;
 	}
-	uint64_t first = service->endpoints[0].weight;
-	service->has_equal_weights = first > 0;
-	for (uint32_t i = 1; i < count; i++)
-		service->has_equal_weights &= service->endpoints[i].weight == first;
 	return 0;
 }
 
@@ -139,10 +153,11 @@ static int check_endpoints(struct build *build, const struct service_draft *draf
 }
 
 /* Endpoints that the service had before keep their id and slot. Returns how many did and have
- * their weight of before too. */
-static int match_endpoints(struct service *service, const struct service *old,
-			   uint32_t *ret_unchanged)
+ * their weight and tier of before too. One that gets a weight again begins as a new one. */
+static int match_endpoints(const struct build *build, struct service *service,
+			   const struct service *old, uint32_t *ret_unchanged)
 {
+	uint64_t now_ns = build->options->now_ns;
 	*ret_unchanged = 0;
 	if (old->endpoint_count == 0 || service->endpoint_count == 0)
 		return 0;
@@ -159,8 +174,11 @@ static int match_endpoints(struct service *service, const struct service *old,
 		const struct endpoint *before = *found;
 		endpoint->id = before->id;
 		endpoint->series = series_kept(&before->series);
+		endpoint->birth = before->birth;
+		endpoint->ready_ns = before->weight > 0 ? before->ready_ns : now_ns;
 		*ret_unchanged += before->weight == endpoint->weight &&
-				  before->is_destination == endpoint->is_destination;
+				  before->is_destination == endpoint->is_destination &&
+				  before->tier == endpoint->tier;
 	}
 	mem_free(sorted);
 	return 0;
@@ -174,12 +192,22 @@ static bool has_same_addresses(const struct service *service, const struct servi
 	       (size == 0 || memcmp(service->addresses, old->addresses, size) == 0);
 }
 
+static bool has_same_balancing(const struct service *service, const struct service *old)
+{
+	const struct balancing *one = &service->balancing, *other = &old->balancing;
+	return service->balancer == old->balancer && one->hash_on == other->hash_on &&
+	       one->locality == other->locality && one->slow_start_ns == other->slow_start_ns &&
+	       one->near_limit == other->near_limit && one->panic_percent == other->panic_percent &&
+	       strcmp(service->hash_name, old->hash_name) == 0;
+}
+
 static bool is_unchanged(const struct service *service, const struct service *old,
 			 uint32_t unchanged_endpoints)
 {
-	return service->protocol == old->protocol && service->balancer == old->balancer &&
+	return service->protocol == old->protocol && has_same_balancing(service, old) &&
 	       service->shortcut == old->shortcut &&
 	       service->shortcut_window == old->shortcut_window &&
+	       memcmp(&service->resilience, &old->resilience, sizeof(old->resilience)) == 0 &&
 	       service->balances_endpoints == old->balances_endpoints &&
 	       service->may_be_left_out == old->may_be_left_out &&
 	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
@@ -191,6 +219,7 @@ static void give_ids(struct build *build, struct service *service, const struct 
 	const struct build_options *options = build->options;
 	if (old) {
 		service->id = old->id;
+		service->birth = old->birth;
 		service->series = series_kept(&old->series);
 	} else {
 		uint32_t known = build_known_id(options->known_services,
@@ -198,12 +227,16 @@ static void give_ids(struct build *build, struct service *service, const struct 
 		/* Every known id was held from the start, so it can be nobody else's. */
 		service->id = known ? known : ids_take(&build->service_ids);
 		service->series = SERIES_UNCLAIMED;
+		service->birth = build_birth(build);
 	}
+	service->version = build_birth(build);
 	for (uint32_t i = 0; i < service->endpoint_count; i++) {
 		struct endpoint *endpoint = &service->endpoints[i];
 		if (endpoint->id != ENDPOINT_ID_NONE)
 			continue;
 		endpoint->id = ids_take(&build->endpoint_ids);
+		endpoint->birth = build_birth(build);
+		endpoint->ready_ns = old ? options->now_ns : 0;
 		endpoint->series = SERIES_UNCLAIMED;
 	}
 	if (service->endpoint_count > 0)
@@ -211,15 +244,30 @@ static void give_ids(struct build *build, struct service *service, const struct 
 		      compare_endpoint_ids);
 }
 
+static bool lacks_hash_name(const struct service_draft *draft)
+{
+	enum hash_on on = draft->balancing.hash_on;
+	return draft->balancer == BALANCER_HASH && (on == HASH_ON_HEADER || on == HASH_ON_COOKIE) &&
+	       (!draft->hash_name || !*draft->hash_name);
+}
+
 static int fill(struct build *build, const struct service_draft *draft, struct service *service)
 {
 	service->protocol = draft->protocol;
 	service->balancer = draft->balancer;
+	service->balancing = draft->balancing;
+	snprintf(service->hash_name, sizeof(service->hash_name), "%s",
+		 draft->hash_name ? draft->hash_name : "");
 	service->shortcut = draft->shortcut;
 	service->shortcut_window = draft->shortcut_window;
+	service->resilience = draft->resilience;
 	service->balances_endpoints = draft->balances_endpoints;
 	service->may_be_left_out = draft->may_be_left_out;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
+	if (lacks_hash_name(draft))
+		build_fault(build, draft->line, "services[].hash_name",
+			    "service \"%s\" balances by a header or cookie and does not name it",
+			    draft->name);
 	int error = fill_addresses(build, draft, service);
 	if (!error)
 		error = fill_endpoints(build, draft, service);
@@ -248,13 +296,16 @@ int build_service(struct build *build, const struct service_draft *draft,
 		old = (struct service *)snapshot_service_named(build->options->previous,
 							       span_text(draft->name));
 	if (old)
-		error = match_endpoints(service, old, &unchanged);
+		error = match_endpoints(build, service, old, &unchanged);
 	if (error || (old && is_unchanged(service, old, unchanged))) {
 		service_drop(service);
 		*ret_service = error ? NULL : service_keep(old);
 		return error;
 	}
 	give_ids(build, service, old);
-	*ret_service = service;
-	return 0;
+	error = endpoint_sets_fill(service);
+	if (error)
+		service_drop(service);
+	*ret_service = error ? NULL : service;
+	return error;
 }

@@ -182,6 +182,8 @@ static int copy_settings(struct build *build)
 	to->kube_api = copy_text(from->kube_api);
 	to->kube_node = copy_text(from->kube_node);
 	to->proc_root = copy_text(from->proc_root);
+	to->locality_node = copy_text(from->locality_node);
+	to->locality_zone = copy_text(from->locality_zone);
 	to->log_level = copy_text(from->log_level);
 	if (from->line_limit_bytes > from->head_limit_bytes)
 		build_fault(build, 0, "limits.request_line_bytes",
@@ -189,7 +191,7 @@ static int copy_settings(struct build *build)
 			    from->head_limit_bytes);
 	bool is_complete = to->admin_address && to->control_socket && to->pin_dir &&
 			   to->cgroup_root && to->kube_api && to->kube_node && to->proc_root &&
-			   to->log_level;
+			   to->locality_node && to->locality_zone && to->log_level;
 	return is_complete ? 0 : -ENOMEM;
 }
 
@@ -462,6 +464,7 @@ static void note_limits(struct build *build)
 	}
 	next->service_id_next = build->service_ids.next;
 	next->pod_id_next = build->pod_ids.next;
+	next->births = build->births;
 }
 
 /* ---- endpoints' ids, from what differs between the two snapshots ---- */
@@ -550,6 +553,9 @@ static int sort_out(struct build *build)
 	}
 	for (uint32_t i = 0; i < next->pod_count; i++)
 		next->has_shortcut_on |= next->pods[i]->shortcut == WEFT_SHORTCUT_ON;
+	int error = build_route_ids(build);
+	if (error)
+		return error;
 	note_endpoints(build);
 	claim_series(build);
 	return 0;
@@ -566,6 +572,8 @@ static int build_all(struct build *build)
 		error = build_services(build);
 	if (!error)
 		error = build_pods(build);
+	if (!error)
+		error = build_routes(build);
 	if (!error && build->faults > 0)
 		error = -EINVAL;
 	return error ? error : sort_out(build);
@@ -579,6 +587,7 @@ int snapshot_build(const struct draft *draft, const struct build_options *option
 	if (!build.next)
 		return -ENOMEM;
 	build.next->generation = options->previous ? options->previous->generation + 1 : 1;
+	build.births = options->previous ? options->previous->births : 0;
 	int error = build_all(&build);
 	mem_free(build.fixed);
 	ids_fini(&build.service_ids);

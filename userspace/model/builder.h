@@ -23,6 +23,7 @@ struct known_id {
 
 struct build_options {
 	const struct snapshot *previous;       /* NULL = none */
+	uint64_t now_ns;                       /* of the workers' clock, for slow start */
 	const struct known_id *known_services; /* sorted by name; each name and id once */
 	uint32_t known_service_count;
 	const struct known_id *known_pods;
@@ -37,6 +38,7 @@ struct build_options {
 	/* Told for each fault of a service or pod that may be left out. NULL: nobody listens. */
 	void (*left_out)(void *owner, const char *name, const char *sentence);
 	void *left_out_owner;
+	const struct route_compiler *routes; /* NULL: routes are not looked up by anybody */
 };
 
 /* 0, -EINVAL (fault was called) or -ENOMEM. The result is not published; generation is one more

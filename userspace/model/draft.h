@@ -7,25 +7,27 @@
 #ifndef MODEL_DRAFT_H
 #define MODEL_DRAFT_H
 
+#include "model/route_draft.h"
 #include "model/snapshot.h"
-
-struct draft_list {
-	uint32_t count;
-	void *items;
-};
 
 /* One element of a list of plain values, such as services[].ports[]. */
 struct draft_value {
 	uint32_t line; /* 0 = not from a file */
 	uint8_t prefix;
 	uint64_t number;
+	const char *text;
 	struct weft_address address;
 };
+
+/* The default of services[].panic_threshold, for services that are not of the config. */
+#define PANIC_PERCENT 50
 
 struct endpoint_draft {
 	uint32_t line;
 	uint32_t weight;
 	bool is_destination; /* as in struct endpoint */
+	const char *node;    /* where it is; NULL or "" = unknown */
+	const char *zone;
 	struct weft_address address;
 };
 
@@ -34,9 +36,12 @@ struct service_draft {
 	enum protocol protocol;
 	enum balancer balancer;
 	enum weft_shortcut shortcut;
+	struct balancing balancing;
+	const char *hash_name;    /* NULL or "" = none */
 	uint32_t shortcut_window; /* as in struct service */
-	bool balances_endpoints;  /* as in struct service */
-	bool may_be_left_out;     /* a fault in it costs only itself, not the build */
+	struct resilience resilience;
+	bool balances_endpoints; /* as in struct service */
+	bool may_be_left_out;    /* a fault in it costs only itself, not the build */
 	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */
@@ -63,8 +68,10 @@ struct pod_draft {
 
 struct draft {
 	struct settings settings;
-	struct draft_list services; /* of service_draft */
-	struct draft_list pods;     /* of pod_draft */
+	struct draft_list services;    /* of service_draft */
+	struct draft_list pods;        /* of pod_draft */
+	struct draft_list routes;      /* of route_draft */
+	struct draft_list identifiers; /* of identifier_draft */
 };
 
 #endif

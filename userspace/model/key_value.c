@@ -55,8 +55,43 @@ static int parse_scaled(struct span text, const struct unit *units, size_t unit_
 	return -EINVAL;
 }
 
+/* Up to four decimals, with or without the sign. */
+static int parse_percent(struct span text, uint64_t *ret)
+{
+	struct span rest = text;
+	struct span whole, decimals = span_of("", 0);
+	uint64_t number;
+	uint64_t fraction = 0;
+	if (rest.size && rest.data[rest.size - 1] == '%')
+		rest.size--;
+	bool has_point = rest.size && memchr(rest.data, '.', rest.size);
+	if (!span_split(&rest, '.', &whole) || (has_point && !span_split(&rest, '.', &decimals)) ||
+	    rest.data || decimals.size > 4 || span_to_u64(whole, &number))
+		return -EINVAL;
+	if (has_point && span_to_u64(decimals, &fraction))
+		return -EINVAL;
+	for (size_t i = decimals.size; i < 4; i++)
+		fraction *= 10;
+	if (number > UINT32_MAX)
+		return -ERANGE;
+	*ret = number * 10000 + fraction;
+	return 0;
+}
+
+static void print_percent(uint64_t ppm, struct text *text)
+{
+	text_printf(text, "%llu", (unsigned long long)(ppm / 10000));
+	if (ppm % 10000 == 0)
+		return;
+	text_printf(text, ".%04llu", (unsigned long long)(ppm % 10000));
+	while (text->size && text->data[text->size - 1] == '0')
+		text->data[--text->size] = '\0';
+}
+
 static int parse_number(const struct key *key, struct span text, uint64_t *ret)
 {
+	if (key->type == KEY_PERCENT)
+		return parse_percent(text, ret);
 	if (key->type == KEY_DURATION) {
 		if (span_is(text, "0")) {
 			*ret = 0;
@@ -83,7 +118,9 @@ static void print_scaled(struct text *text, uint64_t number, const struct unit *
 
 static void print_number(const struct key *key, uint64_t number, struct text *text)
 {
-	if (key->type == KEY_DURATION)
+	if (key->type == KEY_PERCENT)
+		print_percent(number, text);
+	else if (key->type == KEY_DURATION)
 		print_scaled(text, number, durations, "0s");
 	else if (key->type == KEY_SIZE && number >= 1024)
 		print_scaled(text, number, sizes, "0");
@@ -97,6 +134,7 @@ static void expected_number(const struct key *key, struct text *why)
 		[KEY_INTEGER] = "a whole number",
 		[KEY_DURATION] = "a duration such as 250ms, 1s or 2m",
 		[KEY_SIZE] = "a size such as 4096, 64KiB or 10MiB",
+		[KEY_PERCENT] = "a percentage such as 20, 0.5 or 99.9%",
 	};
 	text_printf(why, " is not %s from ", what[key->type]);
 	print_number(key, key->least, why);
@@ -196,6 +234,17 @@ static const char *path_fault(const struct key *key, struct span text)
 	return text.size > key->most ? "is too long for a path here" : NULL;
 }
 
+static const char *text_fault(const struct key *key, struct span text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f)
+			return "has a control character";
+	}
+	if (text.size == 0)
+		return "is empty";
+	return text.size > key->most ? "is too long here" : NULL;
+}
+
 static const char *url_fault(const struct key *key, struct span text)
 {
 	if (!span_starts(text, span_text("http://")) && !span_starts(text, span_text("https://")))
@@ -249,6 +298,7 @@ int key_parse(const struct key *key, const char *text, struct key_value *ret_val
 	case KEY_INTEGER:
 	case KEY_DURATION:
 	case KEY_SIZE:
+	case KEY_PERCENT:
 		if (!parse_number(key, given, &value.number) && is_in_range(key, value.number))
 			break;
 		key_quote(why, given);
@@ -271,6 +321,9 @@ int key_parse(const struct key *key, const char *text, struct key_value *ret_val
 		break;
 	case KEY_URL:
 		fault = url_fault(key, given);
+		break;
+	case KEY_TEXT:
+		fault = text_fault(key, given);
 		break;
 	}
 	if (fault) {
@@ -349,6 +402,13 @@ void keys_set_defaults(const struct key *parent, void *holder)
 			key_set(key, &value, holder);
 		text_fini(&why);
 	}
+}
+
+void keys_default_resilience(struct resilience *ret_resilience)
+{
+	struct service_draft draft = {0};
+	keys_set_defaults(key_child(NULL, span_text("services")), &draft);
+	*ret_resilience = draft.resilience;
 }
 
 void key_print(const struct key *key, const void *holder, struct text *text)

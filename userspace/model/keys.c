@@ -1,26 +1,4 @@
-#include "model/keys.h"
-
-#define KIB 1024ull
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
-#define MS  1000000ull
-#define SEC (1000 * MS)
-#define DAY (86400 * SEC)
-
-#define FIELD(holder, member)                                                                      \
-	.offset = __builtin_offsetof(holder, member), .width = sizeof(((holder *)0)->member)
-#define NUMBER(holder, member)  .store = KEY_STORE_NUMBER, FIELD(holder, member)
-#define TEXT(holder, member)    .store = KEY_STORE_TEXT, FIELD(holder, member)
-#define ADDRESS(holder, member) .store = KEY_STORE_ADDRESS, FIELD(holder, member)
-/* A list of plain values, and a list of maps that fill a struct of their own. */
-#define VALUES(holder, member)                                                                     \
-	.type = KEY_LIST, .store = KEY_STORE_LIST, .offset = __builtin_offsetof(holder, member),   \
-	.width = sizeof(struct draft_value)
-#define MAPS(holder, member, item)                                                                 \
-	.type = KEY_LIST, .store = KEY_STORE_LIST, .offset = __builtin_offsetof(holder, member),   \
-	.width = sizeof(item)
-#define RANGE(low, high) .least = (low), .most = (high)
-#define SETTING(member)  NUMBER(struct draft, settings.member)
+#include "model/keys_table.h"
 
 /* In the order of the reference; a map or list stands before what it holds. */
 static const struct key keys[] = {
@@ -116,6 +94,14 @@ static const struct key keys[] = {
 	 .meaning = "What may wait past TCP for a socket that does not read, until its "
 		    "connection goes back to TCP."},
 
+	{"locality", KEY_MAP, .meaning = "Where this weftd is, for services[].locality."},
+	{"locality.node", KEY_NAME, TEXT(struct draft, settings.locality_node), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
+	 .meaning = "Name of this node; \"\" takes kubernetes.node."},
+	{"locality.zone", KEY_NAME, TEXT(struct draft, settings.locality_zone), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
+	 .meaning = "Name of this node's zone; \"\" is unknown."},
+
 	{"kubernetes", KEY_MAP, .meaning = "Pods and services of a Kubernetes cluster."},
 	{"kubernetes.enabled", KEY_BOOL, SETTING(kubernetes), .flags = KEY_AT_START,
 	 .fallback = "false",
@@ -136,6 +122,12 @@ static const struct key keys[] = {
 	 .choices = "open|closed", .fallback = "open",
 	 .meaning = "For pods without the annotation weft.io/on-proxy-death."},
 
+	{"compatibility", KEY_CHOICE, SETTING(compatibility), .choices = "none|linkerd",
+	 .fallback = "none",
+	 .meaning =
+		 "linkerd: timeouts are answered with 503 and answers carry l5d-success-class, as "
+		 "Linkerd 1.x did."},
+
 	{"services", MAPS(struct draft, services, struct service_draft), .most = 65536,
 	 .meaning = "What pods may dial by a virtual address."},
 	{"services[].name", KEY_NAME, TEXT(struct service_draft, name), .flags = KEY_REQUIRED,
@@ -153,15 +145,167 @@ static const struct key keys[] = {
 	 .choices = "auto|http|opaque", .fallback = "auto",
 	 .meaning = "auto looks at the first bytes, http promises HTTP, opaque never looks."},
 	{"services[].balancer", KEY_CHOICE, NUMBER(struct service_draft, balancer),
-	 .choices = "p2c|round_robin|client_ip", .fallback = "p2c",
-	 .meaning = "p2c takes the less busy of two random endpoints, round_robin one after "
-		    "another, client_ip always the same one for a client's address."},
+	 .choices = "ewma|p2c|aperture|round_robin|random|least|hash|client_ip", .fallback = "ewma",
+	 .meaning = "ewma takes of two random endpoints the one that is expected to answer sooner, "
+		    "p2c the less busy one, aperture does so among as few as the load needs; "
+		    "round_robin goes round, random draws, least takes the least busy of all; "
+		    "hash sends what is equal to one endpoint, client_ip a client's address."},
+	{"services[].hash_on", KEY_CHOICE, NUMBER(struct service_draft, balancing.hash_on),
+	 .choices = "source|header|cookie|path", .fallback = "source",
+	 .meaning = "What balancer: hash looks at: the client's address, a header, a cookie or "
+		    "the path; a request without it goes where ewma sends it."},
+	{"services[].hash_name", KEY_NAME, TEXT(struct service_draft, hash_name),
+	 RANGE(0, HASH_NAME_MAX - 1), .flags = KEY_MAY_BE_EMPTY, .fallback = "",
+	 .example = "x-user", .meaning = "Name of that header or cookie."},
+	{"services[].slow_start", KEY_DURATION,
+	 NUMBER(struct service_draft, balancing.slow_start_ns), RANGE(0, DAY), .fallback = "0s",
+	 .meaning = "How long the share of an endpoint that joins the others grows from a tenth "
+		    "to all of it; 0s is off. hash and client_ip do not look at it."},
+	{"services[].locality", KEY_CHOICE, NUMBER(struct service_draft, balancing.locality),
+	 .choices = "any|near", .fallback = "any",
+	 .meaning = "near takes endpoints of the same node first, then of the same zone, then any; "
+		    "farther ones when near ones are ejected or overloaded. hash and client_ip "
+		    "do not look at it."},
+	{"services[].near_limit", KEY_INTEGER, NUMBER(struct service_draft, balancing.near_limit),
+	 RANGE(0, 1u << 20), .fallback = "32", .unit = "attempts",
+	 .meaning = "Requests and connections in flight per near endpoint and worker, from which "
+		    "on farther endpoints are taken; 0 is no limit."},
+	{"services[].panic_threshold", KEY_INTEGER,
+	 NUMBER(struct service_draft, balancing.panic_percent), RANGE(0, 100), .fallback = "50",
+	 .unit = "percent",
+	 .meaning = "With fewer of the ready endpoints not ejected, ejection is ignored."},
 	{"services[].shortcut", KEY_CHOICE, NUMBER(struct service_draft, shortcut),
 	 .choices = "inherit|off|auto|on", .fallback = "inherit",
 	 .meaning = "The shortcut of connections to it; inherit is what the mesh has."},
 	{"services[].shortcut_window", KEY_SIZE, NUMBER(struct service_draft, shortcut_window),
 	 RANGE(4 * KIB, 16 * MIB), .flags = KEY_MAY_BE_ZERO, .fallback = "0", .unit = "bytes",
 	 .meaning = "As shortcut.window, for connections to it; 0 is what the mesh has."},
+	{"services[].classifier", KEY_CHOICE, NUMBER(struct service_draft, resilience.classifier),
+	 .choices = "non_retryable_5xx|retryable_read_5xx|retryable_idempotent_5xx|retryable_all_"
+		    "5xx|all_successful",
+	 .fallback = "non_retryable_5xx",
+	 .meaning = "Which answers are failures, and of which methods they may be tried again: "
+		    "none, GET HEAD OPTIONS TRACE, those and PUT DELETE, those and POST PATCH; or "
+		    "nothing is a failure."},
+	{"services[].retries", KEY_MAP,
+	 .meaning =
+		 "Second tries of requests that failed, before a byte of an answer was passed on."},
+	{"services[].retries.attempts", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.retry.attempts_most), RANGE(1, 100),
+	 .fallback = "5", .unit = "attempts",
+	 .meaning = "Most attempts of one request, with the first; 1 switches retries off."},
+	{"services[].retries.buffer", KEY_SIZE,
+	 NUMBER(struct service_draft, resilience.retry.buffer_bytes), RANGE(0, 16 * MIB),
+	 .fallback = "64KiB", .unit = "bytes",
+	 .meaning = "A request that is larger, with its body, is not tried again."},
+	{"services[].retries.backoff", KEY_CHOICE,
+	 NUMBER(struct service_draft, resilience.retry.backoff.kind),
+	 .choices = "constant|jittered", .fallback = "constant",
+	 .meaning = "Waits of backoff_least, or random ones up to three times the one before."},
+	{"services[].retries.backoff_least", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.retry.backoff.least_ns), RANGE(0, 60 * SEC),
+	 .fallback = "0", .meaning = "Shortest wait before a second try."},
+	{"services[].retries.backoff_most", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.retry.backoff.most_ns), RANGE(0, 600 * SEC),
+	 .fallback = "1s", .meaning = "Longest wait of jittered."},
+	{"services[].retries.budget_share", KEY_PERCENT,
+	 NUMBER(struct service_draft, resilience.retry.budget.share_ppm), RANGE(1000, 1000 * PPM),
+	 .flags = KEY_MAY_BE_ZERO, .fallback = "20",
+	 .meaning = "Retries in proportion to requests, over all of the service."},
+	{"services[].retries.budget_least", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.retry.budget.min_per_second), RANGE(0, 1000000),
+	 .fallback = "10", .unit = "retries per second",
+	 .meaning = "Retries that are allowed at any rate of requests."},
+	{"services[].retries.budget_ttl", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.retry.budget.ttl_ns), RANGE(SEC, 60 * SEC),
+	 .fallback = "10s", .meaning = "How long the budget remembers requests and retries."},
+	{"services[].breaker", KEY_MAP,
+	 .meaning =
+		 "Leaves endpoints out that fail, and probes them with one request after a wait."},
+	{"services[].breaker.policy", KEY_CHOICE,
+	 NUMBER(struct service_draft, resilience.breaker.kind),
+	 .choices = "none|consecutive_failures|success_rate|success_rate_windowed",
+	 .fallback = "consecutive_failures", .meaning = "When an endpoint is left out."},
+	{"services[].breaker.failures", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.breaker.failures), RANGE(1, 1000000),
+	 .fallback = "5", .unit = "failures",
+	 .meaning = "So many in a row, for consecutive_failures."},
+	{"services[].breaker.success_rate", KEY_PERCENT,
+	 NUMBER(struct service_draft, resilience.breaker.success_ppm), RANGE(1, PPM),
+	 .fallback = "90", .meaning = "Below it, for success_rate and success_rate_windowed."},
+	{"services[].breaker.requests", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.breaker.requests), RANGE(1, 1000000),
+	 .fallback = "20", .unit = "requests",
+	 .meaning = "Over how many requests success_rate is averaged, and least number of them."},
+	{"services[].breaker.window", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.breaker.window_ns), RANGE(SEC, 3600 * SEC),
+	 .fallback = "30s", .meaning = "Over which time success_rate_windowed is averaged."},
+	{"services[].breaker.backoff", KEY_CHOICE,
+	 NUMBER(struct service_draft, resilience.breaker.backoff.kind),
+	 .choices = "constant|jittered|equal_jittered", .fallback = "equal_jittered",
+	 .meaning = "Waits before a probe: constant, random up to three times the one before, or "
+		    "doubling with half of it random."},
+	{"services[].breaker.backoff_least", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.breaker.backoff.least_ns), RANGE(MS, 3600 * SEC),
+	 .fallback = "5s", .meaning = "First wait before a probe."},
+	{"services[].breaker.backoff_most", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.breaker.backoff.most_ns),
+	 RANGE(MS, 24 * 3600 * SEC), .fallback = "300s", .meaning = "Longest wait before a probe."},
+	{"services[].breaker.most_out", KEY_PERCENT,
+	 NUMBER(struct service_draft, resilience.breaker.removed_most_ppm), RANGE(0, PPM),
+	 .fallback = "50", .meaning = "Most endpoints that are left out at a time, rounded down."},
+	{"services[].timeouts", KEY_MAP,
+	 .meaning =
+		 "How long an answer's head may take; 504 then. A body may stream for any time."},
+	{"services[].timeouts.total", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.timeout.total_ns), RANGE(MS, 3600 * SEC),
+	 .flags = KEY_MAY_BE_ZERO, .fallback = "0",
+	 .meaning =
+		 "With all second tries; 0 is no limit. Told to the next hop (l5d-ctx-deadline)."},
+	{"services[].timeouts.per_try", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.timeout.per_try_ns), RANGE(MS, 3600 * SEC),
+	 .flags = KEY_MAY_BE_ZERO, .fallback = "0", .meaning = "Of each attempt; 0 is no limit."},
+	{"services[].limits", KEY_MAP,
+	 .meaning = "How much of it this node lets through at a time."},
+	{"services[].limits.concurrency", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.limit.concurrency), RANGE(0, 1000000),
+	 .fallback = "0", .unit = "requests",
+	 .meaning = "Requests under way; more are answered with 503; 0 is no limit."},
+	{"services[].limits.adaptive", KEY_BOOL,
+	 NUMBER(struct service_draft, resilience.limit.adapts), .fallback = "false",
+	 .meaning = "Finds a lower limit of requests under way by their latency."},
+	{"services[].limits.rate", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.limit.rate_per_second), RANGE(0, 1000000),
+	 .fallback = "0", .unit = "requests per second",
+	 .meaning = "Of all clients; more are answered with 429; 0 is no limit."},
+	{"services[].limits.burst", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.limit.rate_burst), RANGE(0, 1000000),
+	 .fallback = "0", .unit = "requests", .meaning = "At once; 0 is as many as in a second."},
+	{"services[].limits.client_rate", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.limit.client_rate_per_second), RANGE(0, 1000000),
+	 .fallback = "0", .unit = "requests per second", .meaning = "Of each pod; 0 is no limit."},
+	{"services[].limits.client_burst", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.limit.client_rate_burst), RANGE(0, 1000000),
+	 .fallback = "0", .unit = "requests",
+	 .meaning = "Of each pod at once; 0 is as many as in a second."},
+	{"services[].faults", KEY_MAP,
+	 .meaning = "Faults on purpose, to see what clients make of them."},
+	{"services[].faults.delay", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.fault.delay_ns), RANGE(0, 60 * SEC),
+	 .fallback = "0", .meaning = "How long requests wait that are chosen for it."},
+	{"services[].faults.delay_share", KEY_PERCENT,
+	 NUMBER(struct service_draft, resilience.fault.delay_ppm), RANGE(0, PPM), .fallback = "0",
+	 .meaning = "How many wait."},
+	{"services[].faults.abort_status", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.fault.abort_status), RANGE(200, 599),
+	 .fallback = "503", .unit = "HTTP status",
+	 .meaning = "What requests are answered that are chosen for it."},
+	{"services[].faults.abort_share", KEY_PERCENT,
+	 NUMBER(struct service_draft, resilience.fault.abort_ppm), RANGE(0, PPM), .fallback = "0",
+	 .meaning = "How many are answered so, without being sent."},
+	{"services[].faults.by_header", KEY_BOOL,
+	 NUMBER(struct service_draft, resilience.fault.by_header), .fallback = "false",
+	 .meaning = "A request may ask for its own fault: weft-fault: delay=250ms, abort=503."},
 	{"services[].endpoints", MAPS(struct service_draft, endpoints, struct endpoint_draft),
 	 .most = 16384,
 	 .meaning = "Who answers; while there is none, connect() is refused at once."},
@@ -170,6 +314,10 @@ static const struct key keys[] = {
 	{"services[].endpoints[].weight", KEY_INTEGER, NUMBER(struct endpoint_draft, weight),
 	 RANGE(0, 65535), .fallback = "1",
 	 .meaning = "Share of the traffic beside the other endpoints; 0 takes no new requests."},
+	{"services[].endpoints[].node", KEY_NAME, TEXT(struct endpoint_draft, node), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY, .fallback = "", .meaning = "Node that it is on."},
+	{"services[].endpoints[].zone", KEY_NAME, TEXT(struct endpoint_draft, zone), RANGE(0, 253),
+	 .flags = KEY_MAY_BE_EMPTY, .fallback = "", .meaning = "Zone that it is in."},
 
 	{"pods", MAPS(struct draft, pods, struct pod_draft), .most = 4096,
 	 .meaning = "Whose connections are captured."},
@@ -217,12 +365,15 @@ static const struct key keys[] = {
 
 size_t keys_count(void)
 {
-	return array_count(keys);
+	return array_count(keys) + route_key_count;
 }
 
 const struct key *keys_at(size_t index)
 {
-	return index < array_count(keys) ? &keys[index] : NULL;
+	if (index < array_count(keys))
+		return &keys[index];
+	index -= array_count(keys);
+	return index < route_key_count ? &route_keys[index] : NULL;
 }
 
 /* The part of the key's path below parent ("ports", "endpoints[].weight"), or NULL. */
@@ -250,9 +401,10 @@ bool key_is_child(const struct key *key, const struct key *parent)
 
 const struct key *key_child(const struct key *parent, struct span name)
 {
-	for (size_t i = 0; i < array_count(keys); i++) {
-		if (key_is_child(&keys[i], parent) && span_is(name, key_name(&keys[i])))
-			return &keys[i];
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		if (key_is_child(key, parent) && span_is(name, key_name(key)))
+			return key;
 	}
 	return NULL;
 }
@@ -260,10 +412,11 @@ const struct key *key_child(const struct key *parent, struct span name)
 const struct key *key_element(const struct key *list)
 {
 	size_t size = strlen(list->path);
-	for (size_t i = 0; i < array_count(keys); i++) {
-		if (strncmp(keys[i].path, list->path, size) == 0 &&
-		    strcmp(keys[i].path + size, "[]") == 0)
-			return &keys[i];
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		if (strncmp(key->path, list->path, size) == 0 &&
+		    strcmp(key->path + size, "[]") == 0)
+			return key;
 	}
 	return NULL;
 }
@@ -304,13 +457,14 @@ const struct key *key_near(const struct key *parent, struct span name)
 	unsigned best_distance = 3;
 	if (name.size < 3 || name.size > NEAR_MOST)
 		return NULL;
-	for (size_t i = 0; i < array_count(keys); i++) {
-		if (!key_is_child(&keys[i], parent))
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		if (!key_is_child(key, parent))
 			continue;
-		unsigned d = distance(name, span_text(key_name(&keys[i])));
+		unsigned d = distance(name, span_text(key_name(key)));
 		if (d < best_distance) {
 			best_distance = d;
-			best = &keys[i];
+			best = key;
 		}
 	}
 	return best;

@@ -19,6 +19,7 @@ enum key_type {
 	KEY_INTEGER,  /* least..most */
 	KEY_DURATION, /* 250ms, 1s, 2m, 1h; nanoseconds */
 	KEY_SIZE,     /* 4096, 64KiB, 10MiB, 1GiB; bytes */
+	KEY_PERCENT,  /* 20, 0.5 or 99.9%; parts per million */
 	KEY_IP,       /* 10.0.0.1 or fd00::1 */
 	KEY_ADDRESS,  /* 10.0.0.1:80 or [fd00::1]:80 */
 	KEY_CIDR,     /* 192.0.2.0/24 */
@@ -26,6 +27,7 @@ enum key_type {
 	KEY_NAME,     /* a metric's label: letters, digits and . _ - / */
 	KEY_PATH,     /* absolute, at most `most` bytes */
 	KEY_URL,      /* http:// or https:// and more, at most `most` bytes */
+	KEY_TEXT,     /* anything without control characters, at most `most` bytes */
 };
 
 /* How a value lies in its field. */
@@ -87,6 +89,8 @@ int key_parse(const struct key *key, const char *text, struct key_value *ret_val
 void key_set(const struct key *key, const struct key_value *value, void *holder);
 /* Writes the defaults of all keys below `parent` into the struct that holds them. */
 void keys_set_defaults(const struct key *parent, void *holder);
+/* Of a service that nothing is said of. */
+void keys_default_resilience(struct resilience *ret_resilience);
 /* The value in `holder` as the config file would say it; scalars only. */
 void key_print(const struct key *key, const void *holder, struct text *text);
 /* Bytes of a user's text in quotes, for messages: escaped, cut where it is long. */

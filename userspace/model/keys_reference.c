@@ -16,6 +16,8 @@ static const char *type_name(enum key_type type)
 		return "duration";
 	case KEY_SIZE:
 		return "size";
+	case KEY_PERCENT:
+		return "percentage";
 	case KEY_IP:
 		return "address";
 	case KEY_ADDRESS:
@@ -30,6 +32,8 @@ static const char *type_name(enum key_type type)
 		return "path";
 	case KEY_URL:
 		return "URL";
+	case KEY_TEXT:
+		return "text";
 	}
 	return "";
 }
@@ -59,8 +63,8 @@ static void print_type(const struct key *key, struct text *text)
 		for (const char *before = " "; span_split(&rest, '|', &word); before = " | ")
 			text_printf(text, "%s%.*s", before, SPAN_PRINT(word));
 	}
-	bool is_number =
-		key->type == KEY_INTEGER || key->type == KEY_DURATION || key->type == KEY_SIZE;
+	bool is_number = key->type == KEY_INTEGER || key->type == KEY_DURATION ||
+			 key->type == KEY_SIZE || key->type == KEY_PERCENT;
 	if (is_number) {
 		text_add(text, span_text(", "));
 		print_bound(key, key->least, text);
@@ -103,7 +107,7 @@ static void print_comment(const struct key *key, unsigned depth, struct text *te
 static void print_scalar(const struct key *key, struct text *text)
 {
 	const char *value = key->example ? key->example : key->fallback;
-	bool needs_quotes = !*value || strpbrk(value, ":[]{}, ");
+	bool needs_quotes = !*value || strpbrk(value, ":[]{}, *");
 	text_printf(text, needs_quotes ? "\"%s\"" : "%s", value);
 }
 

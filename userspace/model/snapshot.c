@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/span.h"
+#include "model/endpoint_set.h"
 #include "model/index.h"
 #include "model/shared.h"
 
@@ -121,6 +122,7 @@ void service_drop(struct service *service)
 		return;
 	mem_free(service->addresses);
 	mem_free(service->endpoints);
+	endpoint_sets_fini(service);
 	mem_free(service);
 }
 
@@ -157,6 +159,8 @@ static void settings_fini(struct settings *settings)
 	mem_free(settings->kube_api);
 	mem_free(settings->kube_node);
 	mem_free(settings->proc_root);
+	mem_free(settings->locality_node);
+	mem_free(settings->locality_zone);
 	mem_free(settings->log_level);
 }
 
@@ -173,6 +177,9 @@ void snapshot_free(struct snapshot *snapshot)
 	mem_free(snapshot->service_by_id);
 	ids_fini(&snapshot->endpoint_ids);
 	index_free(snapshot->index);
+	route_set_drop(snapshot->routes);
+	mem_free(snapshot->route_scopes);
+	mem_free(snapshot->backend_services);
 	settings_fini(&snapshot->settings);
 	mem_free(snapshot);
 }

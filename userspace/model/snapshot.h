@@ -13,11 +13,29 @@
 #include "base/address.h"
 #include "base/attr.h"
 #include "model/ids.h"
+#include "model/resilience.h"
+#include "model/route.h"
 #include "weft/limits.h"
 #include "weft/shortcut.h"
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_HTTP, PROTOCOL_OPAQUE };
-enum balancer { BALANCER_P2C, BALANCER_ROUND_ROBIN, BALANCER_CLIENT_IP };
+/* Whose statuses and headers weft's own answers have where they differ. */
+enum compatibility { COMPATIBILITY_NONE, COMPATIBILITY_LINKERD };
+/* In the order of the key services[].balancer. */
+enum balancer {
+	BALANCER_EWMA,
+	BALANCER_P2C,
+	BALANCER_APERTURE,
+	BALANCER_ROUND_ROBIN,
+	BALANCER_RANDOM,
+	BALANCER_LEAST,
+	BALANCER_HASH,
+	BALANCER_CLIENT_IP,
+};
+enum hash_on { HASH_ON_SOURCE, HASH_ON_HEADER, HASH_ON_COOKIE, HASH_ON_PATH };
+enum locality { LOCALITY_ANY, LOCALITY_NEAR };
+/* What a balancer chooses from: all that are ready, or of those the ones of one tier. */
+enum endpoint_tier { TIER_ALL, TIER_NODE, TIER_ZONE, TIER_FAR, TIERS };
 enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 #define ENDPOINT_ID_NONE UINT32_MAX
@@ -25,15 +43,40 @@ enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 struct endpoint {
 	uint32_t id;         /* dense, stable for (service, address) while it exists */
+	uint32_t birth;      /* no other that has or had this id has the same; never 0 */
+	uint64_t ready_ns;   /* when it was first seen with a weight; 0 = with its service */
 	uint32_t series;     /* slot in the metric store; see series_kept */
 	uint32_t weight;     /* >= 1; 0 = drained: no new requests */
 	bool is_destination; /* dials to its own address belong to the service, and go there */
+	uint8_t tier;        /* enum endpoint_tier, but never TIER_ALL: how near it is */
 	struct weft_address address;
 	char text[ADDRESS_TEXT_MAX]; /* address as text, the metric's label */
 };
 
+/* Endpoints with a weight, to draw from; model/endpoint_set.h. */
+struct endpoint_set {
+	uint32_t count;
+	bool has_equal_weights;
+	uint64_t weight_total;
+	uint32_t *items; /* indexes of the service's endpoints, ascending; NULL = all of them */
+	uint64_t *sums;  /* of the weights up to and with this one; NULL = they are equal */
+};
+
+/* How a service's endpoints are chosen, beside its balancer. Of the config keys of these names. */
+struct balancing {
+	enum hash_on hash_on;
+	enum locality locality;
+	uint64_t slow_start_ns; /* 0 = off */
+	uint32_t near_limit;    /* attempts in flight per near endpoint and worker; 0 = none */
+	uint32_t panic_percent; /* with fewer not ejected, ejection is ignored */
+};
+
+#define HASH_NAME_MAX 64
+
 struct service {
 	uint32_t id;          /* >= 1, dense, stable for a name while it exists */
+	uint32_t birth;       /* as an endpoint's */
+	uint32_t version;     /* no other struct service has or had the same; never 0 */
 	uint32_t series;      /* slot in the metric store, the service's total */
 	uint32_t users;       /* who holds it; written by the control thread only */
 	bool may_be_left_out; /* as in its draft: not of the config */
@@ -46,10 +89,16 @@ struct service {
 	uint32_t endpoint_count;
 	uint32_t ready_count; /* endpoints with weight > 0 */
 	uint64_t weight_total;
-	bool has_equal_weights;         /* all endpoints' weights are the same, and > 0 */
 	bool balances_endpoints;        /* a dial to an endpoint's own address may go to another */
 	struct weft_address *addresses; /* sorted */
 	struct endpoint *endpoints;     /* sorted by id */
+	struct balancing balancing;
+	char hash_name[HASH_NAME_MAX]; /* of the header or cookie */
+	/* By tier; with LOCALITY_ANY only TIER_ALL is filled. */
+	struct endpoint_set sets[TIERS];
+	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
+	uint64_t *ring;      /* model/ring.h */
+	struct resilience resilience;
 };
 
 struct port_list {
@@ -101,16 +150,19 @@ struct settings {
 	uint32_t socket_stock;           /* unconnected sockets kept per pod, worker, family */
 	uint32_t service_endpoint_limit; /* of one Service of Kubernetes, over all its ports */
 	bool via;                        /* add Via */
+	enum compatibility compatibility;
 	enum weft_shortcut shortcut;
 	uint32_t shortcut_window; /* bytes outstanding past TCP towards one socket */
 	char *admin_address;      /* "127.0.0.1:9990"; "" = off */
 	char *control_socket;     /* path of the Unix socket */
 	char *pin_dir;
-	char *cgroup_root;                      /* "" = found from the mount table */
-	bool kubernetes;                        /* discover pods and services */
-	char *kube_api;                         /* "" = in-cluster */
-	char *kube_node;                        /* "" = environment's WEFT_NODE_NAME */
-	char *proc_root;                        /* a /proc that sees the pods' processes */
+	char *cgroup_root;   /* "" = found from the mount table */
+	bool kubernetes;     /* discover pods and services */
+	char *kube_api;      /* "" = in-cluster */
+	char *kube_node;     /* "" = environment's WEFT_NODE_NAME */
+	char *proc_root;     /* a /proc that sees the pods' processes */
+	char *locality_node; /* where this weftd is; "" = unknown */
+	char *locality_zone;
 	enum on_proxy_death pod_on_proxy_death; /* of pods that do not say */
 	bool log_json;
 	char *log_level;
@@ -127,11 +179,15 @@ struct snapshot {
 	uint32_t endpoint_id_limit;
 	uint32_t pod_id_limit;
 	uint32_t endpoint_count;
+	uint32_t births;          /* given so far, to services, endpoints and versions */
 	uint32_t service_id_next; /* where the builder looks for a free id */
 	uint32_t pod_id_next;
 	bool has_shortcut_on;         /* mesh, a service or a pod says so */
 	struct ids endpoint_ids;      /* in use */
 	struct snapshot_index *index; /* (address, port) -> service */
+	struct route_set *routes;     /* NULL = none, and no identifiers */
+	uint32_t *route_scopes;       /* [service id]: as routes' scopes, 0 = none; with routes */
+	uint32_t *backend_services;   /* [backend's number]: service id, 0 = no such service now */
 	struct settings settings;
 };
 
@@ -145,6 +201,12 @@ const struct pod *snapshot_pod_named(const struct snapshot *snapshot, struct spa
 const struct endpoint *service_endpoint(const struct service *service, uint32_t endpoint_id);
 const struct endpoint *service_endpoint_at(const struct service *service,
 					   const struct weft_address *address);
+
+/* The scope of a service's requests for policy/route_match; 0: only routes for the whole mesh. */
+static inline uint32_t snapshot_route_scope(const struct snapshot *snapshot, uint32_t service_id)
+{
+	return service_id < snapshot->service_id_limit ? snapshot->route_scopes[service_id] : 0;
+}
 
 /* "off", "auto" or "on"; "inherit" where nothing is said. */
 const char *shortcut_name(enum weft_shortcut shortcut);

@@ -1,34 +1,55 @@
 #include "policy/balance_round_robin.h"
 
-/* A stride near total / golden ratio, coprime to it, spreads a heavy endpoint's turns out. */
+#define TURNS 8 /* that may be let pass */
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+	while (b) {
+		uint64_t rest = a % b;
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* Near total / golden ratio and coprime to it: visits every point of the weights once in a round,
+ * and spreads a heavy endpoint's turns out. */
 static uint64_t stride(uint64_t total)
 {
-	uint64_t candidate = total * 618 / 1000;
+	uint64_t candidate = (uint64_t)((double)total * 0.618);
 	for (candidate = candidate ? candidate : 1; candidate < total; candidate++) {
-		uint64_t a = total, b = candidate;
-		while (b) {
-			uint64_t rest = a % b;
-			a = b;
-			b = rest;
-		}
-		if (a == 1)
+		if (common_divisor(total, candidate) == 1)
 			return candidate;
 	}
 	return 1;
 }
 
-const struct endpoint *balance_round_robin(const struct service *service,
-					   struct balance_state *state,
-					   const struct balance_view *view)
+/* Equal weights count as 1 each, in the order of ids. */
+static uint32_t next_position(const struct balance_call *call)
 {
-	uint64_t total = service->weight_total;
-	bool is_even = total == service->endpoint_count;
-	uint64_t point =
-		is_even ? state->turn % total : (state->turn % total) * stride(total) % total;
-	state->turn++;
-	const struct endpoint *endpoint = balance_by_weight(service, point);
-	if (endpoint && balance_may_take(view, endpoint))
-		return endpoint;
-	uint32_t start = endpoint ? (uint32_t)(endpoint - service->endpoints) + 1 : 0;
-	return balance_first_from(service, view, start);
+	const struct endpoint_set *set = call->set;
+	uint64_t total = set->has_equal_weights ? set->count : set->weight_total;
+	uint64_t *point = &call->state->turns[call->tier].point;
+	uint64_t *step = &call->state->turns[call->tier].stride;
+	if (*step == 0 || call->state->turns[call->tier].total != total) {
+		*step = set->has_equal_weights ? 1 : stride(total);
+		call->state->turns[call->tier].total = total;
+		*point %= total;
+	}
+	uint64_t at = *point;
+	*point = at + *step < total ? at + *step : at + *step - total;
+	return set->has_equal_weights ? (uint32_t)at : endpoint_set_at(set, at);
+}
+
+const struct endpoint *balance_round_robin(const struct balance_call *call)
+{
+	uint32_t position = 0;
+	for (int i = 0; i < TURNS; i++) {
+		position = next_position(call);
+		const struct endpoint *endpoint = balance_at(call, position);
+		if (balance_status(call, endpoint) == STATUS_OPEN &&
+		    balance_takes_turn(call, endpoint))
+			return endpoint;
+	}
+	return balance_scan(call, position);
 }

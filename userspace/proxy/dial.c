@@ -1,9 +1,10 @@
 #include "proxy/dial.h"
 
-#include <assert.h>
 #include <errno.h>
 
 #include "base/log.h"
+#include "policy/balance_key.h"
+#include "proxy/guard.h"
 #include "proxy/leg.h"
 #include "proxy/session.h"
 
@@ -12,6 +13,7 @@ struct target {
 	struct weft_address address;
 	uint32_t endpoint_id;
 	struct series_pair series;
+	struct balance_attempt attempt;
 };
 
 void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events)
@@ -46,6 +48,7 @@ static bool pick_destination(const struct dial *dial, const struct service *serv
 	};
 	if (endpoint) {
 		ret->endpoint_id = endpoint->id;
+		balance_place(&dial->worker->balances, service, endpoint, &ret->attempt);
 		ret->series.endpoint = worker_endpoint_series(dial->worker, service, endpoint);
 	}
 	return dial->attempts == 0;
@@ -60,16 +63,22 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 		return pick_destination(dial, service, ret);
 	}
 	const struct endpoint *endpoint = NULL;
-	if (service && service->id < worker->balance_count) {
-		struct balance_view view = {
-			.loads = worker->loads,
-			.load_count = worker->load_count,
+	if (service) {
+		struct balance_request request = {
+			.now_ns = worker_now_ns(worker),
 			.tried = dial->tried,
 			.tried_count = dial->tried_count,
+			.has_key = dial->has_key,
+			.key = dial->key,
 		};
-		memcpy(view.client_ip, dial->local.ip, sizeof(view.client_ip));
-		endpoint =
-			balance_pick(service, &worker->balances[service->id], &view, &worker->rng);
+		memcpy(request.client_ip, dial->local.ip, sizeof(request.client_ip));
+		if (!dial->has_key)
+			request.has_key =
+				balance_key(service, NULL, request.client_ip, &request.key);
+		const struct guard *guard = guard_service(worker, service);
+		endpoint = balance_pick(&worker->balances, service, &request, &worker->rng);
+		if (endpoint && guard)
+			guard_picked(worker, service, endpoint);
 	}
 	if (!endpoint) {
 		*ret_reason = dial->attempts ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
@@ -81,6 +90,7 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 		.series = {worker_service_series(worker, service),
 			   worker_endpoint_series(worker, service, endpoint)},
 	};
+	balance_place(&worker->balances, service, endpoint, &ret->attempt);
 	return true;
 }
 
@@ -91,6 +101,7 @@ static struct upstream *new_attempt(struct dial *dial, const struct target *targ
 		return NULL;
 	upstream->service_id = dial->service_id;
 	upstream->endpoint_id = target->endpoint_id;
+	upstream->attempt = target->attempt;
 	upstream_set_series(upstream, target->series);
 	upstream->role = UPSTREAM_DIALLING;
 	upstream->user = dial;
@@ -164,14 +175,25 @@ static void connect_or_wait(struct dial *dial)
 void dial_hold(struct dial *dial, struct upstream *upstream)
 {
 	dial->upstream = upstream;
-	worker_load_add(dial->worker, upstream->endpoint_id, 1);
+	dial->owes_outcome = upstream->endpoint_id != ENDPOINT_ID_NONE;
+	balance_begin(&dial->worker->balances, &upstream->attempt, worker_now_ns(dial->worker));
 }
 
-struct upstream *dial_release(struct dial *dial)
+void dial_tell(struct dial *dial, enum breaker_outcome outcome)
+{
+	if (!dial->owes_outcome || !dial->upstream)
+		return;
+	dial->owes_outcome = false;
+	guard_tell(dial->worker, dial->service_id, dial->upstream->endpoint_id, outcome);
+}
+
+struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
+	dial_tell(dial, BREAKER_NOT_COUNTED);
 	if (upstream)
-		worker_load_add(dial->worker, upstream->endpoint_id, -1);
+		balance_end(&dial->worker->balances, &upstream->attempt,
+			    worker_now_ns(dial->worker), outcome);
 	dial->upstream = NULL;
 	return upstream;
 }
@@ -194,6 +216,7 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 		dial->was_open = dial->is_ready = true;
 		upstream->service_id = dial->service_id;
 		upstream->endpoint_id = target.endpoint_id;
+		upstream->attempt = target.attempt;
 		upstream_set_series(upstream, target.series);
 		dial_hold(dial, upstream);
 		return true;
@@ -232,6 +255,19 @@ static bool pick_next(struct dial *dial, struct target *ret, enum weft_proxy_rea
 	return pick_target(dial, ret, ret_reason);
 }
 
+static void avoid(struct dial *dial, uint32_t endpoint_id)
+{
+	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
+		dial->tried_count = 0; /* many tries later: no matter which was first */
+	dial->tried[dial->tried_count++] = endpoint_id;
+}
+
+void dial_avoid(struct dial *dial)
+{
+	if (dial->upstream)
+		avoid(dial, dial->upstream->endpoint_id);
+}
+
 static void count_failure(struct dial *dial)
 {
 	const struct upstream *upstream = dial->upstream;
@@ -239,15 +275,22 @@ static void count_failure(struct dial *dial)
 	series_add(&worker_row(dial->worker, upstream->series.endpoint)->connect_failures, 1);
 }
 
+/* Not what this node lacks. */
+static bool speaks_of_endpoint(int error)
+{
+	return error != -ENOMEM && error != -EAGAIN && error != -EAFNOSUPPORT &&
+	       error != -EADDRNOTAVAIL && error != -EMFILE && error != -ENFILE;
+}
+
 void dial_attempt_failed(struct dial *dial, int error)
 {
 	struct target target;
 	enum weft_proxy_reason reason = WEFT_PROXY_DIAL_FAILED;
 	count_failure(dial);
-	struct upstream *old = dial_release(dial);
+	dial_tell(dial, speaks_of_endpoint(error) ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
+	struct upstream *old = dial_release(dial, BALANCE_FAILED);
 	dial->error = error;
-	assert(dial->tried_count < DIAL_ATTEMPTS_MAX);
-	dial->tried[dial->tried_count++] = old->endpoint_id;
+	avoid(dial, old->endpoint_id);
 	dial->attempts++;
 
 	struct upstream *next = NULL;
@@ -269,7 +312,8 @@ void dial_cancel(struct dial *dial)
 {
 	if (list_is_linked(&dial->waiting))
 		list_remove(&dial->waiting);
-	upstream_abort(dial_release(dial));
+	bool is_tunnel = dial->upstream && dial->upstream->role == UPSTREAM_TUNNEL;
+	upstream_abort(dial_release(dial, is_tunnel ? BALANCE_UNTIMED : BALANCE_LEFT));
 }
 
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events)
@@ -285,6 +329,7 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 	if (to->upstream && to->upstream->role == UPSTREAM_DIALLING)
 		to->upstream->user = to;
 	from->upstream = NULL;
+	from->owes_outcome = false;
 }
 
 void dials_retry(struct worker *worker)

@@ -32,7 +32,9 @@ struct dial {
 	struct weft_address destination;
 	struct series_pair series; /* of a destination that is no endpoint */
 	struct weft_address local; /* to bind to; all zero = none */
-	uint64_t pool_idle_ns;     /* take a pooled one idle for at most this; 0 = always dial */
+	bool has_key;              /* for the balancer `hash`: as in struct balance_request */
+	uint64_t key;
+	uint64_t pool_idle_ns; /* take a pooled one idle for at most this; 0 = always dial */
 	uint32_t tried[DIAL_ATTEMPTS_MAX];
 	uint32_t tried_count;
 	uint32_t attempts; /* that failed */
@@ -40,6 +42,7 @@ struct dial {
 	struct weft_address last_address;
 	bool was_open; /* connected before it was asked for: may turn out dead */
 	bool is_ready;
+	bool owes_outcome; /* its upstream's endpoint is to be told how the attempt ended */
 };
 
 /* For a session's destination, from its app's own address. */
@@ -50,10 +53,16 @@ void dial_init(struct dial *dial, const struct session *session, const struct di
  * at once, *ret_reason says why and no event comes.
  */
 bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason);
+/* The endpoint of its upstream is not to be picked again while there is another. */
+void dial_avoid(struct dial *dial);
 /* The owner gives up; the upstream is cut. */
 void dial_cancel(struct dial *dial);
-/* The dial gives its upstream, which it counted as a load of the endpoint, to the caller. */
-struct upstream *dial_release(struct dial *dial);
+/* The dial gives its upstream to the caller; the attempt, a load of the endpoint, ends like that.
+ */
+struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome);
+/* How the attempt with its upstream went, for the breaker; only the first time. What is never told
+ * is not counted. */
+void dial_tell(struct dial *dial, enum breaker_outcome outcome);
 /* The dial's upstream is this one from now on. */
 void dial_hold(struct dial *dial, struct upstream *upstream);
 /* Moves an ongoing or ready dial to another owner. */

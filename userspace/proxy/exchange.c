@@ -4,7 +4,12 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/balance_key.h"
+#include "policy/deadline.h"
+#include "proxy/admit.h"
 #include "proxy/answer.h"
+#include "proxy/onward.h"
+#include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
 static void on_ready(struct dial *dial);
@@ -19,13 +24,14 @@ static const struct dial_events exchange_dial_events = {
 
 static struct weft_series *service_row(const struct exchange *exchange)
 {
-	return worker_row(exchange->session->worker, exchange->session->series);
+	return worker_row(exchange->session->worker, exchange->series);
 }
 
-static void count_outcome(const struct exchange *exchange, struct weft_series *row)
+static void count_outcome(const struct exchange *exchange, struct weft_series *row,
+			  uint64_t from_ns)
 {
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
-	uint64_t latency_us = (now_ns - exchange->started_ns) / 1000;
+	uint64_t latency_us = (now_ns - from_ns) / 1000;
 	unsigned class = exchange->status / 100;
 	series_add(&row->requests, 1);
 	/* what is no class counts as 5xx, as for a client (RFC 9110 15) */
@@ -42,24 +48,45 @@ static void count_bytes(const struct exchange *exchange, struct weft_series *row
 	series_add(&row->bytes_received, wire->bytes_received - exchange->received_before);
 }
 
+static void count_endpoint(const struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	struct weft_series *row = worker_row(worker, exchange->dial.upstream->series.endpoint);
+	count_outcome(exchange, row, exchange->attempt_ns);
+	count_bytes(exchange, row);
+	count_bytes(exchange, service_row(exchange));
+	series_add(&row->requests_active, (uint64_t)-1);
+}
+
 static void count_all(const struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
 	const struct upstream *upstream = exchange->dial.upstream;
 	edge_answered(exchange->session->edge, exchange->status,
 		      (worker_now_ns(worker) - exchange->started_ns) / 1000);
-	count_outcome(exchange, service_row(exchange));
+	count_outcome(exchange, service_row(exchange), exchange->started_ns);
 	series_add(&service_row(exchange)->requests_active, (uint64_t)-1);
 	if (!upstream || !exchange->dial.is_ready)
 		return;
-	struct weft_series *row = worker_row(worker, upstream->series.endpoint);
-	count_outcome(exchange, row);
-	count_bytes(exchange, row);
-	count_bytes(exchange, service_row(exchange));
-	series_add(&row->requests_active, (uint64_t)-1);
+	count_endpoint(exchange);
+}
+
+void exchange_count_attempt(struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	series_add(&worker_row(worker, exchange->dial.upstream->series.endpoint)->retries, 1);
+	count_endpoint(exchange);
 }
 
 /* ---- ends ---- */
+
+/* For the balancer: what the upstream did, whoever ended the exchange. */
+static enum balance_outcome outcome_of(const struct exchange *exchange)
+{
+	if (exchange->upstream_failed)
+		return BALANCE_FAILED;
+	return exchange->response_done ? BALANCE_ANSWERED : BALANCE_LEFT;
+}
 
 static void release_upstream(struct exchange *exchange)
 {
@@ -68,7 +95,7 @@ static void release_upstream(struct exchange *exchange)
 		dial_cancel(&exchange->dial);
 		return;
 	}
-	dial_release(&exchange->dial);
+	dial_release(&exchange->dial, outcome_of(exchange));
 	bool is_clean = exchange->request_done && exchange->head_sent &&
 			!exchange->client_finished && exchange->upstream_keep_alive &&
 			h1_is_idle(&upstream->reader) && upstream->reader.error == H1_OK;
@@ -84,24 +111,30 @@ static void release_upstream(struct exchange *exchange)
 	}
 }
 
-static void forget(struct exchange *exchange)
+static void free_exchange(struct exchange *exchange)
 {
 	struct session *session = exchange->session;
-	count_all(exchange);
-	release_upstream(exchange);
-	blocks_give(&session->worker->blocks, exchange->replay);
+	retry_clock_stops(exchange);
+	admit_leave(exchange);
+	replay_drop(&exchange->replay);
+	worker_series_use(session->worker, exchange->series, -1);
+	exchange_route_fini(&exchange->route);
 	session->exchange = NULL;
 	mem_free(exchange);
 }
 
+static void forget(struct exchange *exchange)
+{
+	count_all(exchange);
+	release_upstream(exchange);
+	free_exchange(exchange);
+}
+
 void exchange_detach(struct exchange *exchange)
 {
-	struct session *session = exchange->session;
 	count_all(exchange);
-	dial_release(&exchange->dial);
-	blocks_give(&session->worker->blocks, exchange->replay);
-	session->exchange = NULL;
-	mem_free(exchange);
+	dial_release(&exchange->dial, BALANCE_ANSWERED);
+	free_exchange(exchange);
 }
 
 void exchange_end(struct exchange *exchange, bool keep_alive)
@@ -128,29 +161,63 @@ void exchange_out_of_memory(struct exchange *exchange)
 	session_abort(session);
 }
 
-void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
-		     const char *text)
+/* After an answer of weft's own. */
+static bool may_go_on(const struct exchange *exchange)
+{
+	const struct session *session = exchange->session;
+	return exchange->client_keep_alive && exchange->client_minor > 0 &&
+	       exchange->request_done && !session->closes && !session->pod->is_draining;
+}
+
+/* What a route makes of it; no failure of the service's. */
+static void redirect(struct exchange *exchange, const struct route_way *way)
+{
+	bool keep_alive = may_go_on(exchange);
+	worker_count(exchange->session->worker, way->reason);
+	exchange->status = (uint16_t)way->status;
+	if (answer_redirect(&exchange->session->client, way->status, way->location, keep_alive))
+		exchange_out_of_memory(exchange);
+	else
+		exchange_end(exchange, keep_alive);
+}
+
+void exchange_reply(struct exchange *exchange, struct answer *answer, enum weft_proxy_reason reason)
 {
 	struct session *session = exchange->session;
 	char destination[ADDRESS_TEXT_MAX];
-	struct answer answer = {
-		.status = status,
-		.service = session_destination(session, destination),
-		.text = text,
-		.keep_alive = exchange->client_keep_alive && exchange->client_minor > 0 &&
-			      exchange->request_done && !session->closes &&
-			      !session->pod->is_draining,
-		.is_head = exchange->is_head,
-	};
+	answer->service = session_destination(session, destination);
+	answer->keep_alive = may_go_on(exchange);
+	answer->is_head = exchange->is_head;
 	worker_count(session->worker, reason);
-	exchange->status = (uint16_t)status;
+	exchange->status = (uint16_t)answer->status;
 	exchange->answered_by_proxy = true;
 	exchange->upstream_keep_alive = false;
-	if (answer_write(&session->client, &answer)) {
+	if (answer_write(&session->client, answer)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	exchange_end(exchange, answer.keep_alive);
+	exchange_end(exchange, answer->keep_alive);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+		     const char *text)
+{
+	struct answer answer = {.status = status, .text = text};
+	exchange_reply(exchange, &answer, reason);
+}
+
+/* No server has seen anything of the request. */
+static void answer_unsent(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
+			  const char *text)
+{
+	struct answer answer = {.status = status, .text = text, .is_unsent = true};
+	exchange_reply(exchange, &answer, reason);
+}
+
+void exchange_abort_on_purpose(struct exchange *exchange)
+{
+	exchange_answer(exchange, exchange->abort_status, WEFT_PROXY_FAULT_ABORTED,
+			"answered so on purpose (services[].faults); it was not sent");
 }
 
 void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_reason reason,
@@ -190,7 +257,7 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
 	dial_failure_text(dial, text, sizeof(text));
-	exchange_answer(exchange, 502, reason, text);
+	answer_unsent(exchange, 502, reason, text);
 }
 
 static void on_ready(struct dial *dial)
@@ -198,27 +265,51 @@ static void on_ready(struct dial *dial)
 	response_begin(container_of(dial, struct exchange, dial));
 }
 
-static void not_started(struct exchange *exchange, enum weft_proxy_reason reason)
+void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason)
 {
 	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
 		exchange_out_of_memory(exchange);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
-		exchange_answer(exchange, 503, reason, "the service has no ready endpoint");
+		answer_unsent(exchange, 503, reason, "the service has no ready endpoint");
 	else
-		exchange_answer(exchange, 502, reason, "no endpoint is left to try");
+		answer_unsent(exchange, 502, reason, "no endpoint is left to try");
 }
 
-static void prepare_dial(struct exchange *exchange)
+/* A balancer that looks at requests: what it looks at. */
+static void find_key(struct exchange *exchange, const struct http_head *head)
+{
+	struct dial *dial = &exchange->dial;
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, dial->service_id);
+	if (service && service->balancer == BALANCER_HASH &&
+	    service->balancing.hash_on != HASH_ON_SOURCE)
+		dial->has_key = balance_key(service, head, dial->local.ip, &dial->key);
+}
+
+static void prepare_dial(struct exchange *exchange, const struct http_head *head)
 {
 	struct session *session = exchange->session;
 	const struct settings *settings = &session->worker->snapshot->settings;
 	bool can_replay = exchange->is_idempotent && !exchange->has_body;
 	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
 	dial_init(&exchange->dial, session, &exchange_dial_events);
+	if (exchange->route.service_id != session->service_id) {
+		exchange->dial.service_id = exchange->route.service_id;
+		exchange->dial.to_destination = false;
+		exchange->dial.series.service = exchange->series;
+	}
+	find_key(exchange, head);
 	exchange->dial.pool_idle_ns =
 		can_replay ? settings->upstream_idle_timeout_ns : settings->upstream_fresh_ns;
 	if (wants_own)
 		exchange->dial.pool_idle_ns = 0;
+}
+
+/* One that was opened for this service; 0: for the session's own, when that was gone already. */
+static bool leads_there(const struct exchange *exchange, uint32_t service_id)
+{
+	return service_id == exchange->dial.service_id ||
+	       (service_id == 0 && exchange->route.service_id == exchange->session->service_id);
 }
 
 /* True: dial.upstream takes writes now. */
@@ -226,15 +317,19 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 {
 	struct session *session = exchange->session;
 	struct tunnel *probe = session->tunnel;
-	if (session->pinned) {
+	if (session->pinned && leads_there(exchange, session->pinned->service_id)) {
 		dial_hold(&exchange->dial, session->pinned);
 		exchange->dial.is_ready = exchange->dial.was_open = true;
 		session->pinned = NULL;
 		return true;
 	}
-	if (probe && probe->dial.upstream) {
+	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
+	if (probe && probe->dial.upstream && !exchange->dial.has_key &&
+	    leads_there(exchange, probe->dial.service_id)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
+		if (exchange->dial.is_ready) /* how long the client was silent does not count */
+			dial_hold(&exchange->dial, dial_release(&exchange->dial, BALANCE_UNTIMED));
 		return true;
 	}
 	if (probe)
@@ -244,84 +339,159 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 
 /* ---- the request ---- */
 
-static void keep_for_replay(struct exchange *exchange, struct span head)
+static void keep_head(struct exchange *exchange, struct span written)
 {
-	struct blocks *blocks = &exchange->session->worker->blocks;
-	struct block *block = head.size <= BLOCK_SMALL_BYTES ? blocks_take_small(blocks)
-							     : blocks_take_large(blocks);
-	if (!block || head.size == 0) {
-		blocks_give(blocks, block);
-		return; /* then it is not tried again */
-	}
-	memcpy(block->data, head.data, head.size);
-	block->end = (uint32_t)head.size;
-	exchange->replay = block;
+	/* size 0: larger than a block. What cannot be kept is lost, which is no error. */
+	if (written.size == 0 || replay_add(&exchange->replay, written))
+		replay_drop(&exchange->replay);
 }
 
-static int write_request_head(struct exchange *exchange, const struct http_head *head)
+static int write_request_head(struct exchange *exchange, const struct route_way *way,
+			      const struct deadline *deadline)
 {
+	struct onward onward;
+	struct span written;
+	int error = onward_init(&onward, &way->forwarded, deadline,
+				io_wall_ns(exchange->session->worker->ring));
+	if (error)
+		return error;
+	const struct http_head *head = &onward.result.head;
 	struct h1_rewrite rewrite = {
 		.framing = exchange->request.framing,
 		.minor_version = head->minor_version,
 		.keep_alive = head->minor_version > 0 || head->keep_alive,
 		.keeps_upgrade = exchange->wants_upgrade,
 		.via = forward_via(&exchange->session->worker->snapshot->settings),
+		.extra = onward.result.extra,
+		.extra_count = onward.result.extra_count,
 	};
-	struct span written;
-	int error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
-	if (error)
-		return error;
-	if (exchange->dial.was_open && exchange->is_idempotent && !exchange->has_body)
-		keep_for_replay(exchange, written);
-	return 0;
+	if (!exchange->dial.upstream)
+		error = forward_head_later(&exchange->replay, head, &rewrite);
+	else
+		error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
+	if (!error && exchange->dial.upstream)
+		keep_head(exchange, written);
+	onward_fini(&onward);
+	return error;
 }
 
-void exchange_begin(struct session *session, const struct http_head *head)
+/* NULL = out of memory. */
+static struct exchange *new_exchange(struct session *session, const struct http_head *head)
 {
 	struct exchange *exchange = mem_zalloc(sizeof(*exchange));
-	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
-	if (!exchange) {
-		worker_count(session->worker, reason);
-		session_abort(session);
-		return;
-	}
+	if (!exchange)
+		return NULL;
 	exchange->session = session;
-	exchange->started_ns = worker_now_ns(session->worker);
+	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
 	exchange->is_head = head->method == HTTP_METHOD_HEAD;
 	exchange->is_connect = head->method == HTTP_METHOD_CONNECT;
 	exchange->is_idempotent = http_is_idempotent(head);
+	exchange->method = (uint8_t)classify_method(head);
 	exchange->has_body = head->framing == HTTP_CHUNKED ||
 			     (head->framing == HTTP_LENGTH && head->body_length > 0);
 	exchange->request_done = !exchange->has_body;
 	exchange->wants_upgrade = head->has_upgrade;
 	exchange->pins = head->binds_connection;
 	exchange->client_keep_alive = head->keep_alive;
+	replay_init(&exchange->replay, &session->worker->blocks, 0);
+	exchange->request.copy = &exchange->replay;
+	retry_timer_init(exchange);
+	return exchange;
+}
+
+/* From here on it counts, under the service that it goes to. */
+static void adopt(struct session *session, struct exchange *exchange)
+{
+	struct worker *worker = session->worker;
+	const struct service *service =
+		snapshot_service(worker->snapshot, exchange->route.service_id);
+	bool is_other = service && service->id != session->service_id;
+	exchange->series = is_other ? worker_service_series(worker, service) : session->series;
+	worker_series_use(worker, exchange->series, 1);
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
-	prepare_dial(exchange);
-	if (!find_upstream(exchange, &reason)) {
-		not_started(exchange, reason);
+}
+
+/* Sends it, or keeps it until a delay is over. */
+static void begin_attempt(struct exchange *exchange, const struct route_way *way,
+			  const struct deadline *deadline, uint64_t delay_ns)
+{
+	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
+	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
+	if (delay_ns) {
+		exchange->replay.is_only = true;
+		if (write_request_head(exchange, way, deadline))
+			exchange_out_of_memory(exchange);
+		else
+			retry_wait(exchange, delay_ns);
 		return;
 	}
+	if (!find_upstream(exchange, &reason)) {
+		exchange_not_started(exchange, reason);
+		return;
+	}
+	retry_attempt_begins(exchange);
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (write_request_head(exchange, head))
+	if (write_request_head(exchange, way, deadline))
 		exchange_out_of_memory(exchange);
+}
+
+/* `head` as it came. */
+static void send_request(struct exchange *exchange, const struct http_head *head,
+			 const struct route_way *way)
+{
+	struct deadline deadline;
+	uint64_t delay_ns;
+	prepare_dial(exchange, head);
+	if (admit(exchange, head, &deadline, &delay_ns))
+		begin_attempt(exchange, way, &deadline, delay_ns);
+}
+
+/* Weft answers itself: what was dialled ahead is for nobody. */
+static void answer_instead(struct exchange *exchange, const struct route_way *way)
+{
+	struct session *session = exchange->session;
+	dial_init(&exchange->dial, session, &exchange_dial_events);
+	if (session->tunnel)
+		tunnel_free(session->tunnel);
+	if (way->location.size)
+		redirect(exchange, way);
+	else
+		exchange_answer(exchange, way->status, way->reason, way->text);
+}
+
+void exchange_begin(struct session *session, const struct http_head *head)
+{
+	struct route_way way;
+	struct exchange *exchange = new_exchange(session, head);
+	if (!exchange || route_request(session, head, &exchange->route, &way)) {
+		mem_free(exchange);
+		worker_count(session->worker, WEFT_PROXY_OUT_OF_MEMORY);
+		session_abort(session);
+		return;
+	}
+	adopt(session, exchange);
+	if (way.status)
+		answer_instead(exchange, &way);
+	else
+		send_request(exchange, head, &way);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)
 {
 	struct session *session = exchange->session;
-	if (!exchange->dial.upstream)
+	struct upstream *upstream = exchange->dial.upstream;
+	struct wire *wire = upstream ? &upstream->wire : NULL;
+	if (!wire && !exchange->wait_until_ns)
 		return;
-	struct wire *wire = &exchange->dial.upstream->wire;
 	if (forward_body(&exchange->request, wire, bytes, NULL)) {
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	if (wire_queued(wire) >= session->worker->snapshot->settings.window_bytes)
+	if (!wire || wire_queued(wire) >= session->worker->snapshot->settings.window_bytes)
 		wire_pause(&session->client);
 }
 
@@ -329,15 +499,18 @@ void exchange_request_trailers(struct exchange *exchange, const struct http_fiel
 			       size_t count)
 {
 	struct upstream *upstream = exchange->dial.upstream;
-	if (upstream && forward_trailers(&exchange->request, &upstream->wire, fields, count))
+	struct wire *wire = upstream ? &upstream->wire : NULL;
+	if ((wire || exchange->wait_until_ns) &&
+	    forward_trailers(&exchange->request, wire, fields, count))
 		exchange_out_of_memory(exchange);
 }
 
 void exchange_request_complete(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	struct wire *wire = upstream ? &upstream->wire : NULL;
 	exchange->request_done = true;
-	if (upstream && forward_end(&exchange->request, &upstream->wire))
+	if ((wire || exchange->wait_until_ns) && forward_end(&exchange->request, wire))
 		exchange_out_of_memory(exchange);
 	else if (exchange->response_done)
 		exchange_end(exchange, exchange->keep_alive);
@@ -384,8 +557,10 @@ static bool may_try_again(const struct exchange *exchange)
 {
 	const struct wire *wire = &exchange->dial.upstream->wire;
 	bool is_unanswered = wire->bytes_received == exchange->received_before;
+	bool can_resend = exchange->is_idempotent && !exchange->has_body && is_unanswered &&
+			  replay_is_whole(&exchange->replay);
 	return exchange->dial.was_open && !exchange->retried &&
-	       (exchange_is_unsent(exchange) || (exchange->replay && is_unanswered));
+	       (exchange_is_unsent(exchange) || can_resend);
 }
 
 /* A connection from before the request turned out dead before a byte was answered (RFC 9110 9.2.2).
@@ -395,7 +570,7 @@ static void try_again(struct exchange *exchange)
 	struct worker *worker = exchange->session->worker;
 	bool moves_queue = exchange_is_unsent(exchange);
 	enum weft_proxy_reason reason;
-	struct upstream *dead = dial_release(&exchange->dial);
+	struct upstream *dead = dial_release(&exchange->dial, BALANCE_LEFT);
 	exchange->retried = true;
 	series_add(&service_row(exchange)->retries, 1);
 	series_add(&worker_row(worker, dead->series.endpoint)->retries, 1);
@@ -406,9 +581,8 @@ static void try_again(struct exchange *exchange)
 		wire_move_queue(&dead->wire, &exchange->dial.upstream->wire);
 	upstream_abort(dead);
 	if (!is_started)
-		not_started(exchange, reason);
-	else if (!moves_queue &&
-		 wire_write(&exchange->dial.upstream->wire, block_span(exchange->replay)))
+		exchange_not_started(exchange, reason);
+	else if (!moves_queue && replay_write(&exchange->replay, &exchange->dial.upstream->wire))
 		exchange_out_of_memory(exchange);
 }
 
@@ -422,12 +596,18 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 		try_again(exchange);
 		return;
 	}
+	exchange->upstream_failed = reason != WEFT_PROXY_OUT_OF_MEMORY;
 	if (!exchange->head_sent) {
-		exchange_answer(exchange, 502, reason, text);
+		bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
+		dial_tell(&exchange->dial, is_ours ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+		if (is_ours || !retry_unanswered(exchange, WEFT_PROXY_RETRIED_UNANSWERED))
+			exchange_answer(exchange, 502, reason, text);
 		return;
 	}
 	/* The client must notice that the answer was cut short. */
 	worker_count(session->worker, reason);
+	guard_tell(session->worker, exchange->dial.service_id, exchange->dial.upstream->endpoint_id,
+		   reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 	exchange->status = 0;
 	forget(exchange);
 	if (ends_with_close)

@@ -7,18 +7,31 @@
 
 #include "proxy/dial.h"
 #include "proxy/forward.h"
+#include "proxy/route.h"
 #include "proxy/session.h"
 
 struct exchange {
 	struct session *session;
 	struct dial dial;
-	struct forward_lent lent; /* by the upstream's wire */
-	struct block *replay;     /* the head as sent, for one more try on a fresh connection */
+	struct forward_lent lent;   /* by the upstream's wire */
+	struct replay replay;       /* what was sent, for one more try */
+	struct node_service *place; /* whose concurrency it counts in; NULL = none */
+	struct timer timer;         /* the first of the three that follow */
+	uint64_t deadline_ns;       /* until the answer's head; 0 = none, of all three */
+	uint64_t attempt_deadline_ns;
+	uint64_t wait_until_ns; /* not sent before: nothing is dialled */
+	uint64_t backoff_ns;    /* the last wait before a second try */
+	uint64_t attempt_ns;    /* when the attempt began */
+	struct exchange_route route;
+	uint32_t series; /* total of the service that it goes to */
 	uint64_t started_ns;
 	uint64_t sent_before; /* upstream's byte counters when it was taken */
 	uint64_t received_before;
 	uint16_t status;         /* of the final answer, 0 = none yet */
+	uint16_t abort_status;   /* to be answered after a delay on purpose, 0 = none */
 	uint8_t client_minor;    /* HTTP/1.x of the request */
+	uint8_t method;          /* enum method_kind */
+	uint8_t attempts;        /* begun */
 	struct forward request;  /* towards the upstream */
 	struct forward response; /* towards the client */
 	bool is_head : 1;
@@ -34,9 +47,13 @@ struct exchange {
 	bool head_sent : 1;     /* final head is on its way to the client */
 	bool is_tunnel : 1;     /* 101 or 2xx to CONNECT */
 	bool upstream_keep_alive : 1;
-	bool retried : 1;
+	bool retried : 1;           /* after a dead connection from before the request */
+	bool told_client : 1;       /* an interim answer */
+	bool has_success_class : 1; /* the answer says so itself */
+	bool is_success : 1;        /* by the service's classifier */
 	bool answered_by_proxy : 1;
-	bool pins : 1; /* Negotiate or NTLM in the request or in a 401 */
+	bool upstream_failed : 1; /* it gave no answer, or half of one */
+	bool pins : 1;            /* Negotiate or NTLM in the request or in a 401 */
 };
 
 /* Reader events of the client's side. */
@@ -76,7 +93,16 @@ bool exchange_is_unsent(const struct exchange *exchange);
 /* Answers in the upstream's place. */
 void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
 		     const char *text);
+/* As above; fills in whose answer it is. */
+struct answer;
+void exchange_reply(struct exchange *exchange, struct answer *answer,
+		    enum weft_proxy_reason reason);
+void exchange_abort_on_purpose(struct exchange *exchange);
+/* No upstream was found: answers. */
+void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason);
 void exchange_out_of_memory(struct exchange *exchange);
+/* The attempt on the upstream of now is over, and the exchange is not: for its endpoint's row. */
+void exchange_count_attempt(struct exchange *exchange);
 
 /* An answer of weft's own for a request that got no exchange (bad head, timeout). Closes. */
 void exchange_refuse(struct session *session, unsigned status, enum weft_proxy_reason reason,

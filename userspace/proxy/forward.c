@@ -43,6 +43,26 @@ int forward_head(struct wire *to, const struct http_head *head, const struct h1_
 	return 0;
 }
 
+/* A head that waits for its connection. */
+int forward_head_later(struct replay *copy, const struct http_head *head,
+		       const struct h1_rewrite *rewrite)
+{
+	char *memory = mem_alloc(h1_head_bytes(head, rewrite));
+	if (!memory)
+		return -ENOMEM;
+	int error = replay_add(copy, span_of(memory, h1_write_head(head, rewrite, memory)));
+	mem_free(memory);
+	return error;
+}
+
+static int put(const struct forward *forward, struct wire *to, struct span bytes)
+{
+	int error = to ? wire_write(to, bytes) : 0;
+	if (!error && forward->copy)
+		error = replay_add(forward->copy, bytes);
+	return error;
+}
+
 /* The block itself goes on when the rest of it is body: no copy of bulk. */
 static bool hand_over(const struct forward_lent *lent, struct wire *to, struct span bytes)
 {
@@ -63,11 +83,11 @@ int forward_body(const struct forward *forward, struct wire *to, struct span byt
 	bool is_chunked = forward->framing == HTTP_CHUNKED;
 	int error = 0;
 	if (is_chunked)
-		error = wire_write(to, span_of(head, h1_write_chunk_head(bytes.size, head)));
+		error = put(forward, to, span_of(head, h1_write_chunk_head(bytes.size, head)));
 	if (!error && !hand_over(lent, to, bytes))
-		error = wire_write(to, bytes);
+		error = put(forward, to, bytes);
 	if (!error && is_chunked)
-		error = wire_write(to, span_text("\r\n"));
+		error = put(forward, to, span_text("\r\n"));
 	return error;
 }
 
@@ -82,7 +102,7 @@ int forward_trailers(struct forward *forward, struct wire *to, const struct http
 	if (!memory)
 		return -ENOMEM;
 	h1_write_last_chunk(fields, count, memory);
-	int error = wire_write(to, span_of(memory, size));
+	int error = put(forward, to, span_of(memory, size));
 	mem_free(memory);
 	return error;
 }
@@ -91,5 +111,5 @@ int forward_end(const struct forward *forward, struct wire *to)
 {
 	if (forward->framing != HTTP_CHUNKED || forward->has_ended)
 		return 0;
-	return wire_write(to, span_text("0\r\n\r\n"));
+	return put(forward, to, span_text("0\r\n\r\n"));
 }

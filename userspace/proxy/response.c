@@ -1,7 +1,9 @@
 /* The answer's way: upstream's bytes to the reader, the reader's events to the client. */
 #include <errno.h>
 
+#include "proxy/admit.h"
 #include "proxy/exchange.h"
+#include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
 static const struct h1_events response_events;
@@ -39,16 +41,30 @@ static bool is_over(struct h1_reader *reader)
 
 static int write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive)
 {
+	const struct settings *settings = &exchange->session->worker->snapshot->settings;
 	bool has_no_body = exchange->is_head || head->status == 304;
+	struct rewritten answer = {.head = *head};
+	bool is_final = head->status >= 200 || head->status == 101;
+	if (is_final && route_answer(exchange->session->worker, &exchange->route, head, &answer))
+		return -ENOMEM;
+	bool adds_class = settings->compatibility == COMPATIBILITY_LINKERD && head->status >= 200 &&
+			  !exchange->has_success_class;
+	const struct http_field success_class = {span_text("l5d-success-class"),
+						 span_text(exchange->is_success ? "1.0" : "0.0")};
+	if (adds_class &&
+	    rewritten_add(exchange->session->worker->rewriter, &answer, success_class))
+		return -ENOMEM;
 	struct h1_rewrite rewrite = {
 		.framing = has_no_body ? head->framing : exchange->response.framing,
 		.minor_version = exchange->client_minor,
 		.keep_alive = keep_alive,
 		.keeps_upgrade = head->status == 101 || head->status == 426,
 		.is_head_answer = has_no_body,
-		.via = forward_via(&exchange->session->worker->snapshot->settings),
+		.via = forward_via(settings),
+		.extra = answer.extra,
+		.extra_count = answer.extra_count,
 	};
-	return forward_head(&exchange->session->client, head, &rewrite, NULL);
+	return forward_head(&exchange->session->client, &answer.head, &rewrite, NULL);
 }
 
 static uint8_t framing_to_client(const struct exchange *exchange, const struct http_head *head)
@@ -105,6 +121,7 @@ static void interim_answer(struct exchange *exchange, const struct http_head *he
 	exchange->response.framing = HTTP_NO_BODY;
 	int error = write_head(exchange, head, true);
 	exchange->response.framing = framing;
+	exchange->told_client = true;
 	if (error)
 		exchange_out_of_memory(exchange);
 	else
@@ -115,6 +132,7 @@ static void tunnel_answer(struct exchange *exchange, const struct http_head *hea
 {
 	exchange->is_tunnel = true;
 	exchange->head_sent = true;
+	retry_clock_stops(exchange);
 	exchange->response.framing = HTTP_NO_BODY;
 	if (write_head(exchange, head, true))
 		exchange_out_of_memory(exchange);
@@ -123,7 +141,6 @@ static void tunnel_answer(struct exchange *exchange, const struct http_head *hea
 static void final_answer(struct exchange *exchange, const struct http_head *head)
 {
 	struct session *session = exchange->session;
-	struct upstream *upstream = exchange->dial.upstream;
 	exchange->response.framing = framing_to_client(exchange, head);
 	exchange->upstream_keep_alive = head->keep_alive && head->framing != HTTP_UNTIL_CLOSE;
 	/* An answer that comes before the request's end leaves the rest of it to be forwarded. */
@@ -132,10 +149,30 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 			       exchange->response.framing != HTTP_UNTIL_CLOSE && !session->closes &&
 			       !session->pod->is_draining;
 	exchange->pins |= authenticates_connection(head);
-	remember_limits(upstream, head, &session->worker->snapshot->settings);
 	exchange->head_sent = true;
+	admit_answered(exchange);
+	retry_clock_stops(exchange);
+	replay_drop(&exchange->replay);
 	if (write_head(exchange, head, exchange->keep_alive))
 		exchange_out_of_memory(exchange);
+}
+
+/* What the service's classifier makes of the answer. True: it is not passed on, the request is
+ * tried again. */
+static bool judge(struct exchange *exchange, const struct http_head *head)
+{
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+	struct attempt_end end = {.method = (enum method_kind)exchange->method,
+				  .status = head->status};
+	classify_read_signs(head->fields, head->field_count, &end.signs);
+	struct verdict verdict = classify(service ? (enum classifier)service->resilience.classifier
+						  : CLASSIFIER_NON_RETRYABLE_5XX,
+					  &end);
+	exchange->is_success = !verdict.is_failure;
+	exchange->has_success_class = end.signs.has_success_class;
+	dial_tell(&exchange->dial, verdict.is_failure ? BREAKER_FAILED : BREAKER_SUCCEEDED);
+	return verdict.is_retryable && retry_answer(exchange, head);
 }
 
 static void on_head(struct h1_reader *reader, const struct http_head *head)
@@ -150,6 +187,12 @@ static void on_head(struct h1_reader *reader, const struct http_head *head)
 		return;
 	}
 	exchange->status = head->status >= 200 || head->status == 101 ? head->status : 0;
+	if (exchange->status) {
+		remember_limits(exchange->dial.upstream, head,
+				&exchange->session->worker->snapshot->settings);
+		if (judge(exchange, head))
+			return;
+	}
 	if (head->status == 101 ||
 	    (exchange->is_connect && head->status >= 200 && head->status < 300))
 		tunnel_answer(exchange, head);

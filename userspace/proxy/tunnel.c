@@ -83,6 +83,8 @@ static void decide(struct tunnel *tunnel)
 		tunnel->session->edge->counts.tunnels++;
 	}
 	tunnel->is_counted = true;
+	if (tunnel->dial.is_ready)
+		dial_tell(&tunnel->dial, BREAKER_SUCCEEDED);
 	if (tunnel->dial.is_ready && !tunnel->is_endpoint_counted) {
 		tunnel->is_endpoint_counted = true;
 		series_add(&worker_row(worker, tunnel->series.endpoint)->tunnels_opened, 1);
@@ -130,7 +132,8 @@ bool tunnel_join(struct session *session, struct upstream *upstream)
 	tunnel->dial.upstream = upstream;
 	tunnel->dial.is_ready = true;
 	upstream_assign(upstream, UPSTREAM_TUNNEL, tunnel);
-	worker_load_add(session->worker, upstream->endpoint_id, 1);
+	balance_begin(&session->worker->balances, &upstream->attempt,
+		      worker_now_ns(session->worker));
 	decide(tunnel);
 	watch_idle(tunnel);
 	wire_read_start(&session->client);
@@ -170,7 +173,7 @@ static void end_if_over(struct tunnel *tunnel)
 		return;
 	struct upstream *upstream = tunnel->dial.upstream;
 	struct session *session = tunnel->session;
-	dial_release(&tunnel->dial);
+	dial_release(&tunnel->dial, BALANCE_UNTIMED);
 	upstream_close(upstream);
 	forget(tunnel);
 	session_close(session);
@@ -184,8 +187,11 @@ static void on_ready(struct dial *dial)
 	struct upstream *upstream = dial->upstream;
 	tunnel->series = upstream->series;
 	upstream_assign(upstream, UPSTREAM_TUNNEL, tunnel);
-	if (!tunnel->is_undecided)
+	if (!tunnel->is_undecided) {
 		decide(tunnel);
+		balance_connected(&dial->worker->balances, &upstream->attempt,
+				  worker_now_ns(dial->worker));
+	}
 	series_add(&worker_row(dial->worker, tunnel->series.endpoint)->bytes_sent,
 		   wire_queued(&upstream->wire));
 	wire_read_start(&upstream->wire);
@@ -316,7 +322,7 @@ void tunnel_client_failed(struct session *session, int error)
 	worker_count(session->worker,
 		     error == -ENOMEM ? WEFT_PROXY_OUT_OF_MEMORY : WEFT_PROXY_CLIENT_RESET);
 	if (tunnel->dial.is_ready) {
-		dial_release(&tunnel->dial);
+		dial_release(&tunnel->dial, BALANCE_UNTIMED);
 		upstream_abort_after_queue(upstream);
 	}
 	session_abort(session);

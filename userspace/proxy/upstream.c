@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/dial.h"
+#include "proxy/drain.h"
 #include "proxy/exchange.h"
 #include "proxy/leg.h"
 #include "proxy/tunnel.h"
@@ -108,10 +109,21 @@ void upstream_pin(struct upstream *upstream, struct session *session)
 		upstream_close(upstream);
 		return;
 	}
+	upstream_close(session->pinned); /* another service's, to which a route led before */
 	upstream_assign(upstream, UPSTREAM_IDLE, session);
 	upstream->is_pinned = true;
 	session->pinned = upstream;
 	wire_read_start(&upstream->wire);
+}
+
+static bool endpoint_is_gone(const struct worker *worker, const struct upstream *upstream)
+{
+	if (upstream->endpoint_id == ENDPOINT_ID_NONE)
+		return false;
+	const struct service *service = snapshot_service(worker->snapshot, upstream->service_id);
+	const struct endpoint *endpoint =
+		service ? service_endpoint(service, upstream->endpoint_id) : NULL;
+	return !endpoint || endpoint->birth != upstream->attempt.birth;
 }
 
 void upstream_give(struct upstream *upstream, uint64_t limit_ns)
@@ -119,7 +131,7 @@ void upstream_give(struct upstream *upstream, uint64_t limit_ns)
 	struct worker *worker = upstream->worker;
 	bool is_spent = upstream->has_auto_leg && leg_is_spent(worker, upstream->leg);
 	if (!is_alive(upstream) || is_spent || upstream->pod->is_draining ||
-	    wire_queued(&upstream->wire) || limit_ns == 0) {
+	    wire_queued(&upstream->wire) || limit_ns == 0 || endpoint_is_gone(worker, upstream)) {
 		upstream_close(upstream);
 		return;
 	}
@@ -148,14 +160,6 @@ struct upstream *upstream_take(struct worker_pod *pod, const struct weft_address
 		return upstream;
 	}
 	return NULL;
-}
-
-static bool endpoint_is_gone(const struct worker *worker, const struct upstream *upstream)
-{
-	if (upstream->endpoint_id == ENDPOINT_ID_NONE)
-		return false;
-	const struct service *service = snapshot_service(worker->snapshot, upstream->service_id);
-	return !service || !service_endpoint(service, upstream->endpoint_id);
 }
 
 void upstreams_tick(struct worker *worker, bool snapshot_changed)
@@ -227,6 +231,9 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 	case UPSTREAM_TUNNEL:
 		tunnel_upstream_data(upstream->user, bytes, block);
 		return;
+	case UPSTREAM_DRAINING:
+		drain_data(upstream, bytes);
+		return;
 	case UPSTREAM_IDLE:     /* nobody asked (RFC 9112 9.2) */
 	case UPSTREAM_DIALLING: /* cannot be: reading begins when it is assigned */
 		upstream_close(upstream);
@@ -251,6 +258,7 @@ static void on_eof(struct wire *wire)
 		tunnel_upstream_eof(upstream->user);
 		return;
 	case UPSTREAM_IDLE:
+	case UPSTREAM_DRAINING:
 	case UPSTREAM_DIALLING:
 		upstream_close(upstream);
 		return;
@@ -298,6 +306,7 @@ static void on_failed(struct wire *wire, int error)
 		tunnel_upstream_failed(upstream->user, error);
 		return;
 	case UPSTREAM_IDLE:
+	case UPSTREAM_DRAINING:
 		upstream_abort(upstream);
 		return;
 	case UPSTREAM_ENDING:
@@ -308,6 +317,10 @@ static void on_failed(struct wire *wire, int error)
 static void on_connect_timeout(struct timer *timer)
 {
 	struct upstream *upstream = container_of(timer, struct upstream, connect_timer);
+	if (upstream->role == UPSTREAM_DRAINING) {
+		upstream_close(upstream);
+		return;
+	}
 	worker_count(upstream->worker, WEFT_PROXY_DIAL_TIMEOUT);
 	if (upstream->role == UPSTREAM_DIALLING)
 		dial_attempt_failed(upstream->user, -ETIMEDOUT);

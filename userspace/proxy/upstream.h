@@ -11,6 +11,7 @@ enum upstream_role {
 	UPSTREAM_DIALLING, /* user: struct dial */
 	UPSTREAM_EXCHANGE, /* user: struct exchange */
 	UPSTREAM_TUNNEL,   /* user: struct tunnel */
+	UPSTREAM_DRAINING, /* the rest of an answer that nobody wants (drain.h) */
 	UPSTREAM_IDLE,     /* in the pool, or pinned to a session */
 	UPSTREAM_ENDING,   /* belongs to nobody any more */
 };
@@ -27,15 +28,17 @@ struct upstream {
 	struct weft_address address;
 	struct sockaddr_in6 socket_address; /* room for both families */
 	uint32_t service_id;
-	uint32_t endpoint_id; /* ENDPOINT_ID_NONE: dialled to its original destination */
+	uint32_t endpoint_id;           /* ENDPOINT_ID_NONE: dialled to its original destination */
+	struct balance_attempt attempt; /* at the endpoint: open while an owner of it uses this */
 	struct series_pair series;
 	struct series_pair counted; /* as opened under these; the pool may change the others */
 	struct weft_address local;  /* that it is bound to; all zero = none */
 	struct weft_leg_end leg;
 	uint64_t idle_since_ns;
 	uint64_t idle_limit_ns;
-	uint32_t uses; /* exchanges begun on it */
-	uint8_t role;  /* enum upstream_role */
+	uint64_t drain_from; /* bytes_received when it began to drain */
+	uint32_t uses;       /* exchanges begun on it */
+	uint8_t role;        /* enum upstream_role */
 	bool was_connected;
 	bool may_have_leg;
 	bool has_auto_leg; /* if any */

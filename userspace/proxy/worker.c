@@ -1,9 +1,12 @@
 #include "proxy/worker.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "policy/rewrite.h"
+#include "policy/route_match.h"
 #include "proxy/dial.h"
 #include "proxy/orders.h"
 #include "proxy/session.h"
@@ -43,34 +46,6 @@ uint32_t worker_endpoint_series(struct worker *worker, const struct service *ser
 				const struct endpoint *endpoint)
 {
 	return claim_series(worker, &endpoint->series, service, endpoint->text);
-}
-
-/* On failure the tables stay short: an id past them has load 0 and its service no balancer. */
-void worker_grow_tables(struct worker *worker)
-{
-	const struct snapshot *snapshot = worker->snapshot;
-	if (snapshot->endpoint_id_limit > worker->load_count) {
-		uint32_t count = snapshot->endpoint_id_limit;
-		struct endpoint_load *loads =
-			mem_realloc(worker->loads, count * sizeof(struct endpoint_load));
-		if (loads) {
-			memset(loads + worker->load_count, 0,
-			       (count - worker->load_count) * sizeof(struct endpoint_load));
-			worker->loads = loads;
-			worker->load_count = count;
-		}
-	}
-	if (snapshot->service_id_limit > worker->balance_count) {
-		uint32_t count = snapshot->service_id_limit;
-		struct balance_state *balances =
-			mem_realloc(worker->balances, count * sizeof(struct balance_state));
-		if (balances) {
-			memset(balances + worker->balance_count, 0,
-			       (count - worker->balance_count) * sizeof(struct balance_state));
-			worker->balances = balances;
-			worker->balance_count = count;
-		}
-	}
 }
 
 static void show(__u64 *gauge, uint64_t value)
@@ -141,7 +116,8 @@ static void adopt_snapshot(struct worker *worker)
 	/* The ring's own blocks come on top: sessions alone share the limit. */
 	worker->blocks.limit_bytes =
 		settings->buffer_limit_bytes + LARGE_BUFFERS * (uint64_t)BLOCK_LARGE_BYTES;
-	worker_grow_tables(worker);
+	balances_adopt(&worker->balances, worker->snapshot);
+	guards_grow(worker);
 }
 
 static void beat(struct worker *worker)
@@ -164,6 +140,7 @@ void worker_init(struct worker *worker, struct workers *workers,
 		.index = index,
 		.kernel = options->kernel,
 		.slot = options->slot,
+		.node = options->node,
 		.series = options->series,
 		.counts = &options->series->proxy[index],
 		.heartbeat = &options->heartbeats[index],
@@ -179,8 +156,10 @@ void worker_fini(struct worker *worker)
 {
 	io_ring_close(worker->ring);
 	blocks_fini(&worker->blocks);
-	mem_free(worker->loads);
-	mem_free(worker->balances);
+	balances_fini(&worker->balances);
+	route_matcher_free(worker->matcher);
+	rewriter_free(worker->rewriter);
+	mem_free(worker->guards);
 }
 
 int worker_open(struct worker *worker)
@@ -192,6 +171,10 @@ int worker_open(struct worker *worker)
 		.blocks = &worker->blocks,
 	};
 	blocks_init(&worker->blocks, UINT64_MAX);
+	worker->matcher = route_matcher_new();
+	worker->rewriter = rewriter_new();
+	if (!worker->matcher || !worker->rewriter)
+		return -ENOMEM;
 	int error = io_ring_open(&options, &worker->ring);
 	if (error)
 		return error;

@@ -12,8 +12,12 @@
 #include "http/h1.h"
 #include "policy/balance.h"
 #include "proxy/edges.h"
+#include "proxy/guard.h"
 #include "proxy/workers.h"
 #include "wire/wire.h"
+
+struct rewriter;
+struct route_matcher;
 
 #define WORKER_TICK_NS 200000000ull /* housekeeping; also the slowest heartbeat */
 #define POOL_BUCKETS   64
@@ -73,10 +77,12 @@ struct worker {
 	struct weft_proxy_counts *counts;
 	uint64_t *heartbeat;
 
-	struct endpoint_load *loads; /* by endpoint id */
-	uint32_t load_count;
-	struct balance_state *balances; /* by service id */
-	uint32_t balance_count;
+	struct balances balances;
+	struct route_matcher *matcher;
+	struct rewriter *rewriter;
+	struct node *node;    /* shared with the other workers; NULL = nothing is guarded */
+	struct guard *guards; /* by service id */
+	uint32_t guard_count;
 
 	uint32_t series_users[WEFT_SERIES_MAX]; /* by slot: what counts there; others only read */
 
@@ -111,16 +117,6 @@ static inline void worker_series_use(struct worker *worker, uint32_t slot, int c
 	if (slot != SERIES_NONE)
 		__atomic_store_n(&worker->series_users[slot],
 				 worker->series_users[slot] + (uint32_t)change, __ATOMIC_RELAXED);
-}
-
-/* Makes loads[] and balances[] long enough for this turn's snapshot. */
-void worker_grow_tables(struct worker *worker);
-
-/* Attempts in flight of an endpoint, ENDPOINT_ID_NONE is fine. */
-static inline void worker_load_add(struct worker *worker, uint32_t endpoint_id, int change)
-{
-	if (endpoint_id < worker->load_count)
-		worker->loads[endpoint_id].active += (uint32_t)change;
 }
 
 void worker_init(struct worker *worker, struct workers *workers,

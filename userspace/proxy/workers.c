@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "proxy/node.h"
 #include "proxy/orders.h"
 
 struct workers {
@@ -67,11 +68,16 @@ int workers_open(const struct workers_options *options, struct text *why,
 	if (!workers)
 		return -ENOMEM;
 	workers->options = *options;
+	workers->options.node = node_new();
+	if (!workers->options.node) {
+		mem_free(workers);
+		return -ENOMEM;
+	}
 	workers->count = options->count;
 	pthread_mutex_init(&workers->start_lock, NULL);
 	pthread_cond_init(&workers->start_told, NULL);
 	for (unsigned i = 0; i < workers->count; i++)
-		worker_init(&workers->workers[i], workers, options, i);
+		worker_init(&workers->workers[i], workers, &workers->options, i);
 	int error = start_all(workers);
 	if (error) {
 		text_printf(why,
@@ -143,6 +149,7 @@ void workers_close(struct workers *workers)
 	}
 	pthread_mutex_destroy(&workers->start_lock);
 	pthread_cond_destroy(&workers->start_told);
+	node_free(workers->options.node);
 	mem_free(workers);
 }
 

@@ -11,6 +11,7 @@
 #include "model/publish.h"
 #include "telemetry/series.h"
 
+struct node;
 struct workers;
 
 struct workers_options {
@@ -19,6 +20,7 @@ struct workers_options {
 	struct snapshot_slot *slot;
 	struct series_store *series;
 	uint64_t *heartbeats;
+	struct node *node; /* made by workers_open */
 	/* Told by worker threads. */
 	void *owner;
 	void (*pod_served)(void *owner, uint32_t pod_id, unsigned worker);

@@ -116,6 +116,111 @@ static void each_wrong_key_or_value_is_named_with_its_line(void **state)
 		expect_refused(span_text(cases[i].yaml), cases[i].why);
 }
 
+#define ROUTE "routes:\n- name: r\n  rules:\n"
+
+static void what_is_wrong_in_routes_is_named_with_its_line(void **state)
+{
+	static const struct bad cases[] = {
+		{"routes: [{name: r}]\n", "weft.yaml:1: routes[].rules: is required and missing\n"},
+		{"routes:\n- name: r\n  rules: []\n",
+		 "weft.yaml:3: routes[].rules: has 0 elements; 1 to 64 are allowed\n"},
+		{ROUTE "  - backend: []\n",
+		 "weft.yaml:4: routes[].rules[].backend: unknown key; "
+		 "did you mean backends?\n"},
+		{ROUTE "  - name: x\n",
+		 "weft.yaml:4: routes[].rules[].backends: are missing, and there is no redirect: "
+		 "nobody would answer\n"},
+		{ROUTE "  - backends: [{weight: 1}]\n",
+		 "weft.yaml:4: routes[].rules[].backends[]: has neither: exactly one of service "
+		 "and path is needed\n"},
+		{ROUTE "  - backends: [{service: a}]\n    matches:\n    - path: {type: regex, "
+		       "value: \"/a(\"}\n",
+		 "weft.yaml:6: routes[].rules[].matches[].path.value: is no regular expression: "
+		 "column 4: missing closing parenthesis\n"},
+		{ROUTE "  - backends: [{service: a}]\n    matches:\n    - path: {value: /a/../b}\n",
+		 "weft.yaml:6: routes[].rules[].matches[].path.value: \"/a/../b\" is not in the "
+		 "normal form in which paths are compared: /b\n"},
+		{ROUTE "  - filters: {redirect: {status: 305}}\n",
+		 "weft.yaml:4: routes[].rules[].filters.redirect.status: 305 is not 301, 302, 303, "
+		 "307 or 308\n"},
+		{ROUTE "  - filters: {redirect: {port: 1}, rewrite: {hostname: a}}\n",
+		 "weft.yaml:4: routes[].rules[].filters: redirect and rewrite: only one of them "
+		 "can happen\n"},
+		{ROUTE "  - filters: {redirect: {port: 1}}\n    backends: [{service: a}]\n",
+		 "weft.yaml:4: routes[].rules[].backends: stand beside a redirect, which weft "
+		 "answers itself\n"},
+		{ROUTE "  - backends: [{service: a}]\n    filters:\n      request_headers:\n"
+		       "        remove: [host]\n",
+		 "weft.yaml:7: routes[].rules[].filters.request_headers: host is weft's to write; "
+		 "see rewrite.hostname\n"},
+		{ROUTE "  - backends: [{service: a}]\n    filters:\n      response_headers:\n"
+		       "        set: [{name: a, value: b}]\n        remove: [A]\n",
+		 "weft.yaml:8: routes[].rules[].filters.response_headers: A is changed twice\n"},
+		{ROUTE
+		 "  - backends: [{service: a}]\n    filters: {rewrite: {path: {type: prefix}}}"
+		 "\n    matches: [{path: {type: exact, value: /a}}]\n",
+		 "weft.yaml:4: routes[].rules[].filters: replace a prefix, but not every match is "
+		 "one of a prefix\n"},
+		{ROUTE "  - backends: [{service: a}]\n    timeouts: {request: 1s, backend_request: "
+		       "2s}\n",
+		 "weft.yaml:4: routes[].rules[].timeouts.backend_request: is longer than "
+		 "timeouts.request, of which it is a part\n"},
+		{ROUTE "  - backends: [{service: a}]\n    retry: {codes: [200]}\n",
+		 "weft.yaml:5: routes[].rules[].retry.codes[]: \"200\" is not a whole number from "
+		 "400 to 599\n"},
+		{"identifiers:\n- {kind: static}\n",
+		 "weft.yaml:2: identifiers[].path: is needed and "
+		 "begins with /: what comes after /svc\n"},
+		{"identifiers:\n- {kind: match, path: /a}\n",
+		 "weft.yaml:2: identifiers[].matches: are what this kind goes by\n"},
+		{"identifiers:\n- {kind: cookie}\n",
+		 "weft.yaml:2: identifiers[].kind: \"cookie\" is not one of destination, "
+		 "header_token, header, header_path, method_and_host, path, static, match\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++)
+		expect_refused(span_text(cases[i].yaml), cases[i].why);
+}
+
+static void routes_are_read_from_yaml(void **state)
+{
+	static const char yaml[] =
+		"services:\n- {name: web, addresses: [10.0.0.1], ports: [80]}\n"
+		"routes:\n- name: shop\n  hostnames: [A.com, \"*.b.com\"]\n  services: [web, api]\n"
+		"  rules:\n  - matches: [{path: {type: exact, value: /a}, method: GET}]\n"
+		"    filters:\n      mirrors: [{service: web, fraction: {numerator: 1, "
+		"denominator: 7}},"
+		" {service: web, percent: 5}]\n"
+		"    backends: [{service: web, weight: 9}, {path: /svc/api}, {service: gone, "
+		"weight: 0}]\n"
+		"    timeouts: {request: 2s, backend_request: 500ms}\n"
+		"    retry: {codes: [502, 503], attempts: 0, backoff: 25ms}\n";
+	(void)state;
+	struct snapshot *snapshot = parse_good(span_text(yaml));
+	const struct route_set *set = snapshot->routes;
+	assert_int_equal(set->route_count, 1);
+	const struct route *route = &set->routes[0];
+	assert_int_equal(route->line, 4);
+	assert_true(span_is(route->hostnames[0], "a.com"));
+	assert_true(span_is(route->hostnames[1], "*.b.com"));
+	assert_int_equal(route->service_count, 2);
+	assert_int_equal(snapshot_route_scope(snapshot, snapshot->services[0]->id),
+			 route->scopes[0]);
+	const struct route_rule *rule = &route->rules[0];
+	assert_int_equal(rule->weight_total, 10);
+	assert_int_equal(rule->retry_attempts, 0);
+	assert_int_equal(rule->retry_codes[1], 503);
+	assert_int_equal(rule->backend_ns, 500000000);
+	assert_int_equal(rule->filters.mirrors[0].denominator, 7);
+	assert_int_equal(rule->filters.mirrors[1].numerator, 5);
+	assert_int_equal(rule->filters.mirrors[1].denominator, 100);
+	assert_int_equal(snapshot->backend_services[rule->backends[0].number],
+			 snapshot->services[0]->id);
+	assert_int_equal(snapshot->backend_services[rule->backends[2].number], 0);
+	assert_true(span_is(rule->backends[1].path, "/svc/api"));
+	snapshot_free(snapshot);
+}
+
 static void what_is_no_plain_yaml_is_refused_with_its_line(void **state)
 {
 	static const struct bad cases[] = {
@@ -389,7 +494,7 @@ static void the_reference_is_a_config_of_defaults(void **state)
 	assert_int_equal(snapshot->service_count, 1);
 	assert_int_equal(snapshot->pod_count, 1);
 	assert_int_equal(snapshot->services[0]->protocol, PROTOCOL_AUTO);
-	assert_int_equal(snapshot->services[0]->balancer, BALANCER_P2C);
+	assert_int_equal(snapshot->services[0]->balancer, BALANCER_EWMA);
 	assert_int_equal(snapshot->pods[0]->on_proxy_death, ON_PROXY_DEATH_OPEN);
 	snapshot_free(snapshot);
 	text_fini(&page);
@@ -493,6 +598,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_wrong_key_or_value_is_named_with_its_line),
+		cmocka_unit_test(what_is_wrong_in_routes_is_named_with_its_line),
+		cmocka_unit_test(routes_are_read_from_yaml),
 		cmocka_unit_test(what_is_no_plain_yaml_is_refused_with_its_line),
 		cmocka_unit_test(all_faults_are_told_at_once_in_the_order_of_lines),
 		cmocka_unit_test(twenty_faults_are_shown_and_the_rest_is_counted),

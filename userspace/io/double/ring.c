@@ -59,6 +59,11 @@ uint64_t io_now_ns(const struct io_ring *ring)
 	return ring->now_ns;
 }
 
+uint64_t io_wall_ns(const struct io_ring *ring)
+{
+	return IO_DOUBLE_WALL_NS + ring->now_ns;
+}
+
 struct timers *io_timers(struct io_ring *ring)
 {
 	return &ring->timers;

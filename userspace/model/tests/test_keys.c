@@ -63,6 +63,10 @@ static void numbers_with_units_become_nanoseconds_and_bytes(void **state)
 	assert_int_equal(number_of("services[].shortcut_window", "4KiB", NULL), 4096);
 	assert_int_equal(number_of("services[].shortcut_window", "0", NULL), 0);
 	assert_int_equal(number_of("pods[].shortcut", "auto", NULL), WEFT_SHORTCUT_AUTO);
+	assert_int_equal(number_of("services[].breaker.success_rate", "99.9%", NULL), 999000);
+	assert_int_equal(number_of("services[].breaker.success_rate", "0.0001", NULL), 1);
+	assert_int_equal(number_of("services[].retries.budget_share", "20", NULL), 200000);
+	assert_int_equal(number_of("services[].retries.budget_share", "100000", NULL), 1000000000);
 }
 
 static void a_bad_value_says_what_was_given_and_what_is_expected(void **state)
@@ -88,6 +92,18 @@ static void a_bad_value_says_what_was_given_and_what_is_expected(void **state)
 		 "10m"},
 		{"limits.window", "64kb",
 		 "\"64kb\" is not a size such as 4096, 64KiB or 10MiB from 4KiB to 16MiB"},
+		{"services[].retries.budget_share", "20 %",
+		 "\"20 %\" is not a percentage such as 20, 0.5 or 99.9% from 0.1 to 100000, or 0"},
+		{"services[].breaker.success_rate", "100.1",
+		 "\"100.1\" is not a percentage such as 20, 0.5 or 99.9% from 0.0001 to 100"},
+		{"services[].breaker.success_rate", "1.23456",
+		 "\"1.23456\" is not a percentage such as 20, 0.5 or 99.9% from 0.0001 to 100"},
+		{"services[].breaker.success_rate", ".5",
+		 "\".5\" is not a percentage such as 20, 0.5 or 99.9% from 0.0001 to 100"},
+		{"services[].breaker.success_rate", "5.",
+		 "\"5.\" is not a percentage such as 20, 0.5 or 99.9% from 0.0001 to 100"},
+		{"services[].breaker.success_rate", "%",
+		 "\"%\" is not a percentage such as 20, 0.5 or 99.9% from 0.0001 to 100"},
 		{"http.via", "yes", "\"yes\" is not true or false"},
 		{"log.level", "loud", "\"loud\" is not one of debug, info, warn, error"},
 		{"shortcut.mode", "true", "\"true\" is not one of inherit, off, auto, on"},
@@ -198,6 +214,44 @@ static void the_table_is_in_order(void **state)
 	}
 }
 
+static void percentages_are_printed_as_they_are_written(void **state)
+{
+	static const char *const values[] = {"99.9", "0.0001", "20", "100", "0.5"};
+	const struct key *key = key_at_path("services[].breaker.success_rate");
+	(void)state;
+	for (size_t i = 0; i < array_count(values); i++) {
+		struct service_draft draft = {0};
+		struct key_value value;
+		struct text text = {0};
+		assert_int_equal(key_parse(key, values[i], &value, &text), 0);
+		key_set(key, &value, &draft);
+		key_print(key, &draft, &text);
+		assert_true(span_is(text_span(&text), values[i]));
+		text_fini(&text);
+	}
+}
+
+/* What is on for a service that nothing is said of: breakers, and what an answer itself asks. */
+static void the_defaults_change_no_answer(void **state)
+{
+	struct resilience rules;
+	(void)state;
+	keys_default_resilience(&rules);
+	assert_int_equal(rules.classifier, CLASSIFIER_NON_RETRYABLE_5XX);
+	assert_int_equal(rules.retry.attempts_most, 5);
+	assert_int_equal(rules.retry.budget.share_ppm, 200000);
+	assert_int_equal(rules.retry.budget.min_per_second, 10);
+	assert_int_equal(rules.breaker.kind, BREAKER_CONSECUTIVE_FAILURES);
+	assert_int_equal(rules.breaker.failures, 5);
+	assert_int_equal(rules.breaker.backoff.kind, BACKOFF_EQUAL_JITTERED);
+	assert_int_equal(rules.breaker.removed_most_ppm, PPM / 2);
+	assert_int_equal(rules.timeout.total_ns | rules.timeout.per_try_ns, 0);
+	assert_int_equal(rules.limit.concurrency | rules.limit.rate_per_second |
+				 rules.limit.client_rate_per_second | rules.limit.adapts,
+			 0);
+	assert_int_equal(rules.fault.delay_ppm | rules.fault.abort_ppm | rules.fault.by_header, 0);
+}
+
 static void children_and_elements_are_found_by_name(void **state)
 {
 	const struct key *services = key_at_path("services");
@@ -281,6 +335,8 @@ int main(void)
 		cmocka_unit_test(a_network_keeps_its_folded_prefix),
 		cmocka_unit_test(every_default_is_a_good_value_and_prints_as_it_stands),
 		cmocka_unit_test(the_table_is_in_order),
+		cmocka_unit_test(percentages_are_printed_as_they_are_written),
+		cmocka_unit_test(the_defaults_change_no_answer),
 		cmocka_unit_test(children_and_elements_are_found_by_name),
 		cmocka_unit_test(a_near_miss_is_recognized_and_a_far_one_is_not),
 		cmocka_unit_test(the_reference_names_every_key_with_its_meaning_and_default),

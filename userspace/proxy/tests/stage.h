@@ -22,7 +22,9 @@
 #include "kernel/double.h"
 #include "model/builder.h"
 #include "model/keys.h"
+#include "policy/route_match.h"
 #include "proxy/exchange.h"
+#include "proxy/node.h"
 #include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
@@ -58,6 +60,7 @@ struct stage {
 	struct series_store series;
 	struct snapshot_slot *slot;
 	struct snapshot *later;
+	struct node *node;
 	struct worker worker;
 	size_t piece_bytes; /* every peer's bytes come in such pieces, 0 = whole */
 	bool is_lenient;    /* an allocation may fail: a session may end, nothing worse */
@@ -145,6 +148,7 @@ static inline void stage_draft_service(struct stage_draft *all, unsigned index, 
 		.ports = {1, &all->port},
 		.endpoints = {count, &all->endpoints[first]},
 	};
+	keys_default_resilience(&service->resilience);
 }
 
 static inline void stage_draft_init(struct stage_draft *all)
@@ -192,6 +196,7 @@ static inline struct snapshot *stage_build(struct stage *stage, configuration *c
 		.series = stage_series,
 		.series_owner = &stage->series,
 		.fault = stage_fault,
+		.routes = &route_compiler,
 	};
 	stage_draft_init(&all);
 	if (configure)
@@ -303,6 +308,7 @@ static inline void stage_open(struct stage *stage, configuration *configure, con
 		.slot = stage->slot,
 		.series = &stage->series,
 		.heartbeats = kernel_heartbeats(stage->kernel),
+		.node = stage->node = node_new(),
 	};
 	worker_init(&stage->worker, (struct workers *)(void *)stage, &options, 0);
 	assert_int_equal(worker_open(&stage->worker), 0);
@@ -450,8 +456,7 @@ static inline void stage_assert_idle(struct stage *stage)
 	assert_true(list_is_empty(&worker->sessions));
 	assert_true(list_is_empty(&worker->idle_upstreams));
 	assert_true(list_is_empty(&worker->waiting_dials));
-	for (uint32_t i = 0; i < worker->load_count; i++)
-		assert_int_equal(worker->loads[i].active, 0);
+	assert_int_equal(balances_active(&worker->balances), 0);
 	for (uint32_t slot = 0; slot < WEFT_SERIES_MAX; slot++) {
 		const struct weft_series *row = series_row(&stage->series, 0, slot);
 		uint64_t responses = 0;
@@ -489,6 +494,7 @@ static inline void stage_close(struct stage *stage)
 	assert_int_equal(stage->pods_left, 1);
 	assert_int_equal(io_double_open_count(), 0);
 	worker_fini(&stage->worker);
+	node_free(stage->node);
 	snapshot_free(stage->later);
 	snapshot_slot_free(stage->slot);
 	stock_pod_close(stage->stock, stage->pod);

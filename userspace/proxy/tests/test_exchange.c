@@ -12,7 +12,7 @@ static void get(struct stage *stage)
 	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
 	sees(stage, server, GET);
 	WANT(stage, series_of(stage, "web", "")->requests_active == 1);
-	WANT(stage, stage->worker.loads[0].active + stage->worker.loads[1].active >= 1);
+	WANT(stage, balances_active(&stage->worker.balances) >= 1);
 	peer_sends(stage, server, HELLO);
 	sees(stage, client, HELLO);
 	const struct weft_series *total = series_of(stage, "web", "");

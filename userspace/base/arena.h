@@ -1,6 +1,6 @@
-/* Memory that is freed all at once: the tree and the drafts of one config file. One thread. */
-#ifndef CONTROL_ARENA_H
-#define CONTROL_ARENA_H
+/* Memory that is freed all at once, such as what one config file became. One thread. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
 
 #include <stddef.h>
 

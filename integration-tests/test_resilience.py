@@ -1,0 +1,178 @@
+"""What fails is tried again, left out, cut short or refused, as the service's rules say."""
+
+import threading
+import time
+
+import pytest
+
+from harness.mesh import Service
+from harness.raw import Connection, Upstream, answer, serve
+
+MODES = ("weft", "weft-on")
+REPLICAS = ["server:9200", "other:9200"]
+READS = {"classifier": "retryable_read_5xx"}
+
+
+SERVICES = [
+    Service("plain", REPLICAS, port=9200, protocol="http", balancer="round_robin"),
+    Service("reads", REPLICAS, port=9201, protocol="http", balancer="round_robin", rules=READS),
+    Service(
+        "all",
+        REPLICAS,
+        port=9202,
+        protocol="http",
+        balancer="round_robin",
+        rules={"classifier": "retryable_all_5xx", "retries": {"backoff_least": "20ms"}},
+    ),
+    Service(
+        "impatient",
+        REPLICAS,
+        port=9203,
+        protocol="http",
+        balancer="round_robin",
+        rules={**READS, "timeouts": {"per_try": "200ms", "total": "2s"}},
+    ),
+    Service(
+        "broken",
+        REPLICAS,
+        port=9204,
+        protocol="http",
+        balancer="round_robin",
+        rules={"breaker": {"failures": 3, "backoff_least": "500ms"}},
+    ),
+    Service("narrow", REPLICAS, port=9205, protocol="http", rules={"limits": {"concurrency": 1}}),
+    Service("slow", REPLICAS, port=9206, protocol="http", rules={"limits": {"rate": 2}}),
+    Service(
+        "faulty",
+        REPLICAS,
+        port=9207,
+        protocol="http",
+        rules={"faults": {"abort_share": "100%", "abort_status": 418}},
+    ),
+]
+
+
+class Replica:
+    """Answers by a function of the request, which a test may exchange."""
+
+    def __init__(self, name):
+        self.name = name
+        self.seen = []
+        self.respond = self.good
+
+    def good(self, _request):
+        return answer("200 OK", self.name)
+
+    @staticmethod
+    def bad(_request):
+        return answer("503 Service Unavailable", "busy")
+
+    def __call__(self, request):
+        self.seen.append(request)
+        return self.respond(request)
+
+
+@pytest.fixture
+def replicas(mesh):
+    one, other = Replica("server"), Replica("other")
+    with (
+        Upstream(mesh.pod("server"), 9200, serve(one)),
+        Upstream(mesh.pod("other"), 9200, serve(other)),
+    ):
+        yield one, other
+
+
+def ask(mesh, service, request=b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"):
+    with Connection(mesh.dial(service)) as client:
+        return client.ask(request)
+
+
+def reason(mesh, name):
+    return mesh.weftd.metrics().proxy_reason(name)
+
+
+def test_a_failing_replica_is_not_seen_by_readers(mesh, replicas):
+    replicas[0].respond = Replica.bad
+    assert [ask(mesh, "reads").status for _ in range(20)] == [200] * 20
+    assert len(replicas[1].seen) == 20 and replicas[0].seen
+    assert mesh.weftd.metrics().service("weft_retries_total", "reads") == len(replicas[0].seen)
+
+
+def test_by_default_a_failure_is_passed_on(mesh, replicas):
+    replicas[0].respond = Replica.bad
+    statuses = [ask(mesh, "plain").status for _ in range(8)]
+    assert statuses.count(503) >= 3
+    assert mesh.weftd.metrics().service("weft_retries_total", "plain") == 0
+
+
+def test_a_chunked_post_is_sent_again_whole(mesh, replicas):
+    replicas[0].respond = replicas[1].respond = lambda request: (
+        Replica.bad(request) if len(replicas[0].seen) + len(replicas[1].seen) == 1 else answer("200 OK", request.body)
+    )
+    pieces = b"".join(b"%x\r\n%s\r\n" % (1000 + n, bytes([65 + n]) * (1000 + n)) for n in range(20))
+    body = b"".join(bytes([65 + n]) * (1000 + n) for n in range(20))
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert ask(mesh, "all", head + pieces + b"0\r\n\r\n").body == body
+    assert [request.body for request in replicas[0].seen + replicas[1].seen] == [body, body]
+
+
+def test_a_silent_replica_costs_its_timeout(mesh, replicas):
+    replicas[0].respond = lambda request: time.sleep(1) or replicas[0].good(request)
+    began = time.monotonic()
+    assert [ask(mesh, "impatient").body for _ in range(4)] == [b"other"] * 4
+    assert 0.2 < time.monotonic() - began < 3
+    assert reason(mesh, "retried_timeout") > 0
+
+
+def test_a_failing_replica_is_left_out_and_comes_back(mesh, replicas):
+    replicas[0].respond = Replica.bad
+    for _ in range(12):
+        ask(mesh, "broken")
+    assert len(replicas[0].seen) == 3
+    assert reason(mesh, "endpoint_removed") >= 1
+    replicas[0].respond = replicas[0].good
+    time.sleep(0.6)
+    assert {ask(mesh, "broken").body for _ in range(6)} == {b"server", b"other"}
+    assert reason(mesh, "endpoint_revived") >= 1
+
+
+def deadline(offset):
+    at_ns = time.time_ns() + int(offset * 1e9)
+    return b"GET / HTTP/1.1\r\nHost: h\r\nl5d-ctx-deadline: 1 %d\r\n\r\n" % at_ns
+
+
+def test_a_deadline_is_kept_and_told(mesh, replicas):
+    assert ask(mesh, "plain", deadline(-1)).status == 504
+    assert not replicas[0].seen and not replicas[1].seen
+    assert ask(mesh, "plain", deadline(5)).status == 200
+    request = (replicas[0].seen + replicas[1].seen)[0]
+    assert int(request.get("l5d-ctx-deadline").split()[1]) > time.time_ns()
+    replicas[0].respond = replicas[1].respond = lambda request: time.sleep(1) or answer()
+    began = time.monotonic()
+    assert ask(mesh, "plain", deadline(0.2)).status == 504
+    assert time.monotonic() - began < 0.9
+
+
+def test_the_cap_refuses_and_says_so(mesh, replicas):
+    replicas[0].respond = replicas[1].respond = lambda request: time.sleep(0.5) or answer()
+    first = []
+    thread = threading.Thread(target=lambda: first.append(ask(mesh, "narrow")))
+    thread.start()
+    time.sleep(0.2)
+    refused = ask(mesh, "narrow")
+    thread.join()
+    assert first[0].status == 200
+    assert refused.status == 503 and refused.get("finagle-http-nack") == "true"
+    assert refused.get("retry-after") == "0"
+
+
+def test_the_rate_refuses_and_says_when(mesh, replicas):
+    answers = [ask(mesh, "slow") for _ in range(4)]
+    assert [message.status for message in answers[:2]] == [200, 200]
+    assert answers[3].status == 429 and int(answers[3].get("retry-after")) == 1
+
+
+def test_faults_are_made_on_purpose(mesh, replicas):
+    refused = ask(mesh, "faulty")
+    assert refused.status == 418 and refused.get("l5d-err")
+    assert not replicas[0].seen and not replicas[1].seen

@@ -1,0 +1,165 @@
+#include "proxy/admit.h"
+
+#include <stdio.h>
+
+#include "policy/fault.h"
+#include "proxy/answer.h"
+
+#define NS_PER_S 1000000000ull
+
+static bool is_linkerd(const struct exchange *exchange)
+{
+	const struct settings *settings = &exchange->session->worker->snapshot->settings;
+	return settings->compatibility == COMPATIBILITY_LINKERD;
+}
+
+/* ---- time ---- */
+
+static bool admit_deadline(struct exchange *exchange, const struct http_head *head,
+			   const struct service *service, struct deadline *ret_deadline)
+{
+	struct worker *worker = exchange->session->worker;
+	uint64_t total_ns = service ? service->resilience.timeout.total_ns : 0;
+	*ret_deadline = (struct deadline){0};
+	if (!total_ns && !deadline_is_told(head))
+		return true; /* most requests: no look at the clock */
+	uint64_t wall_ns = io_wall_ns(worker->ring);
+	uint64_t now_ns = worker_now_ns(worker);
+	struct deadline deadline = deadline_read(head, wall_ns);
+	if (deadline_has_passed(&deadline, wall_ns)) {
+		exchange_answer(exchange, is_linkerd(exchange) ? 503 : 504,
+				WEFT_PROXY_DEADLINE_PASSED,
+				"the request's deadline had passed when it came; it was not sent");
+		return false;
+	}
+	uint64_t left_ns = deadline_left_ns(&deadline, wall_ns);
+	if (left_ns != UINT64_MAX)
+		exchange->deadline_ns = now_ns + left_ns;
+	if (total_ns && (!exchange->deadline_ns || now_ns + total_ns < exchange->deadline_ns))
+		exchange->deadline_ns = now_ns + total_ns;
+	deadline_tighten(&deadline, wall_ns, total_ns);
+	*ret_deadline = deadline;
+	return true;
+}
+
+/* ---- load ---- */
+
+static void refuse_rate(struct exchange *exchange, uint64_t wait_ns)
+{
+	struct answer answer = {
+		.status = 429,
+		.text = "more requests than its limit of the rate; it was not sent",
+		.is_unsent = true,
+		.has_retry_after = true,
+		.retry_after_s = (uint32_t)((wait_ns + NS_PER_S - 1) / NS_PER_S),
+	};
+	exchange_reply(exchange, &answer, WEFT_PROXY_RATE_LIMIT);
+}
+
+static uint64_t client_wait_ns(const struct exchange *exchange, struct guard *guard,
+			       const struct limit_rule *rule)
+{
+	struct rate_limit *clients = node_clients(guard->shared);
+	if (!clients)
+		return 0;
+	uint64_t key = rate_limit_key(span_text(exchange->session->pod->name), 0);
+	return rate_limit_take(clients, key, rule->client_rate_per_second, rule->client_rate_burst,
+			       worker_now_ns(exchange->session->worker));
+}
+
+static bool admit_rate(struct exchange *exchange, struct guard *guard,
+		       const struct limit_rule *rule)
+{
+	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	uint64_t wait_ns = 0;
+	if (rule->client_rate_per_second)
+		wait_ns = client_wait_ns(exchange, guard, rule);
+	if (!wait_ns && rule->rate_per_second)
+		wait_ns = token_bucket_take(&guard->shared->rate, rule->rate_per_second,
+					    rule->rate_burst, now_ns);
+	if (wait_ns)
+		refuse_rate(exchange, wait_ns);
+	return wait_ns == 0;
+}
+
+/* linkerd1.md S3: refused at once, and the hop before may try elsewhere. */
+static bool admit_concurrency(struct exchange *exchange, struct guard *guard,
+			      const struct limit_rule *rule)
+{
+	struct concurrency *concurrency = &guard->shared->concurrency;
+	uint32_t cap = rule->concurrency;
+	if (!cap && !rule->adapts)
+		return true;
+	if (rule->adapts)
+		cap = concurrency_limit(concurrency, cap);
+	if (concurrency_enter(concurrency, cap)) {
+		exchange->place = guard->shared;
+		return true;
+	}
+	struct answer answer = {
+		.status = 503,
+		.text = "too many requests to it are under way; it was not sent",
+		.is_unsent = true,
+		.is_nack = true,
+		.has_retry_after = true,
+	};
+	exchange_reply(exchange, &answer, WEFT_PROXY_CONCURRENCY_LIMIT);
+	return false;
+}
+
+void admit_leave(struct exchange *exchange)
+{
+	if (exchange->place)
+		concurrency_leave(&exchange->place->concurrency);
+	exchange->place = NULL;
+}
+
+void admit_answered(const struct exchange *exchange)
+{
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+	if (!exchange->place || !service || !service->resilience.limit.adapts)
+		return;
+	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	concurrency_answered(&exchange->place->concurrency, service->resilience.limit.concurrency,
+			     now_ns - exchange->started_ns, now_ns);
+}
+
+/* ---- faults ---- */
+
+static bool admit_fault(struct exchange *exchange, const struct http_head *head,
+			const struct fault_rule *rule, uint64_t *ret_delay_ns)
+{
+	struct worker *worker = exchange->session->worker;
+	struct fault fault = fault_pick(rule, head, &worker->rng);
+	*ret_delay_ns = fault.delay_ns;
+	if (fault.delay_ns)
+		worker_count(worker, WEFT_PROXY_FAULT_DELAYED);
+	exchange->abort_status = fault.status;
+	if (!fault.status || fault.delay_ns)
+		return true; /* after the delay */
+	exchange_abort_on_purpose(exchange);
+	return false;
+}
+
+bool admit(struct exchange *exchange, const struct http_head *head, struct deadline *ret_deadline,
+	   uint64_t *ret_delay_ns)
+{
+	struct worker *worker = exchange->session->worker;
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+	*ret_delay_ns = 0;
+	if (!admit_deadline(exchange, head, service, ret_deadline))
+		return false;
+	struct guard *guard = service ? guard_service(worker, service) : NULL;
+	if (!guard)
+		return true;
+	const struct resilience *rules = &service->resilience;
+	if (!admit_rate(exchange, guard, &rules->limit) ||
+	    !admit_concurrency(exchange, guard, &rules->limit))
+		return false;
+	if (rules->retry.attempts_most > 1)
+		retry_budget_deposit(&guard->shared->budget, &rules->retry.budget,
+				     worker_now_ns(worker));
+	return admit_fault(exchange, head, &rules->fault, ret_delay_ns);
+}

@@ -1,0 +1,126 @@
+#include "proxy/node.h"
+
+#include "base/mem.h"
+
+#define PIECE  256u  /* entries */
+#define PIECES 8192u /* 2 million ids */
+
+struct node {
+	_Atomic(struct node_service *) services[PIECES];
+	_Atomic(struct node_endpoint *) endpoints[PIECES];
+};
+
+struct node *node_new(void)
+{
+	return mem_zalloc(sizeof(struct node));
+}
+
+static void free_service(struct node_service *service)
+{
+	mem_free(atomic_load(&service->clients));
+}
+
+void node_free(struct node *node)
+{
+	if (!node)
+		return;
+	for (uint32_t i = 0; i < PIECES; i++) {
+		struct node_service *services = atomic_load(&node->services[i]);
+		for (uint32_t j = 0; services && j < PIECE; j++)
+			free_service(&services[j]);
+		mem_free(services);
+		mem_free(atomic_load(&node->endpoints[i]));
+	}
+	mem_free(node);
+}
+
+/* Two workers that need a piece at once: one of them gives its own back. */
+static struct node_service *service_at(struct node *node, uint32_t id)
+{
+	if (id / PIECE >= PIECES)
+		return NULL;
+	_Atomic(struct node_service *) *piece = &node->services[id / PIECE];
+	struct node_service *there = atomic_load_explicit(piece, memory_order_acquire);
+	if (there)
+		return &there[id % PIECE];
+	struct node_service *own = mem_zalloc(PIECE * sizeof(*own));
+	if (!own)
+		return NULL;
+	if (atomic_compare_exchange_strong(piece, &there, own))
+		return &own[id % PIECE];
+	mem_free(own);
+	return &there[id % PIECE];
+}
+
+static struct node_endpoint *endpoint_at(struct node *node, uint32_t id)
+{
+	if (id / PIECE >= PIECES)
+		return NULL;
+	_Atomic(struct node_endpoint *) *piece = &node->endpoints[id / PIECE];
+	struct node_endpoint *there = atomic_load_explicit(piece, memory_order_acquire);
+	if (there)
+		return &there[id % PIECE];
+	struct node_endpoint *own = mem_zalloc(PIECE * sizeof(*own));
+	if (!own)
+		return NULL;
+	if (atomic_compare_exchange_strong(piece, &there, own))
+		return &own[id % PIECE];
+	mem_free(own);
+	return &there[id % PIECE];
+}
+
+/* True: this call made it the owner's; whatever it holds is of the one before. */
+static bool takes_over(_Atomic uint32_t *owner, uint32_t birth)
+{
+	uint32_t old = atomic_load_explicit(owner, memory_order_acquire);
+	return old != birth && atomic_compare_exchange_strong(owner, &old, birth) && old != 0;
+}
+
+/* The requests that are under way stay counted: they end as what they began. */
+static void begin_anew(struct node_service *service)
+{
+	for (unsigned i = 0; i < RETRY_BUDGET_SLICES; i++)
+		atomic_store(&service->budget.slices[i], 0);
+	atomic_store(&service->breakers.next_ns, 0);
+	atomic_store(&service->breakers.removed, 0);
+	atomic_store(&service->concurrency.limit, 0);
+	atomic_store(&service->concurrency.least_ns, 0);
+	atomic_store(&service->rate.until_ns, 0);
+}
+
+struct node_service *node_service(struct node *node, const struct service *service)
+{
+	struct node_service *entry = service_at(node, service->id);
+	if (entry && takes_over(&entry->owner, service->birth))
+		begin_anew(entry);
+	return entry;
+}
+
+struct node_endpoint *node_endpoint(struct node *node, const struct endpoint *endpoint)
+{
+	struct node_endpoint *entry = endpoint_at(node, endpoint->id);
+	if (entry && takes_over(&entry->owner, endpoint->birth))
+		breaker_reset(&entry->breaker);
+	return entry;
+}
+
+struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id)
+{
+	if (endpoint_id / PIECE >= PIECES)
+		return NULL;
+	struct node_endpoint *piece =
+		atomic_load_explicit(&node->endpoints[endpoint_id / PIECE], memory_order_acquire);
+	return piece ? &piece[endpoint_id % PIECE] : NULL;
+}
+
+struct rate_limit *node_clients(struct node_service *service)
+{
+	struct rate_limit *there = atomic_load_explicit(&service->clients, memory_order_acquire);
+	if (there)
+		return there;
+	struct rate_limit *own = mem_zalloc(sizeof(*own));
+	if (!own || atomic_compare_exchange_strong(&service->clients, &there, own))
+		return own;
+	mem_free(own);
+	return there;
+}

@@ -1,0 +1,259 @@
+#include "proxy/retry.h"
+
+#include "base/log.h"
+#include "policy/backoff.h"
+#include "proxy/drain.h"
+
+static const struct service *service_of(const struct exchange *exchange)
+{
+	return snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+}
+
+/* ---- the clock ---- */
+
+static uint64_t earlier(uint64_t one_ns, uint64_t other_ns)
+{
+	return other_ns && (!one_ns || other_ns < one_ns) ? other_ns : one_ns;
+}
+
+/* False: the timer could not be set. */
+static bool watch(struct exchange *exchange)
+{
+	struct timers *timers = io_timers(exchange->session->worker->ring);
+	uint64_t next_ns = earlier(exchange->deadline_ns, exchange->wait_until_ns);
+	if (!exchange->wait_until_ns)
+		next_ns = earlier(next_ns, exchange->attempt_deadline_ns);
+	if (!next_ns) {
+		timer_clear(timers, &exchange->timer);
+		return true;
+	}
+	return timer_set(timers, &exchange->timer, next_ns) == 0;
+}
+
+void retry_attempt_begins(struct exchange *exchange)
+{
+	const struct service *service = service_of(exchange);
+	uint64_t per_try_ns = service ? service->resilience.timeout.per_try_ns : 0;
+	exchange->attempt_ns = worker_now_ns(exchange->session->worker);
+	exchange->attempt_deadline_ns = per_try_ns ? exchange->attempt_ns + per_try_ns : 0;
+	exchange->attempts++;
+	if (!watch(exchange))
+		log_warn("no_timer", "what=attempt");
+}
+
+void retry_clock_stops(struct exchange *exchange)
+{
+	exchange->deadline_ns = exchange->attempt_deadline_ns = exchange->wait_until_ns = 0;
+	timer_clear(io_timers(exchange->session->worker->ring), &exchange->timer);
+}
+
+/* ---- may it? ---- */
+
+uint32_t retry_buffer_bytes(const struct exchange *exchange)
+{
+	const struct service *service = service_of(exchange);
+	/* a connection from before the request may turn out dead: the head alone */
+	uint32_t least = exchange->is_idempotent && !exchange->has_body ? BLOCK_LARGE_BYTES : 0;
+	if (exchange->is_connect || exchange->wants_upgrade || !service ||
+	    service->resilience.retry.attempts_most <= 1)
+		return least;
+	uint32_t most = service->resilience.retry.buffer_bytes;
+	/* What only an answer's own word makes retryable is rare: small requests are kept for it,
+	 * and no bulk is copied. */
+	if (!classify_may_retry((enum classifier)service->resilience.classifier,
+				(enum method_kind)exchange->method) &&
+	    most > BLOCK_SMALL_BYTES)
+		most = BLOCK_SMALL_BYTES;
+	return most > least ? most : least;
+}
+
+static bool is_possible(const struct exchange *exchange, const struct service *service)
+{
+	const struct upstream *upstream = exchange->dial.upstream;
+	bool is_bound = exchange->is_connect || exchange->wants_upgrade || exchange->pins ||
+			(upstream && upstream->is_pinned);
+	return service && !exchange->head_sent && !exchange->told_client && !is_bound &&
+	       exchange->attempts < service->resilience.retry.attempts_most;
+}
+
+/* Asked last: what it allows is paid for. */
+static bool budget_allows(struct worker *worker, const struct service *service)
+{
+	struct guard *guard = guard_service(worker, service);
+	if (guard &&
+	    retry_budget_withdraw(&guard->shared->budget, &service->resilience.retry.budget,
+				  worker_now_ns(worker)))
+		return true;
+	worker_count(worker, WEFT_PROXY_RETRY_BUDGET_EXHAUSTED);
+	return false;
+}
+
+static uint64_t next_backoff_ns(struct exchange *exchange, const struct service *service)
+{
+	exchange->backoff_ns =
+		backoff_next(&service->resilience.retry.backoff, exchange->attempts - 1u,
+			     exchange->backoff_ns, &exchange->session->worker->rng);
+	return exchange->backoff_ns;
+}
+
+static bool may_retry(struct exchange *exchange, uint64_t *ret_wait_ns)
+{
+	const struct service *service = service_of(exchange);
+	struct worker *worker = exchange->session->worker;
+	if (!is_possible(exchange, service))
+		return false;
+	if (!replay_is_whole(&exchange->replay)) {
+		worker_count(worker, WEFT_PROXY_RETRY_TOO_LARGE);
+		return false;
+	}
+	uint64_t wait_ns = next_backoff_ns(exchange, service);
+	if (exchange->deadline_ns && worker_now_ns(worker) + wait_ns >= exchange->deadline_ns)
+		return false;
+	*ret_wait_ns = wait_ns;
+	return budget_allows(worker, service);
+}
+
+/* ---- the next attempt ---- */
+
+static void start(struct exchange *exchange)
+{
+	struct dial *dial = &exchange->dial;
+	enum weft_proxy_reason reason;
+	dial->attempts = 0;
+	exchange->wait_until_ns = 0;
+	exchange->replay.is_only = false;
+	if (exchange->abort_status) {
+		exchange_abort_on_purpose(exchange);
+		return;
+	}
+	if (exchange->client_finished)
+		dial->pool_idle_ns = 0; /* its FIN goes after the request, when it is connected */
+	bool is_started = dial_start(dial, &reason);
+	if (!is_started && dial->tried_count) {
+		dial->tried_count = 0; /* better the same one again than none */
+		is_started = dial_start(dial, &reason);
+	}
+	if (!is_started) {
+		exchange_not_started(exchange, reason);
+		return;
+	}
+	retry_attempt_begins(exchange);
+	if (dial->is_ready)
+		response_begin(exchange);
+	if (replay_write(&exchange->replay, &dial->upstream->wire))
+		exchange_out_of_memory(exchange);
+	else if (!exchange->request_done)
+		wire_read_start(&exchange->session->client);
+}
+
+void retry_wait(struct exchange *exchange, uint64_t wait_ns)
+{
+	exchange->wait_until_ns = worker_now_ns(exchange->session->worker) + wait_ns;
+	exchange->replay.is_only = true;
+	if (!exchange->request_done)
+		wire_pause(&exchange->session->client);
+	if (!watch(exchange))
+		start(exchange); /* without a timer: at once */
+}
+
+static void discard(struct exchange *exchange, const struct http_head *head)
+{
+	struct upstream *upstream = exchange->dial.upstream;
+	if (!upstream || !exchange->dial.is_ready) {
+		dial_avoid(&exchange->dial);
+		dial_cancel(&exchange->dial);
+		return;
+	}
+	exchange_count_attempt(exchange);
+	dial_avoid(&exchange->dial);
+	/* an answer that failed fast must not look like a fast server */
+	dial_release(&exchange->dial, head ? BALANCE_LEFT : BALANCE_FAILED);
+	exchange->dial.is_ready = false;
+	if (head && exchange->request_done && !exchange->client_finished && drain_is_worth(head))
+		drain_begin(upstream);
+	else if (head && exchange->request_done)
+		upstream_close(upstream);
+	else
+		upstream_abort(upstream);
+}
+
+static void begin_anew(struct exchange *exchange, const struct http_head *head, uint64_t wait_ns,
+		       enum weft_proxy_reason reason)
+{
+	struct worker *worker = exchange->session->worker;
+	worker_count(worker, reason);
+	series_add(&worker_row(worker, exchange->series)->retries, 1);
+	discard(exchange, head);
+	exchange->status = 0;
+	exchange->upstream_failed = false;
+	exchange->retried = false; /* the next connection may turn out dead too */
+	exchange->lent = (struct forward_lent){0};
+	exchange->response = (struct forward){0};
+	if (wait_ns)
+		retry_wait(exchange, wait_ns);
+	else
+		start(exchange);
+}
+
+bool retry_answer(struct exchange *exchange, const struct http_head *head)
+{
+	uint64_t wait_ns;
+	if (!may_retry(exchange, &wait_ns))
+		return false;
+	begin_anew(exchange, head, wait_ns, WEFT_PROXY_RETRIED_ANSWER);
+	return true;
+}
+
+bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason)
+{
+	const struct service *service = service_of(exchange);
+	uint64_t wait_ns;
+	struct attempt_end end = {.method = (enum method_kind)exchange->method};
+	if (!service ||
+	    !classify((enum classifier)service->resilience.classifier, &end).is_retryable ||
+	    !may_retry(exchange, &wait_ns))
+		return false;
+	begin_anew(exchange, NULL, wait_ns, reason);
+	return true;
+}
+
+/* ---- limits ---- */
+
+static unsigned timeout_status(const struct exchange *exchange)
+{
+	const struct settings *settings = &exchange->session->worker->snapshot->settings;
+	return settings->compatibility == COMPATIBILITY_LINKERD ? 503 : 504;
+}
+
+/* A client that is slow to send its request is not the endpoint's fault. */
+static void tell_timeout(struct exchange *exchange)
+{
+	bool waits_for_client = exchange->dial.is_ready && !exchange->request_done;
+	dial_tell(&exchange->dial, waits_for_client ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+	exchange->upstream_failed = !waits_for_client;
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct exchange *exchange = container_of(timer, struct exchange, timer);
+	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	if (exchange->deadline_ns && now_ns >= exchange->deadline_ns) {
+		tell_timeout(exchange);
+		exchange_answer(exchange, timeout_status(exchange), WEFT_PROXY_DEADLINE_EXCEEDED,
+				"no answer came before the request's deadline, second tries "
+				"included");
+	} else if (exchange->wait_until_ns) {
+		start(exchange);
+	} else {
+		tell_timeout(exchange);
+		if (!retry_unanswered(exchange, WEFT_PROXY_RETRIED_TIMEOUT))
+			exchange_answer(exchange, timeout_status(exchange),
+					WEFT_PROXY_ATTEMPT_TIMEOUT,
+					"no answer came within the per-try timeout");
+	}
+}
+
+void retry_timer_init(struct exchange *exchange)
+{
+	timer_init(&exchange->timer, on_timer);
+}

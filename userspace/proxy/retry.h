@@ -1,0 +1,28 @@
+/*
+ * Second tries and the clock of an exchange: what failed before a byte of an answer was passed on
+ * is discarded and sent again, after a wait and to another endpoint where there is one
+ * (linkerd1.md 1.15); what takes too long is answered 504 (1.17). Internal to proxy.
+ */
+#ifndef PROXY_RETRY_H
+#define PROXY_RETRY_H
+
+#include "policy/classify.h"
+#include "proxy/exchange.h"
+
+/* How many of the request's bytes are to be kept for another try. */
+uint32_t retry_buffer_bytes(const struct exchange *exchange);
+/* An answer's head came that may be tried again. True: it is discarded, and the request begins
+ * anew; what follows of this answer is nobody's. */
+bool retry_answer(struct exchange *exchange, const struct http_head *head);
+/* The attempt ended without an answer. As above. */
+bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason);
+/* Sends the request's kept bytes when this time has passed; the client is not read meanwhile. */
+void retry_wait(struct exchange *exchange, uint64_t wait_ns);
+
+/* An attempt begins: its own limit, and the timer for the next of all limits. */
+void retry_attempt_begins(struct exchange *exchange);
+/* The answer's head is passed on: no limit any more. */
+void retry_clock_stops(struct exchange *exchange);
+void retry_timer_init(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,268 @@
+#include "proxy/route.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include "base/mem.h"
+#include "policy/route_match.h"
+
+/* Changes of a rule and of its backend, copied out of the snapshot into one piece of memory. */
+struct kept_change {
+	struct route_filters rule;
+	struct route_filters backend;
+	struct route_field fields[];
+};
+
+/* ---- what is kept for the answer ---- */
+
+static size_t field_count(const struct route_header_change *change)
+{
+	return change->set.count + change->add.count + change->remove.count;
+}
+
+static size_t text_bytes(const struct route_fields *fields)
+{
+	size_t size = 0;
+	for (uint32_t i = 0; i < fields->count; i++)
+		size += fields->items[i].name.size + fields->items[i].value.size;
+	return size;
+}
+
+static size_t change_bytes(const struct route_header_change *change)
+{
+	return field_count(change) * sizeof(struct route_field) + text_bytes(&change->set) +
+	       text_bytes(&change->add) + text_bytes(&change->remove);
+}
+
+static struct span copy_span(char **text, struct span from)
+{
+	char *copy = *text;
+	if (from.size)
+		memcpy(copy, from.data, from.size);
+	*text += from.size;
+	return span_of(copy, from.size);
+}
+
+static void copy_fields(struct route_field **at, char **text, const struct route_fields *from,
+			struct route_fields *to)
+{
+	*to = (struct route_fields){from->count, *at};
+	for (uint32_t i = 0; i < from->count; i++, (*at)++) {
+		(*at)->name = copy_span(text, from->items[i].name);
+		(*at)->value = copy_span(text, from->items[i].value);
+	}
+}
+
+static void copy_change(struct route_field **at, char **text,
+			const struct route_header_change *from, struct route_header_change *to)
+{
+	copy_fields(at, text, &from->set, &to->set);
+	copy_fields(at, text, &from->add, &to->add);
+	copy_fields(at, text, &from->remove, &to->remove);
+}
+
+/* 0 or -ENOMEM. */
+static int keep_answer(const struct route_filters *rule, const struct route_filters *backend,
+		       struct exchange_route *route)
+{
+	static const struct route_filters nothing;
+	if (rewrite_answer_keeps(rule, backend))
+		return 0;
+	if (!backend)
+		backend = &nothing;
+	struct kept_change *kept = mem_zalloc(sizeof(*kept) + change_bytes(&rule->response) +
+					      change_bytes(&backend->response));
+	if (!kept)
+		return -ENOMEM;
+	struct route_field *at = kept->fields;
+	char *text = (char *)(kept->fields + field_count(&rule->response) +
+			      field_count(&backend->response));
+	copy_change(&at, &text, &rule->response, &kept->rule.response);
+	copy_change(&at, &text, &backend->response, &kept->backend.response);
+	route->answer = kept;
+	return 0;
+}
+
+void exchange_route_fini(struct exchange_route *route)
+{
+	mem_free(route->answer);
+	route->answer = NULL;
+}
+
+int route_answer(struct worker *worker, const struct exchange_route *route,
+		 const struct http_head *head, struct rewritten *ret_rewritten)
+{
+	if (route->answer)
+		return rewrite_answer(worker->rewriter, &route->answer->rule,
+				      &route->answer->backend, head, ret_rewritten);
+	*ret_rewritten = (struct rewritten){.head = *head};
+	return 0;
+}
+
+/* ---- the name ---- */
+
+static void refuse(struct route_way *way, unsigned status, enum weft_proxy_reason reason,
+		   const char *text)
+{
+	way->status = status;
+	way->reason = reason;
+	way->text = text;
+}
+
+/* Without a dtab, /svc/NAME is the service of that name. */
+static const struct service *service_by_name(const struct snapshot *snapshot, struct span name)
+{
+	struct span front = span_text("/svc/");
+	if (!span_starts(name, front))
+		return NULL;
+	return snapshot_service_named(snapshot,
+				      span_of(name.data + front.size, name.size - front.size));
+}
+
+/* 0 or -ENOMEM. *ret_service NULL: no service of the mesh, and way says whether that is refused. */
+static int name_request(struct session *session, const struct http_head *head,
+			struct route_way *way, uint32_t *ret_consumed,
+			const struct service **ret_service)
+{
+	struct worker *worker = session->worker;
+	const struct snapshot *snapshot = worker->snapshot;
+	const struct service *dialled = session_service(session);
+	struct identified identified;
+	*ret_service = dialled;
+	*ret_consumed = 0;
+	if (snapshot->routes->identifier_count == 0)
+		return 0;
+	int error = identify(snapshot->routes, head, span_text(dialled ? dialled->name : ""),
+			     worker->matcher, &identified);
+	if (error == -ENOMEM)
+		return error;
+	if (error) {
+		refuse(way, 400, WEFT_PROXY_UNIDENTIFIED,
+		       "no identifier of the config gives this request a name");
+		return 0;
+	}
+	*ret_consumed = identified.consumed;
+	*ret_service = service_by_name(snapshot, identified_name(&identified));
+	if (!*ret_service)
+		refuse(way, 502, WEFT_PROXY_UNBOUND,
+		       "the request's name is no service of the mesh");
+	return 0;
+}
+
+/* ---- the rule ---- */
+
+static void keep_numbers(const struct route_rule *rule, struct exchange_route *route)
+{
+	route->request_ns = rule->request_ns;
+	route->backend_ns = rule->backend_ns;
+	route->backoff_ns = rule->backoff_ns;
+	route->retry_attempts = rule->retry_attempts;
+	for (uint32_t i = 0; i < rule->retry_code_count; i++) {
+		unsigned bit = rule->retry_codes[i] - 400u;
+		if (bit < 200)
+			route->retry_codes[bit / 64] |= 1ull << (bit % 64);
+	}
+}
+
+/* A draw by weight; NULL when all have weight 0, or there is none. */
+static const struct route_backend *draw_backend(const struct route_rule *rule, struct rng *rng)
+{
+	if (rule->weight_total == 0)
+		return NULL;
+	uint64_t draw = rng_next(rng) % rule->weight_total;
+	const struct route_backend *backend = rule->backends;
+	while (draw >= backend->weight)
+		draw -= (backend++)->weight;
+	return backend;
+}
+
+/* 0 or -ENOMEM. */
+static int redirect(struct session *session, const struct http_head *head,
+		    const struct route_redirect *to, const struct route_match *match,
+		    struct route_way *way)
+{
+	way->status = to->status;
+	way->reason = WEFT_PROXY_REDIRECTED;
+	return rewrite_location(session->worker->rewriter, to, match, head,
+				ntohs(session->destination.port), &way->location);
+}
+
+/* The share of a backend that is no service gets 500 (Gateway API, backendRefs). 0 or -ENOMEM. */
+static int follow_rule(struct session *session, const struct http_head *head,
+		       const struct route_choice *choice, uint32_t consumed,
+		       struct exchange_route *route, struct route_way *way)
+{
+	struct worker *worker = session->worker;
+	const struct snapshot *snapshot = worker->snapshot;
+	const struct route_rule *rule = choice->rule;
+	if (rule->filters.redirect.is_set)
+		return redirect(session, head, &rule->filters.redirect, choice->match, way);
+	const struct route_backend *backend = draw_backend(rule, &worker->rng);
+	if (backend && backend->filters.redirect.is_set)
+		return redirect(session, head, &backend->filters.redirect, choice->match, way);
+	route->service_id = backend ? snapshot->backend_services[backend->number] : 0;
+	if (!route->service_id) {
+		refuse(way, 500, WEFT_PROXY_NO_BACKEND,
+		       backend ? "the backend that the route gives is no service of the mesh"
+			       : "the route has no backend with a weight");
+		return 0;
+	}
+	keep_numbers(rule, route);
+	struct rewrite_request how = {.match = choice->match,
+				      .rule = &rule->filters,
+				      .backend = &backend->filters,
+				      .consumed = consumed};
+	int error = keep_answer(&rule->filters, &backend->filters, route);
+	if (!error && !rewrite_request_keeps(&how))
+		error = rewrite_request(worker->rewriter, &how, head, &way->forwarded);
+	return error;
+}
+
+/* 0 or -ENOMEM. */
+static int match_rule(struct session *session, const struct http_head *head,
+		      const struct service *service, uint32_t consumed,
+		      struct exchange_route *route, struct route_way *way)
+{
+	struct worker *worker = session->worker;
+	const struct snapshot *snapshot = worker->snapshot;
+	struct rewrite_request how = {.consumed = consumed};
+	struct route_choice choice;
+	uint32_t scope = snapshot_route_scope(snapshot, service->id);
+	uint64_t hits = route_matcher_limit_hits(worker->matcher);
+	int error = route_find(snapshot->routes, scope, head, worker->matcher, &choice);
+	if (route_matcher_limit_hits(worker->matcher) > hits)
+		worker_count(worker, WEFT_PROXY_MATCH_LIMIT);
+	if (!error)
+		return follow_rule(session, head, &choice, consumed, route, way);
+	if (error == -ENOMEM)
+		return error;
+	if (route_is_claimed(scope)) {
+		refuse(way, 404, WEFT_PROXY_NO_ROUTE, "no route of the service takes this request");
+		return 0;
+	}
+	if (consumed)
+		return rewrite_request(worker->rewriter, &how, head, &way->forwarded);
+	return 0;
+}
+
+int route_request(struct session *session, const struct http_head *head,
+		  struct exchange_route *ret_route, struct route_way *ret_way)
+{
+	const struct service *service;
+	uint32_t consumed;
+	*ret_route = (struct exchange_route){.service_id = session->service_id,
+					     .retry_attempts = ROUTE_NONE};
+	*ret_way = (struct route_way){.forwarded = {.head = *head}};
+	/* Who dials an endpoint by its own address wants that one. */
+	if (!session->worker->snapshot->routes ||
+	    (session->destination_flags & WEFT_DESTINATION_ENDPOINT))
+		return 0;
+	int error = name_request(session, head, ret_way, &consumed, &service);
+	if (error || ret_way->status || !service)
+		return error;
+	ret_route->service_id = service->id;
+	error = match_rule(session, head, service, consumed, ret_route, ret_way);
+	if (error)
+		exchange_route_fini(ret_route);
+	return error;
+}

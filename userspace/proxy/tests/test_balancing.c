@@ -1,0 +1,226 @@
+/* What the balancer is told of attempts, and what it is asked. */
+#include "policy/balance_key.h"
+#include "script.h"
+
+#define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+#define GET   "GET /a HTTP/1.1\r\nHost: web\r\n\r\n"
+
+static const struct endpoint_load *load_of(struct stage *stage, const char *service, uint32_t at)
+{
+	const struct service *of =
+		snapshot_service_named(snapshot_current(stage->slot), span_text(service));
+	return balances_load(&stage->worker.balances, &of->endpoints[at]);
+}
+
+static unsigned active(struct stage *stage, const char *service)
+{
+	const struct endpoint_load *load = load_of(stage, service, 0);
+	return load ? load->active : 0;
+}
+
+static double cost_ms(struct stage *stage, const char *service)
+{
+	const struct endpoint_load *load = load_of(stage, service, 0);
+	return load ? load->cost_ns / 1e6 : 0;
+}
+
+/* From taking the endpoint to the end of the answer (linkerd1.md L2). */
+static void takes_a_while(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	stage_run(stage, 200 * NS_PER_MS);
+	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+	WANT(stage, active(stage, "web") == 1);
+	stage_run(stage, 300 * NS_PER_MS);
+	WANT(stage, cost_ms(stage, "web") == 0);
+	peer_sends(stage, server, "lo");
+	sees(stage, client, HELLO);
+	WANT(stage, active(stage, "web") == 0);
+	WANT(stage, cost_ms(stage, "web") >= 499 && cost_ms(stage, "web") < 520);
+}
+
+static void refuses(struct stage *stage)
+{
+	endpoint_answers(WEB_ENDPOINT, IO_DOUBLE_REFUSES, 0);
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	stage_settle(stage);
+	WANT(stage, cost_ms(stage, "web") == 1000);
+}
+
+static void cuts_its_answer(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+	io_peer_reset(server);
+	stage_settle(stage);
+	WANT(stage, cost_ms(stage, "web") == 1000);
+}
+
+static void client_gives_up(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	reaches(stage, WEB_ENDPOINT);
+	stage_run(stage, 3 * NS_PER_S);
+	io_peer_reset(client);
+	stage_settle(stage);
+	WANT(stage, cost_ms(stage, "web") >= 2999 && cost_ms(stage, "web") < 3100);
+}
+
+/* Its length says nothing of the endpoint. */
+static void a_long_tunnel(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, RAW);
+	peer_sends(stage, client, "hello");
+	struct io_peer *server = reaches(stage, RAW_ENDPOINT);
+	stage_run(stage, 60 * NS_PER_S);
+	WANT(stage, active(stage, "raw") == 1);
+	io_peer_finish(client);
+	io_peer_finish(server);
+	stage_settle(stage);
+	WANT(stage, active(stage, "raw") == 0);
+	WANT(stage, cost_ms(stage, "raw") < 100);
+}
+
+/* A client that is silent for long on a connection that was dialled ahead. */
+static void a_late_request(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, ANY);
+	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+	stage_run(stage, 60 * NS_PER_S);
+	peer_sends(stage, client, GET);
+	sees(stage, server, GET);
+	stage_run(stage, 10 * NS_PER_MS);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, cost_ms(stage, "any") < 50);
+}
+
+static void moves_the_endpoint(struct stage_draft *all)
+{
+	all->endpoints[0].address.ip[15] = 2;
+}
+
+/* What is in flight at an endpoint that leaves finishes, and its connection goes to no pool. */
+static void leaves_in_flight(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	stage_publish_later(stage);
+	stage_run(stage, 500 * NS_PER_MS);
+	WANT(stage, !io_peer_is_closed(server));
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, io_peer_is_closed(server));
+	WANT(stage, stage->worker.counts->upstreams_idle == 0);
+}
+
+/* ---- hash ---- */
+
+#define KEYED "GET /a HTTP/1.1\r\nHost: web\r\nX-User: %s\r\n\r\n"
+
+static void hash_of_user(struct stage_draft *all)
+{
+	all->services[3].balancer = BALANCER_HASH;
+	all->services[3].balancing.hash_on = HASH_ON_HEADER;
+	all->services[3].hash_name = "x-user";
+}
+
+static void hash_of_user_undeclared(struct stage_draft *all)
+{
+	hash_of_user(all);
+	all->services[3].protocol = PROTOCOL_AUTO;
+}
+
+/* Whom the ring says. */
+static const char *wanted(struct stage *stage, const char *user)
+{
+	const struct service *service =
+		snapshot_service_named(snapshot_current(stage->slot), span_text("many"));
+	struct rng rng;
+	struct balances fresh = {0};
+	struct balance_request request = {.has_key = true};
+	struct http_field field = {span_text("x-user"), span_text(user)};
+	struct http_head head = {.field_count = 1, .fields = &field};
+	rng_init(&rng, 1);
+	balances_adopt(&fresh, snapshot_current(stage->slot));
+	balance_key(service, &head, request.client_ip, &request.key);
+	const struct endpoint *endpoint = balance_pick(&fresh, service, &request, &rng);
+	balances_fini(&fresh);
+	return endpoint->text;
+}
+
+static void users_have_their_endpoint(struct stage *stage)
+{
+	static const char *const users[] = {"ann", "bob", "cleo", "dan",
+					    "eve", "ann", "bob",  "eve"};
+	for (size_t i = 0; i < array_count(users); i++) {
+		char text[128], endpoint[ADDRESS_TEXT_MAX];
+		snprintf(text, sizeof(text), KEYED, users[i]);
+		snprintf(endpoint, sizeof(endpoint), "%s", wanted(stage, users[i]));
+		struct io_peer *client = client_connect(stage, MANY);
+		peer_sends(stage, client, text);
+		struct io_peer *server = reaches(stage, endpoint);
+		if (io_peer_received(server).size ==
+		    0) /* dialled ahead, before the header was known */
+			server = reaches(stage, endpoint);
+		sees(stage, server, text);
+		peer_sends(stage, server, HELLO);
+		sees(stage, client, HELLO);
+		io_peer_reset(client);
+		stage_run(stage, 3 * NS_PER_S); /* the pool is empty for the next */
+	}
+}
+
+#define PLAY(name, scenario)                                                                       \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		play(scenario);                                                                    \
+	}
+
+PLAY(an_answers_time_counts_to_its_end, takes_a_while)
+PLAY(a_refused_dial_costs_a_second, refuses)
+PLAY(a_cut_answer_costs_a_second, cuts_its_answer)
+PLAY(a_client_that_gives_up_shows_how_slow_it_was, client_gives_up)
+PLAY(a_tunnel_is_not_slow_for_being_long, a_long_tunnel)
+PLAY(a_silent_client_does_not_make_the_endpoint_slow, a_late_request)
+
+static void an_endpoint_that_leaves_finishes_what_is_in_flight(void **state)
+{
+	(void)state;
+	play_all(&(struct play){.run = leaves_in_flight, .later = moves_the_endpoint});
+}
+
+static void what_a_header_hashes_to_gets_the_request(void **state)
+{
+	(void)state;
+	struct stage stage;
+	for (int i = 0; i < 2; i++) {
+		stage_open(&stage, i ? hash_of_user_undeclared : hash_of_user, NULL);
+		act(&stage, users_have_their_endpoint);
+		stage_close(&stage);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_answers_time_counts_to_its_end),
+		cmocka_unit_test(a_refused_dial_costs_a_second),
+		cmocka_unit_test(a_cut_answer_costs_a_second),
+		cmocka_unit_test(a_client_that_gives_up_shows_how_slow_it_was),
+		cmocka_unit_test(a_tunnel_is_not_slow_for_being_long),
+		cmocka_unit_test(a_silent_client_does_not_make_the_endpoint_slow),
+		cmocka_unit_test(an_endpoint_that_leaves_finishes_what_is_in_flight),
+		cmocka_unit_test(what_a_header_hashes_to_gets_the_request),
+	};
+	cmocka_set_test_filter(getenv("ONLY"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

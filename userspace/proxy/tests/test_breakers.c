@@ -1,0 +1,209 @@
+/* Endpoints that fail are left out, and come back. */
+#include "rules.h"
+
+static void half_out(struct stage_draft *all)
+{
+	rules_of(all, "many")->breaker.failures = 2;
+}
+
+static void three_out(struct stage_draft *all)
+{
+	half_out(all);
+	rules_of(all, "many")->breaker.removed_most_ppm = PPM;
+	all->services[3].balancing.panic_percent = 0;
+	rules_of(all, "web")->breaker.failures = 2;
+	rules_of(all, "web")->breaker.removed_most_ppm = PPM;
+}
+
+static void panicking(struct stage_draft *all)
+{
+	three_out(all);
+	all->services[3].balancing.panic_percent = 60;
+}
+
+/* One request; its replica answers 503 when its bit is set in `bad`. Returns the replica. */
+static unsigned request(struct stage *stage, struct io_peer *client, unsigned bad)
+{
+	unsigned replica = REPLICAS;
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, &replica);
+	sees(stage, server, GET);
+	bool fails = bad & (1u << replica);
+	/* closed, so that the next request is a new connection that can be told apart */
+	io_peer_send(server, span_text(fails ? "HTTP/1.1 503 No\r\nContent-Length: 0\r\n"
+					       "Connection: close\r\n\r\n"
+					     : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+					       "Connection: close\r\n\r\n"));
+	io_peer_finish(server);
+	stage_settle(stage);
+	struct span got = io_peer_received(client);
+	WANT(stage, got.size > 12 && memcmp(got.data + 9, fails ? "503" : "200", 3) == 0);
+	io_peer_forget(client);
+	return replica;
+}
+
+static unsigned requests_that_reach(struct stage *stage, struct io_peer *client, unsigned replica,
+				    unsigned bad, unsigned count)
+{
+	unsigned reached = 0;
+	for (unsigned i = 0; i < count; i++)
+		reached += request(stage, client, bad) == replica;
+	return reached;
+}
+
+static void it_is_left_out_and_probed(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	WANT(stage, requests_that_reach(stage, client, 1, 1u << 1, 8) == 2);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	WANT(stage, requests_that_reach(stage, client, 1, 1u << 1, 12) == 0);
+	stage_run(stage, 5100 * NS_PER_MS);
+	/* one probe, which fails: out for longer */
+	WANT(stage, requests_that_reach(stage, client, 1, 1u << 1, 12) == 1);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_PROBED) == 1);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REVIVED) == 0);
+	stage_run(stage, 10100 * NS_PER_MS);
+	/* one probe that succeeds: it is used again */
+	WANT(stage, requests_that_reach(stage, client, 1, 0, 12) >= 3);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_PROBED) == 2);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REVIVED) == 1);
+}
+
+static void at_most_half_are_left_out(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	requests_that_reach(stage, client, 0, 0xf, 16);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 2);
+}
+
+/* With all of them out the balancer still sends (linkerd1.md L7). */
+static void when_all_are_out_some_are_used(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	requests_that_reach(stage, client, 0, 0xf, 16);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 4);
+	requests_that_reach(stage, client, 0, 0, 8); /* each is answered 200 */
+}
+
+static void few_left_is_a_panic(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	requests_that_reach(stage, client, 0, 1u << 0 | 1u << 1, 12);
+	/* two of four are left, fewer than 60 % */
+	WANT(stage, requests_that_reach(stage, client, 0, 0, 8) == 2);
+}
+
+static void refused_dials_count(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	endpoint_answers(replicas[2], IO_DOUBLE_REFUSES, 0);
+	for (int i = 0; i < 12; i++)
+		request(stage, client, 0);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	WANT(stage, dials_to(replicas[2]) == 2);
+	endpoint_answers(replicas[2], IO_DOUBLE_ACCEPTS, 0);
+	stage_run(stage, 5100 * NS_PER_MS);
+	WANT(stage, requests_that_reach(stage, client, 2, 0, 12) >= 3);
+}
+
+static void cut_answers_count(struct stage *stage)
+{
+	for (int i = 0; i < 2; i++) {
+		struct io_peer *client = client_connect(stage, WEB);
+		peer_sends(stage, client, GET);
+		struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+		peer_sends(stage, server, "HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nhe");
+		io_peer_reset(server);
+		stage_settle(stage);
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+}
+
+/* Says nothing of the endpoint, also when it was the probe. */
+static void clients_that_leave_do_not_count(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	requests_that_reach(stage, client, 1, 1u << 1, 8);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	for (int i = 0; i < 12; i++) {
+		struct io_peer *leaves = client_connect(stage, MANY);
+		peer_sends(stage, leaves, GET);
+		io_peer_reset(leaves);
+		stage_settle(stage);
+	}
+	for (unsigned i = 0; i < REPLICAS; i++) {
+		while (server_reached(stage, replicas[i]))
+			;
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	stage_run(stage, 5100 * NS_PER_MS);
+	for (int i = 0; i < 12; i++) {
+		struct io_peer *leaves = client_connect(stage, MANY);
+		peer_sends(stage, leaves, GET);
+		io_peer_reset(leaves);
+		stage_settle(stage);
+	}
+	for (unsigned i = 0; i < REPLICAS; i++) {
+		while (server_reached(stage, replicas[i]))
+			;
+	}
+	WANT(stage, requests_that_reach(stage, client, 1, 0, 12) >= 2);
+}
+
+/* A config that changes something else keeps what is known; a replica that is gone is forgotten. */
+static void another_weight(struct stage_draft *all)
+{
+	half_out(all);
+	all->endpoints[6].weight = 2;
+}
+
+static void a_new_config_keeps_it_out(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	requests_that_reach(stage, client, 1, 1u << 1, 8);
+	stage_publish_later(stage);
+	stage_settle(stage);
+	WANT(stage, requests_that_reach(stage, client, 1, 1u << 1, 12) == 0);
+}
+
+/* Played once, in order: round robin is predictable then, and pieces change nothing here. */
+static void play_quietly(scenario *run, configuration *configure, configuration *later)
+{
+	struct play play = {.run = run, .configure = configure, .later = later};
+	struct stage stage;
+	stage_open(&stage, configure, later);
+	act(&stage, run);
+	stage_close(&stage);
+	play_short_of_memory(&play);
+}
+
+#define TEST(name, configure, later)                                                               \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		(void)state;                                                                       \
+		play_quietly(name, configure, later);                                              \
+	}
+
+TEST(it_is_left_out_and_probed, half_out, NULL)
+TEST(at_most_half_are_left_out, half_out, NULL)
+TEST(when_all_are_out_some_are_used, three_out, NULL)
+TEST(few_left_is_a_panic, panicking, NULL)
+TEST(refused_dials_count, half_out, NULL)
+TEST(cut_answers_count, three_out, NULL)
+TEST(clients_that_leave_do_not_count, half_out, NULL)
+TEST(a_new_config_keeps_it_out, half_out, another_weight)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_it_is_left_out_and_probed),
+		cmocka_unit_test(test_at_most_half_are_left_out),
+		cmocka_unit_test(test_when_all_are_out_some_are_used),
+		cmocka_unit_test(test_few_left_is_a_panic),
+		cmocka_unit_test(test_refused_dials_count),
+		cmocka_unit_test(test_cut_answers_count),
+		cmocka_unit_test(test_clients_that_leave_do_not_count),
+		cmocka_unit_test(test_a_new_config_keeps_it_out),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

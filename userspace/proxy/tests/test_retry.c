@@ -1,0 +1,384 @@
+/* Second tries: what failed before a byte of an answer was passed on. */
+#include "rules.h"
+
+static void reads(struct stage_draft *all)
+{
+	rules_of(all, "many")->classifier = CLASSIFIER_RETRYABLE_READ_5XX;
+	rules_of(all, "web")->classifier = CLASSIFIER_RETRYABLE_READ_5XX;
+}
+
+static void everything(struct stage_draft *all)
+{
+	rules_of(all, "many")->classifier = CLASSIFIER_RETRYABLE_ALL_5XX;
+}
+
+static void small_buffer(struct stage_draft *all)
+{
+	everything(all);
+	rules_of(all, "many")->retry.buffer_bytes = 64;
+}
+
+static void no_budget(struct stage_draft *all)
+{
+	reads(all);
+	rules_of(all, "many")->retry.budget.min_per_second = 0;
+}
+
+static void with_backoff(struct stage_draft *all)
+{
+	everything(all);
+	rules_of(all, "many")->retry.backoff.least_ns = 50 * NS_PER_MS;
+}
+
+static void two_attempts(struct stage_draft *all)
+{
+	reads(all);
+	rules_of(all, "many")->retry.attempts_most = 2;
+}
+
+/* ---- answers ---- */
+
+static void another_replica_answers(struct stage *stage)
+{
+	unsigned first, second;
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, &first);
+	sees(stage, server, GET);
+	peer_sends(stage, server, UNAVAILABLE);
+	struct io_peer *other = reaches_any(stage, &second);
+	WANT(stage, first != second);
+	sees(stage, other, GET);
+	sees(stage, client, "");
+	peer_sends(stage, other, HELLO);
+	sees(stage, client, HELLO);
+	const struct weft_series *total = series_of(stage, "many", "");
+	const struct weft_series *failed = series_of(stage, "many", replicas[first]);
+	const struct weft_series *good = series_of(stage, "many", replicas[second]);
+	WANT(stage, total->requests == 1 && total->retries == 1 && total->responses[2] == 1);
+	WANT(stage, failed->requests == 1 && failed->responses[5] == 1 && failed->retries == 1);
+	WANT(stage, good->requests == 1 && good->responses[2] == 1 && good->retries == 0);
+	WANT(stage, counted(stage, WEFT_PROXY_RETRIED_ANSWER) == 1);
+	/* the discarded answer was read to its end: its connection is used again */
+	WANT(stage, stage->worker.counts->upstreams_idle == 2);
+	WANT(stage, !io_peer_saw_fin(server));
+}
+
+static void a_post_is_not_a_read(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi");
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, UNAVAILABLE);
+	sees(stage, client, UNAVAILABLE);
+	reaches_none(stage);
+}
+
+static void nothing_is_tried_again_by_default(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, UNAVAILABLE);
+	sees(stage, client, UNAVAILABLE);
+	WANT(stage, series_of(stage, "many", "")->retries == 0);
+	reaches_none(stage);
+}
+
+/* C7: by default, too, and whatever the method. */
+static void the_answer_asks_for_it(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi");
+	struct io_peer *server = reaches_any(stage, NULL);
+	sees(stage, server, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi");
+	peer_sends(stage, server,
+		   "HTTP/1.1 502 Bad Gateway\r\nl5d-retryable: true\r\n"
+		   "Content-Length: 0\r\n\r\n");
+	struct io_peer *other = reaches_any(stage, NULL);
+	sees(stage, other, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi");
+	peer_sends(stage, other, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void the_last_answer_is_passed_on(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, UNAVAILABLE);
+	server = reaches_any(stage, NULL);
+	peer_sends(stage, server, UNAVAILABLE);
+	sees(stage, client, UNAVAILABLE);
+	reaches_none(stage);
+	/* the client's next request is a new one */
+	peer_sends(stage, client, GET);
+	server = reaches_any(stage, NULL);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+/* One endpoint: better the same again than none. */
+static void the_only_endpoint_is_asked_again(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, UNAVAILABLE);
+	struct io_peer *again = server_reached(stage, WEB_ENDPOINT);
+	struct io_peer *second = again ? again : server;
+	sees(stage, second, GET);
+	peer_sends(stage, second, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void without_budget_the_failure_passes(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	for (int i = 0; i < 4; i++) { /* five requests pay for one */
+		peer_sends(stage, client, GET);
+		peer_sends(stage, reaches_any(stage, NULL), UNAVAILABLE);
+		sees(stage, client, UNAVAILABLE);
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_RETRY_BUDGET_EXHAUSTED) == 4);
+}
+
+/* ---- bodies ---- */
+
+#define CHUNKED_HEAD                                                                               \
+	"POST /p HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\nTrailer: Sum\r\n\r\n"
+
+static void a_chunked_body_is_sent_again(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, CHUNKED_HEAD "5\r\nhello\r\n");
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, client, "6;x=y\r\n world\r\n0\r\nSum: 7\r\n\r\n");
+	sees_chunked(stage, server, CHUNKED_HEAD "hello world" END_OF_CHUNKS "Sum: 7\r\n\r\n");
+	peer_sends(stage, server, UNAVAILABLE);
+	server = reaches_any(stage, NULL);
+	sees_chunked(stage, server, CHUNKED_HEAD "hello world" END_OF_CHUNKS "Sum: 7\r\n\r\n");
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+/* The failure comes while the client still sends: what came so far, then the rest. */
+static void a_body_goes_on_at_the_next_replica(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client,
+		   "POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhello");
+	struct io_peer *server = reaches_any(stage, NULL);
+	sees(stage, server, "POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhello");
+	peer_sends(stage, server, UNAVAILABLE);
+	peer_sends(stage, client, "world");
+	stage_run(stage, 60 * NS_PER_MS);
+	server = reaches_any(stage, NULL);
+	sees(stage, server,
+	     "POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhelloworld");
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void what_does_not_fit_is_not_sent_again(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client,
+		   "POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 20\r\n\r\n"
+		   "01234567890123456789");
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, UNAVAILABLE);
+	sees(stage, client, UNAVAILABLE);
+	WANT(stage, counted(stage, WEFT_PROXY_RETRY_TOO_LARGE) == 1);
+	reaches_none(stage);
+}
+
+static void after_a_continue_it_is_too_late(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client,
+		   "POST /p HTTP/1.1\r\nHost: web\r\nExpect: 100-continue\r\n"
+		   "Content-Length: 2\r\n\r\n");
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, "HTTP/1.1 100 Continue\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 100 Continue\r\n\r\n");
+	peer_sends(stage, client, "hi");
+	peer_sends(stage, server, UNAVAILABLE);
+	sees(stage, client, UNAVAILABLE);
+	reaches_none(stage);
+}
+
+/* ---- discarded answers ---- */
+
+static void a_long_answer_is_cut(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, "HTTP/1.1 500 Oops\r\nContent-Length: 1000000\r\n\r\nbeginning");
+	struct io_peer *other = reaches_any(stage, NULL);
+	WANT(stage, io_peer_saw_fin(server) || io_peer_saw_reset(server));
+	peer_sends(stage, other, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void an_answer_that_never_ends_is_cut(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server,
+		   "HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+	struct io_peer *other = reaches_any(stage, NULL);
+	peer_sends(stage, other, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, !io_peer_saw_fin(server) && !io_peer_saw_reset(server));
+	stage_run(stage, 1100 * NS_PER_MS);
+	WANT(stage, io_peer_saw_fin(server) || io_peer_saw_reset(server));
+}
+
+static void a_chunked_answer_is_drained(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server,
+		   "HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+	struct io_peer *other = reaches_any(stage, NULL);
+	peer_sends(stage, server, "2\r\nyz\r\n0\r\n\r\n");
+	peer_sends(stage, other, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, stage->worker.counts->upstreams_idle == 2);
+}
+
+/* ---- no answer ---- */
+
+static void a_reset_is_tried_again(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	sees(stage, server, GET);
+	io_peer_reset(server);
+	server = reaches_any(stage, NULL);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_RETRIED_UNANSWERED) == 1);
+}
+
+static void a_bad_answer_is_tried_again(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	peer_sends(stage, reaches_any(stage, NULL), "NONSENSE\r\n\r\n");
+	struct io_peer *server = reaches_any(stage, NULL);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void a_reset_is_502_by_default(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	io_peer_reset(reaches_any(stage, NULL));
+	WANT(stage, is_answered(stage, client, "502", "reset the connection"));
+	reaches_none(stage);
+}
+
+/* ---- waiting ---- */
+
+static void it_waits_before_the_next_try(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	peer_sends(stage, reaches_any(stage, NULL), UNAVAILABLE);
+	stage_run(stage, 40 * NS_PER_MS);
+	reaches_none(stage);
+	stage_run(stage, 20 * NS_PER_MS);
+	struct io_peer *server = reaches_any(stage, NULL);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void the_client_leaves_while_it_waits(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	peer_sends(stage, reaches_any(stage, NULL), UNAVAILABLE);
+	io_peer_reset(client);
+	stage_run(stage, 100 * NS_PER_MS);
+	reaches_none(stage);
+	WANT(stage, stage->worker.counts->sessions == 0);
+}
+
+static void a_half_closed_client_gets_its_answer(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	io_peer_send(client, span_text(GET));
+	io_peer_finish(client);
+	peer_sends(stage, reaches_any(stage, NULL), UNAVAILABLE);
+	stage_run(stage, 60 * NS_PER_MS);
+	struct io_peer *server = reaches_any(stage, NULL);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+#define TEST(name, configure)                                                                      \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		(void)state;                                                                       \
+		play_with(name, configure);                                                        \
+	}
+
+TEST(another_replica_answers, reads)
+TEST(a_post_is_not_a_read, reads)
+TEST(nothing_is_tried_again_by_default, NULL)
+TEST(the_answer_asks_for_it, NULL)
+TEST(the_last_answer_is_passed_on, two_attempts)
+TEST(the_only_endpoint_is_asked_again, reads)
+TEST(without_budget_the_failure_passes, no_budget)
+TEST(a_chunked_body_is_sent_again, everything)
+TEST(a_body_goes_on_at_the_next_replica, with_backoff)
+TEST(what_does_not_fit_is_not_sent_again, small_buffer)
+TEST(after_a_continue_it_is_too_late, everything)
+TEST(a_long_answer_is_cut, reads)
+TEST(an_answer_that_never_ends_is_cut, reads)
+TEST(a_chunked_answer_is_drained, reads)
+TEST(a_reset_is_tried_again, reads)
+TEST(a_bad_answer_is_tried_again, reads)
+TEST(a_reset_is_502_by_default, NULL)
+TEST(it_waits_before_the_next_try, with_backoff)
+TEST(the_client_leaves_while_it_waits, with_backoff)
+TEST(a_half_closed_client_gets_its_answer, with_backoff)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_another_replica_answers),
+		cmocka_unit_test(test_a_post_is_not_a_read),
+		cmocka_unit_test(test_nothing_is_tried_again_by_default),
+		cmocka_unit_test(test_the_answer_asks_for_it),
+		cmocka_unit_test(test_the_last_answer_is_passed_on),
+		cmocka_unit_test(test_the_only_endpoint_is_asked_again),
+		cmocka_unit_test(test_without_budget_the_failure_passes),
+		cmocka_unit_test(test_a_chunked_body_is_sent_again),
+		cmocka_unit_test(test_a_body_goes_on_at_the_next_replica),
+		cmocka_unit_test(test_what_does_not_fit_is_not_sent_again),
+		cmocka_unit_test(test_after_a_continue_it_is_too_late),
+		cmocka_unit_test(test_a_long_answer_is_cut),
+		cmocka_unit_test(test_an_answer_that_never_ends_is_cut),
+		cmocka_unit_test(test_a_chunked_answer_is_drained),
+		cmocka_unit_test(test_a_reset_is_tried_again),
+		cmocka_unit_test(test_a_bad_answer_is_tried_again),
+		cmocka_unit_test(test_a_reset_is_502_by_default),
+		cmocka_unit_test(test_it_waits_before_the_next_try),
+		cmocka_unit_test(test_the_client_leaves_while_it_waits),
+		cmocka_unit_test(test_a_half_closed_client_gets_its_answer),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
