@@ -178,6 +178,72 @@ static void users_have_their_endpoint(struct stage *stage)
 	}
 }
 
+/* ---- stickiness ---- */
+
+static void with_cookie(struct stage_draft *all)
+{
+	all->services[3].sticky_cookie = "stick";
+	all->draft.settings.sticky_secret = (char *)"s3cret";
+}
+
+/* The value of the Set-Cookie that the client has seen; false = none. */
+static bool seen_cookie(struct io_peer *client, char value[17])
+{
+	static const char mark[] = "\r\nSet-Cookie: stick=";
+	struct span got = io_peer_received(client);
+	const char *found = got.size ? memmem(got.data, got.size, mark, strlen(mark)) : NULL;
+	static const char rest[] = "; Path=/; HttpOnly\r\n";
+	if (!found)
+		return false;
+	const char *text = found + strlen(mark);
+	assert_true(got.data + got.size > text + 16 + strlen(rest));
+	assert_memory_equal(text + 16, rest, strlen(rest));
+	memcpy(value, text, 16);
+	value[16] = 0;
+	return true;
+}
+
+/* One request with this Cookie field; returns which of the four endpoints it reached. */
+static int ask(struct stage *stage, const char *cookie, char value[17], bool *ret_sets)
+{
+	char text[160];
+	snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\nHost: web\r\n%s%s\r\n", cookie,
+		 *cookie ? "\r\n" : "");
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, text);
+	int at = 3;
+	struct io_peer *server = NULL;
+	while (at < 7 && !(server = server_reached(stage, stage_endpoints[at])))
+		at++;
+	WANT(stage, server);
+	peer_sends(stage, server, HELLO);
+	stage_settle(stage);
+	WANT(stage, io_peer_received(client).size > strlen(HELLO) - 1);
+	*ret_sets = seen_cookie(client, value);
+	io_peer_reset(client);
+	stage_run(stage, 3 * NS_PER_S);
+	return at;
+}
+
+static void clients_stick(struct stage *stage)
+{
+	char value[17], again[17], field[64];
+	bool sets;
+	for (int i = 0; i < 4; i++) {
+		int first = ask(stage, "", value, &sets);
+		WANT(stage, sets);
+		snprintf(field, sizeof(field), "Cookie: a=b; stick=%s", value);
+		for (int j = 0; j < 3; j++) {
+			WANT(stage, ask(stage, field, again, &sets) == first);
+			WANT(stage, !sets);
+		}
+	}
+	ask(stage, "Cookie: stick=0123456789abcdef", again, &sets); /* one that is gone */
+	WANT(stage, sets);
+	ask(stage, "Cookie: stick=nonsense", again, &sets);
+	WANT(stage, sets);
+}
+
 #define PLAY(name, scenario)                                                                       \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -209,6 +275,12 @@ static void what_a_header_hashes_to_gets_the_request(void **state)
 	}
 }
 
+static void a_cookie_keeps_the_endpoint(void **state)
+{
+	(void)state;
+	play_with(clients_stick, with_cookie);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +291,7 @@ int main(void)
 		cmocka_unit_test(a_tunnel_is_not_slow_for_being_long),
 		cmocka_unit_test(a_silent_client_does_not_make_the_endpoint_slow),
 		cmocka_unit_test(an_endpoint_that_leaves_finishes_what_is_in_flight),
+		cmocka_unit_test(a_cookie_keeps_the_endpoint),
 		cmocka_unit_test(what_a_header_hashes_to_gets_the_request),
 	};
 	cmocka_set_test_filter(getenv("ONLY"));
