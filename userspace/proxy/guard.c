@@ -95,6 +95,13 @@ void guard_picked(struct worker *worker, const struct service *service,
 	show_ejected(worker, service, endpoint, true);
 }
 
+bool guard_is_out(const struct worker *worker, uint32_t endpoint_id)
+{
+	const struct node_endpoint *entry =
+		worker->node ? node_endpoint_at(worker->node, endpoint_id) : NULL;
+	return entry && breaker_state(&entry->breaker) != BREAKER_ALIVE;
+}
+
 static void count_change(struct worker *worker, const struct service *service, uint32_t endpoint_id,
 			 enum breaker_change change)
 {
