@@ -91,8 +91,8 @@ void guard_picked(struct worker *worker, const struct service *service,
 	if (!entry || !breaker_take_probe(&entry->breaker, &guard->shared->breakers, rule,
 					  worker_now_ns(worker)))
 		return;
+	/* the next pick looks again, as the epoch is another one */
 	worker_count(worker, WEFT_PROXY_ENDPOINT_PROBED);
-	show_ejected(worker, service, endpoint, true);
 }
 
 bool guard_is_out(const struct worker *worker, uint32_t endpoint_id)

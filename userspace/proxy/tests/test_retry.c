@@ -264,6 +264,23 @@ static void a_chunked_answer_is_drained(struct stage *stage)
 	WANT(stage, stage->worker.counts->upstreams_idle == 2);
 }
 
+/* However long it is, in chunks that do not say so. */
+static void a_chunked_answer_is_drained_so_far(struct stage *stage)
+{
+	static char bulk[70000];
+	struct io_peer *client = client_connect(stage, MANY);
+	memset(bulk, 'x', sizeof(bulk) - 1);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server,
+		   "HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n");
+	struct io_peer *other = reaches_any(stage, NULL);
+	peer_sends(stage, server, bulk);
+	WANT(stage, io_peer_saw_fin(server) || io_peer_saw_reset(server));
+	peer_sends(stage, other, HELLO);
+	sees(stage, client, HELLO);
+}
+
 /* ---- no answer ---- */
 
 static void a_reset_is_tried_again(struct stage *stage)
@@ -430,6 +447,15 @@ TEST(a_half_closed_client_gets_its_answer, with_backoff)
 TEST(a_wait_beyond_the_deadline_is_not_begun, no_time_for_backoff)
 TEST(a_half_closed_client_takes_no_pooled_connection, reads)
 
+static void test_a_chunked_answer_is_drained_so_far(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open(&stage, reads, NULL);
+	act(&stage, a_chunked_answer_is_drained_so_far);
+	stage_close(&stage);
+}
+
 static void test_a_client_is_not_read_while_it_waits(void **state)
 {
 	struct stage stage;
@@ -471,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_a_half_closed_client_gets_its_answer),
 		cmocka_unit_test(test_a_wait_beyond_the_deadline_is_not_begun),
 		cmocka_unit_test(test_a_half_closed_client_takes_no_pooled_connection),
+		cmocka_unit_test(test_a_chunked_answer_is_drained_so_far),
 		cmocka_unit_test(test_a_client_is_not_read_while_it_waits),
 		cmocka_unit_test(test_the_balancer_is_told_whom_to_avoid),
 	};
