@@ -254,6 +254,18 @@ static bool lacks_hash_name(const struct service_draft *draft)
 	       (!draft->hash_name || !*draft->hash_name);
 }
 
+/* A range the wrong way round. Constant waits have no longest one. */
+static void check_backoff(struct build *build, const struct service_draft *draft, const char *key,
+			  const struct backoff_rule *rule)
+{
+	if (rule->kind != BACKOFF_CONSTANT && rule->most_ns < rule->least_ns)
+		build_fault(build, draft->line, key,
+			    "service \"%s\": the longest wait, %llu ms, is shorter than "
+			    "backoff_least, %llu ms",
+			    draft->name, (unsigned long long)(rule->most_ns / 1000000),
+			    (unsigned long long)(rule->least_ns / 1000000));
+}
+
 static int fill(struct build *build, const struct service_draft *draft, struct service *service)
 {
 	service->protocol = draft->protocol;
@@ -268,6 +280,10 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 	service->shortcut = draft->shortcut;
 	service->shortcut_window = draft->shortcut_window;
 	service->resilience = draft->resilience;
+	check_backoff(build, draft, "services[].retries.backoff_most",
+		      &draft->resilience.retry.backoff);
+	check_backoff(build, draft, "services[].breaker.backoff_most",
+		      &draft->resilience.breaker.backoff);
 	service->balances_endpoints = draft->balances_endpoints;
 	service->may_be_left_out = draft->may_be_left_out;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);

@@ -186,7 +186,7 @@ void dial_tell(struct dial *dial, enum breaker_outcome outcome)
 	if (!dial->owes_outcome || !dial->upstream)
 		return;
 	dial->owes_outcome = false;
-	guard_tell(dial->worker, dial->service_id, dial->upstream->endpoint_id, outcome);
+	guard_tell(dial->worker, &dial->upstream->attempt, outcome);
 }
 
 struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)

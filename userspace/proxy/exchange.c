@@ -95,6 +95,8 @@ static void release_upstream(struct exchange *exchange)
 		dial_cancel(&exchange->dial);
 		return;
 	}
+	if (exchange->head_sent && exchange->is_success)
+		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* to its end, or the client left */
 	dial_release(&exchange->dial, outcome_of(exchange));
 	bool is_clean = exchange->request_done && exchange->head_sent &&
 			!exchange->client_finished && exchange->upstream_keep_alive &&
@@ -133,6 +135,7 @@ static void forget(struct exchange *exchange)
 void exchange_detach(struct exchange *exchange)
 {
 	count_all(exchange);
+	dial_tell(&exchange->dial, BREAKER_SUCCEEDED);
 	dial_release(&exchange->dial, BALANCE_ANSWERED);
 	free_exchange(exchange);
 }
@@ -607,8 +610,8 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 	}
 	/* The client must notice that the answer was cut short. */
 	worker_count(session->worker, reason);
-	guard_tell(session->worker, exchange->dial.service_id, exchange->dial.upstream->endpoint_id,
-		   reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+	dial_tell(&exchange->dial,
+		  reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 	exchange->status = 0;
 	forget(exchange);
 	if (ends_with_close)

@@ -206,7 +206,10 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 					  &end);
 	exchange->is_success = !verdict.is_failure;
 	exchange->has_success_class = end.signs.has_success_class;
-	dial_tell(&exchange->dial, verdict.is_failure ? BREAKER_FAILED : BREAKER_SUCCEEDED);
+	if (verdict.is_failure)
+		dial_tell(&exchange->dial, BREAKER_FAILED);
+	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
+		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
 	return verdict.is_retryable && retry_answer(exchange, head);
 }
 
