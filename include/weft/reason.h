@@ -86,7 +86,9 @@
 	X(NO_BACKEND, "no_backend", "route's backend is no service of the mesh (500)")             \
 	X(UNIDENTIFIED, "unidentified", "no identifier gives the request a name (400)")            \
 	X(UNBOUND, "unbound", "request's name is no service of the mesh (502)")                    \
-	X(MATCH_LIMIT, "match_limit", "a route's regular expression cost too much: no match")
+	X(MATCH_LIMIT, "match_limit", "a route's regular expression cost too much: no match")      \
+	X(MIRRORED, "mirrored", "copy of a request was answered by its mirror")                    \
+	X(MIRROR_FAILED, "mirror_failed", "copy of a request was not sent or not answered")
 
 enum weft_reason {
 #define WEFT_REASON_ENUM(symbol, name, help) WEFT_REASON_##symbol,

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "policy/balance_key.h"
 #include "proxy/answer.h"
+#include "proxy/mirror.h"
 #include "proxy/tunnel.h"
 
 static void on_ready(struct dial *dial);
@@ -99,6 +100,7 @@ static void free_exchange(struct exchange *exchange)
 	blocks_give(&session->worker->blocks, exchange->replay);
 	worker_series_use(session->worker, exchange->series, -1);
 	exchange_route_fini(&exchange->route);
+	mirrors_leave(exchange);
 	session->exchange = NULL;
 	mem_free(exchange);
 }
@@ -345,6 +347,7 @@ static struct exchange *new_exchange(struct session *session, const struct http_
 	if (!exchange)
 		return NULL;
 	exchange->session = session;
+	list_init(&exchange->mirrors);
 	exchange->started_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
@@ -373,9 +376,9 @@ static void adopt(struct session *session, struct exchange *exchange)
 	series_add(&service_row(exchange)->requests_active, 1);
 }
 
-/* `head` as it came, `forwarded` as it goes on. */
+/* `head` as it came. */
 static void send_request(struct exchange *exchange, const struct http_head *head,
-			 const struct rewritten *forwarded)
+			 const struct route_way *way)
 {
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
 	prepare_dial(exchange, head);
@@ -385,8 +388,12 @@ static void send_request(struct exchange *exchange, const struct http_head *head
 	}
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (write_request_head(exchange, forwarded))
+	if (write_request_head(exchange, &way->forwarded)) {
 		exchange_out_of_memory(exchange);
+		return;
+	}
+	for (uint32_t i = 0; i < way->mirror_count; i++)
+		mirror_begin(exchange, &way->forwarded, way->mirrors[i]);
 }
 
 /* Weft answers itself: what was dialled ahead is for nobody. */
@@ -416,7 +423,7 @@ void exchange_begin(struct session *session, const struct http_head *head)
 	if (way.status)
 		answer_instead(exchange, &way);
 	else
-		send_request(exchange, head, &way.forwarded);
+		send_request(exchange, head, &way);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)
@@ -425,6 +432,7 @@ void exchange_request_body(struct exchange *exchange, struct span bytes)
 	if (!exchange->dial.upstream)
 		return;
 	struct wire *wire = &exchange->dial.upstream->wire;
+	mirrors_body(exchange, bytes);
 	if (forward_body(&exchange->request, wire, bytes, NULL)) {
 		exchange_out_of_memory(exchange);
 		return;
@@ -437,6 +445,7 @@ void exchange_request_trailers(struct exchange *exchange, const struct http_fiel
 			       size_t count)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	mirrors_trailers(exchange, fields, count);
 	if (upstream && forward_trailers(&exchange->request, &upstream->wire, fields, count))
 		exchange_out_of_memory(exchange);
 }
@@ -445,6 +454,7 @@ void exchange_request_complete(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->dial.upstream;
 	exchange->request_done = true;
+	mirrors_complete(exchange);
 	if (upstream && forward_end(&exchange->request, &upstream->wire))
 		exchange_out_of_memory(exchange);
 	else if (exchange->response_done)

@@ -16,7 +16,8 @@ struct exchange {
 	struct forward_lent lent; /* by the upstream's wire */
 	struct block *replay;     /* the head as sent, for one more try on a fresh connection */
 	struct exchange_route route;
-	uint32_t series; /* total of the service that it goes to */
+	struct list mirrors; /* that get the rest of the request, too */
+	uint32_t series;     /* total of the service that it goes to */
 	uint64_t started_ns;
 	uint64_t sent_before; /* upstream's byte counters when it was taken */
 	uint64_t received_before;

@@ -12,6 +12,8 @@
 
 struct kept_change;
 
+#define ROUTE_MIRRORS_MOST 8 /* four of the rule, four of the backend */
+
 /* Of an exchange, for as long as it lasts. */
 struct exchange_route {
 	uint32_t service_id;        /* where the request goes; 0: to its original destination */
@@ -30,6 +32,8 @@ struct route_way {
 	const char *text;           /* of an answer that is no redirect */
 	struct span location;       /* of a redirect */
 	struct rewritten forwarded; /* the head as it goes on */
+	uint32_t mirror_count;
+	uint32_t mirrors[ROUTE_MIRRORS_MOST]; /* services that get a copy */
 };
 
 /* 0 or -ENOMEM. `forwarded` and `location` live until the worker's next request. */

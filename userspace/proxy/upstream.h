@@ -11,6 +11,7 @@ enum upstream_role {
 	UPSTREAM_DIALLING, /* user: struct dial */
 	UPSTREAM_EXCHANGE, /* user: struct exchange */
 	UPSTREAM_TUNNEL,   /* user: struct tunnel */
+	UPSTREAM_MIRROR,   /* user: struct mirror */
 	UPSTREAM_IDLE,     /* in the pool, or pinned to a session */
 	UPSTREAM_ENDING,   /* belongs to nobody any more */
 };
