@@ -211,7 +211,7 @@ static void random_request(struct asked *asked, struct text *line)
 
 static void compare_one(const struct notation *notation, const char *routes)
 {
-	struct asked asked;
+	struct asked asked = {0};
 	struct request request;
 	struct text line = {0};
 	struct route_choice choice = {0};
@@ -272,7 +272,7 @@ static void the_explanation_names_the_same_winner(void **state)
 			random_route(&routes, i);
 		notation_init(&notation, routes.data);
 		for (unsigned i = 0; i < 50; i++) {
-			struct asked asked;
+			struct asked asked = {0};
 			struct request request;
 			struct text line = {0};
 			struct route_choice choice = {0};
