@@ -7,7 +7,7 @@
 #define PROXY_MIRROR_H
 
 #include "http/message.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 
 #define MIRROR_LIMIT_NS 15000000000ull
 

@@ -7,7 +7,7 @@
 #define PROXY_ROUTE_H
 
 #include "policy/identify.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "proxy/session.h"
 
 struct kept_change;

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "policy/route_match.h"
 #include "proxy/dial.h"
 #include "proxy/mirror.h"

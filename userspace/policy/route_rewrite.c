@@ -1,4 +1,4 @@
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 
 #include <errno.h>
 #include <stdio.h>

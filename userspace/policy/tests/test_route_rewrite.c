@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "base/text.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "policy/tests/notation.h"
 
 static struct rewriter *rewriter;

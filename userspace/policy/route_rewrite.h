@@ -6,8 +6,8 @@
  * Fields that are set or added come apart from the received ones (h1_rewrite.extra): a Connection
  * header of the sender can take out what it sent itself, never what a filter put there.
  */
-#ifndef POLICY_REWRITE_H
-#define POLICY_REWRITE_H
+#ifndef POLICY_ROUTE_REWRITE_H
+#define POLICY_ROUTE_REWRITE_H
 
 #include "base/attr.h"
 #include "http/message.h"
