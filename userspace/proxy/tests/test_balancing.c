@@ -121,6 +121,28 @@ static void leaves_in_flight(struct stage *stage)
 	WANT(stage, stage->worker.counts->upstreams_idle == 0);
 }
 
+static void removes_the_service(struct stage_draft *all)
+{
+	all->services[0] = all->services[4];
+	all->draft.services.count--;
+}
+
+static bool is_known(struct stage *stage, uint32_t service_id)
+{
+	return stage->worker.balances.states[service_id] != NULL;
+}
+
+static void its_service_goes(struct stage *stage)
+{
+	uint32_t id = service_id_at(stage, WEB);
+	peer_sends(stage, client_connect(stage, WEB), GET);
+	peer_sends(stage, reaches(stage, WEB_ENDPOINT), HELLO);
+	WANT(stage, is_known(stage, id));
+	stage_publish_later(stage);
+	stage_run(stage, 250 * NS_PER_MS);
+	WANT(stage, !is_known(stage, id));
+}
+
 /* ---- hash ---- */
 
 #define KEYED "GET /a HTTP/1.1\r\nHost: web\r\nX-User: %s\r\n\r\n"
@@ -264,6 +286,12 @@ static void an_endpoint_that_leaves_finishes_what_is_in_flight(void **state)
 	play_all(&(struct play){.run = leaves_in_flight, .later = moves_the_endpoint});
 }
 
+static void what_is_known_of_a_service_goes_with_it(void **state)
+{
+	(void)state;
+	play_all(&(struct play){.run = its_service_goes, .later = removes_the_service});
+}
+
 static void what_a_header_hashes_to_gets_the_request(void **state)
 {
 	(void)state;
@@ -292,6 +320,7 @@ int main(void)
 		cmocka_unit_test(a_silent_client_does_not_make_the_endpoint_slow),
 		cmocka_unit_test(an_endpoint_that_leaves_finishes_what_is_in_flight),
 		cmocka_unit_test(a_cookie_keeps_the_endpoint),
+		cmocka_unit_test(what_is_known_of_a_service_goes_with_it),
 		cmocka_unit_test(what_a_header_hashes_to_gets_the_request),
 	};
 	cmocka_set_test_filter(getenv("ONLY"));
