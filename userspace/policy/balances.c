@@ -253,8 +253,10 @@ void balance_connected(struct balances *balances, const struct balance_attempt *
 		       uint64_t now_ns)
 {
 	struct endpoint_load *load = load_of(balances, attempt->endpoint_id, attempt->birth);
+	double rtt_ns = (double)(now_ns - attempt->began_ns);
 	if (attempt->is_open && attempt->is_counted && load)
-		balance_ewma_observe(load, (double)(now_ns - attempt->began_ns), now_ns);
+		balance_ewma_observe(load, rtt_ns > EWMA_CONNECT_NS ? rtt_ns : EWMA_CONNECT_NS,
+				     now_ns);
 }
 
 uint64_t balances_active(const struct balances *balances)
