@@ -8,6 +8,7 @@
 #include "model/build.h"
 #include "model/endpoint_set.h"
 #include "model/shared.h"
+#include "model/sticky.h"
 
 static int compare_addresses(const void *a, const void *b)
 {
@@ -198,7 +199,9 @@ static bool has_same_balancing(const struct service *service, const struct servi
 	return service->balancer == old->balancer && one->hash_on == other->hash_on &&
 	       one->locality == other->locality && one->slow_start_ns == other->slow_start_ns &&
 	       one->near_limit == other->near_limit && one->panic_percent == other->panic_percent &&
-	       strcmp(service->hash_name, old->hash_name) == 0;
+	       strcmp(service->hash_name, old->hash_name) == 0 &&
+	       strcmp(service->sticky.cookie, old->sticky.cookie) == 0 &&
+	       memcmp(&service->sticky.key, &old->sticky.key, sizeof(old->sticky.key)) == 0;
 }
 
 static bool is_unchanged(const struct service *service, const struct service *old,
@@ -257,6 +260,10 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 	service->balancing = draft->balancing;
 	snprintf(service->hash_name, sizeof(service->hash_name), "%s",
 		 draft->hash_name ? draft->hash_name : "");
+	snprintf(service->sticky.cookie, sizeof(service->sticky.cookie), "%s",
+		 draft->sticky_cookie ? draft->sticky_cookie : "");
+	if (*service->sticky.cookie)
+		service->sticky.key = sticky_key(build->draft->settings.sticky_secret);
 	service->shortcut = draft->shortcut;
 	service->shortcut_window = draft->shortcut_window;
 	service->balances_endpoints = draft->balances_endpoints;
@@ -302,6 +309,8 @@ int build_service(struct build *build, const struct service_draft *draft,
 	}
 	give_ids(build, service, old);
 	error = endpoint_sets_fill(service);
+	if (!error)
+		error = sticky_fill(service);
 	if (error)
 		service_drop(service);
 	*ret_service = error ? NULL : service;

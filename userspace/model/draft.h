@@ -37,10 +37,11 @@ struct service_draft {
 	enum balancer balancer;
 	enum weft_shortcut shortcut;
 	struct balancing balancing;
-	const char *hash_name;    /* NULL or "" = none */
-	uint32_t shortcut_window; /* as in struct service */
-	bool balances_endpoints;  /* as in struct service */
-	bool may_be_left_out;     /* a fault in it costs only itself, not the build */
+	const char *sticky_cookie; /* NULL or "" = none */
+	const char *hash_name;     /* NULL or "" = none */
+	uint32_t shortcut_window;  /* as in struct service */
+	bool balances_endpoints;   /* as in struct service */
+	bool may_be_left_out;      /* a fault in it costs only itself, not the build */
 	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */

@@ -36,10 +36,10 @@ struct rewrite_request {
  */
 int rewrite_request(struct rewriter *rewriter, const struct rewrite_request *request,
 		    const struct http_head *head, struct rewritten *ret_rewritten) MUST_CHECK;
-/* 0 or -ENOMEM. */
+/* `more`: one field that is put there in any case, NULL = none. 0 or -ENOMEM. */
 int rewrite_answer(struct rewriter *rewriter, const struct route_filters *rule,
 		   const struct route_filters *backend, const struct http_head *head,
-		   struct rewritten *ret_rewritten) MUST_CHECK;
+		   const struct http_field *more, struct rewritten *ret_rewritten) MUST_CHECK;
 /* Nothing would change. */
 bool rewrite_request_keeps(const struct rewrite_request *request);
 bool rewrite_answer_keeps(const struct route_filters *rule, const struct route_filters *backend);

@@ -70,6 +70,8 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 			.tried_count = dial->tried_count,
 			.has_key = dial->has_key,
 			.key = dial->key,
+			.has_token = dial->has_token,
+			.token = dial->token,
 		};
 		memcpy(request.client_ip, dial->local.ip, sizeof(request.client_ip));
 		if (!dial->has_key)

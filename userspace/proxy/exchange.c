@@ -241,7 +241,7 @@ static void not_started(struct exchange *exchange, enum weft_proxy_reason reason
 		exchange_answer(exchange, 502, reason, "no endpoint is left to try");
 }
 
-/* A balancer that looks at requests: what it looks at. */
+/* What a balancer looks at in requests, where it does. */
 static void find_key(struct exchange *exchange, const struct http_head *head)
 {
 	struct dial *dial = &exchange->dial;
@@ -250,6 +250,7 @@ static void find_key(struct exchange *exchange, const struct http_head *head)
 	if (service && service->balancer == BALANCER_HASH &&
 	    service->balancing.hash_on != HASH_ON_SOURCE)
 		dial->has_key = balance_key(service, head, dial->local.ip, &dial->key);
+	dial->has_token = service && balance_token(service, head, &dial->token);
 }
 
 static void prepare_dial(struct exchange *exchange, const struct http_head *head)
@@ -290,7 +291,7 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 		return true;
 	}
 	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
-	if (probe && probe->dial.upstream && !exchange->dial.has_key &&
+	if (probe && probe->dial.upstream && !exchange->dial.has_key && !exchange->dial.has_token &&
 	    leads_there(exchange, probe->dial.service_id)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;

@@ -1,6 +1,8 @@
 /* The answer's way: upstream's bytes to the reader, the reader's events to the client. */
 #include <errno.h>
+#include <stdio.h>
 
+#include "model/sticky.h"
 #include "proxy/exchange.h"
 #include "proxy/tunnel.h"
 
@@ -37,12 +39,15 @@ static bool is_over(struct h1_reader *reader)
 
 /* ---- head ---- */
 
-static int write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive)
+/* `extra`: one field more, NULL = none. */
+static int write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive,
+		      const struct http_field *extra)
 {
 	bool has_no_body = exchange->is_head || head->status == 304;
 	struct rewritten answer = {.head = *head};
 	bool is_final = head->status >= 200 || head->status == 101;
-	if (is_final && route_answer(exchange->session->worker, &exchange->route, head, &answer))
+	if (is_final &&
+	    route_answer(exchange->session->worker, &exchange->route, head, extra, &answer))
 		return -ENOMEM;
 	struct h1_rewrite rewrite = {
 		.framing = has_no_body ? head->framing : exchange->response.framing,
@@ -109,7 +114,7 @@ static void interim_answer(struct exchange *exchange, const struct http_head *he
 	if (exchange->client_minor == 0)
 		return; /* RFC 9110 15.2 */
 	exchange->response.framing = HTTP_NO_BODY;
-	int error = write_head(exchange, head, true);
+	int error = write_head(exchange, head, true, NULL);
 	exchange->response.framing = framing;
 	if (error)
 		exchange_out_of_memory(exchange);
@@ -122,8 +127,34 @@ static void tunnel_answer(struct exchange *exchange, const struct http_head *hea
 	exchange->is_tunnel = true;
 	exchange->head_sent = true;
 	exchange->response.framing = HTTP_NO_BODY;
-	if (write_head(exchange, head, true))
+	if (write_head(exchange, head, true, NULL))
 		exchange_out_of_memory(exchange);
+}
+
+#define COOKIE_ATTRIBUTES "; Path=/; HttpOnly"
+#define COOKIE_MAX        (HASH_NAME_MAX + STICKY_TEXT + sizeof(COOKIE_ATTRIBUTES))
+
+/* The Set-Cookie of a service that wants one, for a client that does not name this endpoint yet. */
+static bool sticky_cookie(const struct exchange *exchange, char text[COOKIE_MAX],
+			  struct http_field *ret_field)
+{
+	const struct upstream *upstream = exchange->dial.upstream;
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, upstream->service_id);
+	char value[STICKY_TEXT];
+	if (!service || !*service->sticky.cookie)
+		return false;
+	const struct endpoint *endpoint = service_endpoint(service, upstream->endpoint_id);
+	if (!endpoint || endpoint->birth != upstream->attempt.birth)
+		return false;
+	uint64_t token = sticky_token(service, endpoint);
+	if (exchange->dial.has_token && exchange->dial.token == token)
+		return false;
+	sticky_print(token, value);
+	int size = snprintf(text, COOKIE_MAX, "%s=%s" COOKIE_ATTRIBUTES, service->sticky.cookie,
+			    value);
+	*ret_field = (struct http_field){span_text("Set-Cookie"), span_of(text, (size_t)size)};
+	return true;
 }
 
 static void final_answer(struct exchange *exchange, const struct http_head *head)
@@ -140,7 +171,10 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 	exchange->pins |= authenticates_connection(head);
 	remember_limits(upstream, head, &session->worker->snapshot->settings);
 	exchange->head_sent = true;
-	if (write_head(exchange, head, exchange->keep_alive))
+	char cookie[COOKIE_MAX];
+	struct http_field field;
+	bool sets_cookie = sticky_cookie(exchange, cookie, &field);
+	if (write_head(exchange, head, exchange->keep_alive, sets_cookie ? &field : NULL))
 		exchange_out_of_memory(exchange);
 }
 

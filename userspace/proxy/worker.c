@@ -81,6 +81,8 @@ static void on_tick(struct timer *timer)
 	bool snapshot_changed = worker->generation != worker->snapshot->generation;
 	worker->generation = worker->snapshot->generation;
 	upstreams_tick(worker, snapshot_changed);
+	if (snapshot_changed)
+		balances_sweep(&worker->balances, worker->snapshot);
 	tunnels_tick(worker);
 	if (!list_is_empty(&worker->waiting_dials))
 		dials_retry(worker);
