@@ -8,6 +8,7 @@
 #include "policy/deadline.h"
 #include "proxy/admit.h"
 #include "proxy/answer.h"
+#include "proxy/mirror.h"
 #include "proxy/onward.h"
 #include "proxy/retry.h"
 #include "proxy/tunnel.h"
@@ -121,6 +122,7 @@ static void free_exchange(struct exchange *exchange)
 	replay_drop(&exchange->replay);
 	worker_series_use(session->worker, exchange->series, -1);
 	exchange_route_fini(&exchange->route);
+	mirrors_leave(exchange);
 	session->exchange = NULL;
 	mem_free(exchange);
 }
@@ -386,6 +388,7 @@ static struct exchange *new_exchange(struct session *session, const struct http_
 	if (!exchange)
 		return NULL;
 	exchange->session = session;
+	list_init(&exchange->mirrors);
 	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
@@ -439,8 +442,12 @@ static void begin_attempt(struct exchange *exchange, const struct route_way *way
 	retry_attempt_begins(exchange);
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (write_request_head(exchange, way, deadline))
+	if (write_request_head(exchange, way, deadline)) {
 		exchange_out_of_memory(exchange);
+		return;
+	}
+	for (uint32_t i = 0; i < way->mirror_count; i++)
+		mirror_begin(exchange, &way->forwarded, way->mirrors[i]);
 }
 
 /* `head` as it came. */
@@ -491,6 +498,7 @@ void exchange_request_body(struct exchange *exchange, struct span bytes)
 	struct wire *wire = upstream ? &upstream->wire : NULL;
 	if (!wire && !exchange->wait_until_ns)
 		return;
+	mirrors_body(exchange, bytes);
 	if (forward_body(&exchange->request, wire, bytes, NULL)) {
 		exchange_out_of_memory(exchange);
 		return;
@@ -503,6 +511,7 @@ void exchange_request_trailers(struct exchange *exchange, const struct http_fiel
 			       size_t count)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	mirrors_trailers(exchange, fields, count);
 	struct wire *wire = upstream ? &upstream->wire : NULL;
 	if ((wire || exchange->wait_until_ns) &&
 	    forward_trailers(&exchange->request, wire, fields, count))
@@ -514,6 +523,7 @@ void exchange_request_complete(struct exchange *exchange)
 	struct upstream *upstream = exchange->dial.upstream;
 	struct wire *wire = upstream ? &upstream->wire : NULL;
 	exchange->request_done = true;
+	mirrors_complete(exchange);
 	if ((wire || exchange->wait_until_ns) && forward_end(&exchange->request, wire))
 		exchange_out_of_memory(exchange);
 	else if (exchange->response_done)

@@ -49,7 +49,8 @@ static int write_head(struct exchange *exchange, const struct http_head *head, b
 	bool has_no_body = exchange->is_head || head->status == 304;
 	struct rewritten answer = {.head = *head};
 	bool is_final = head->status >= 200 || head->status == 101;
-	if (is_final && route_answer(exchange->session->worker, &exchange->route, head, &answer))
+	if (is_final &&
+	    route_answer(exchange->session->worker, &exchange->route, head, extra, &answer))
 		return -ENOMEM;
 	bool adds_class = settings->compatibility == COMPATIBILITY_LINKERD && head->status >= 200 &&
 			  !exchange->has_success_class;
@@ -57,8 +58,6 @@ static int write_head(struct exchange *exchange, const struct http_head *head, b
 						 span_text(exchange->is_success ? "1.0" : "0.0")};
 	if (adds_class &&
 	    rewritten_add(exchange->session->worker->rewriter, &answer, success_class))
-		return -ENOMEM;
-	if (extra && rewritten_add(exchange->session->worker->rewriter, &answer, *extra))
 		return -ENOMEM;
 	struct h1_rewrite rewrite = {
 		.framing = has_no_body ? head->framing : exchange->response.framing,

@@ -5,9 +5,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "policy/route_match.h"
 #include "proxy/dial.h"
+#include "proxy/mirror.h"
 #include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
@@ -151,6 +152,7 @@ void worker_init(struct worker *worker, struct workers *workers,
 	list_init(&worker->sessions);
 	list_init(&worker->places);
 	list_init(&worker->idle_upstreams);
+	list_init(&worker->mirrors);
 	list_init(&worker->waiting_dials);
 }
 
@@ -198,6 +200,7 @@ static void cut_all(struct worker *worker)
 	list_each (&worker->sessions, link) {
 		session_abort(list_entry(link, struct session, link));
 	}
+	mirrors_cut_all(worker);
 	list_each (&worker->idle_upstreams, link) {
 		upstream_close(list_entry(link, struct upstream, idle_link));
 	}
