@@ -9,8 +9,8 @@ TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 WRK_SCRIPT = """
 done = function(summary, latency, requests)
 	local e = summary.errors
-	io.write(string.format("result %d %d %d %d %d\\n", summary.requests, summary.duration,
-		latency:percentile(50), latency:percentile(99),
+	io.write(string.format("result %d %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+		latency:percentile(50), latency:percentile(98), latency:percentile(99), latency:percentile(99.9),
 		e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
@@ -135,14 +135,15 @@ def load(lab, subject, case, seconds, core):
     lines = [line for line in output.splitlines() if line.startswith("result ")]
     if status or not lines:
         raise RuntimeError(f"wrk against {subject.name} failed: {output}{tail}")
-    requests, duration_us, p50_us, p99_us, errors = map(int, lines[0].split()[1:])
+    requests, duration_us, p50_us, p98_us, p99_us, p999_us, errors = map(int, lines[0].split()[1:])
     if errors or not requests:
         raise RuntimeError(f"{subject.name}, {case.name}: {errors} errors in {requests} requests")
     return {"requests_per_second": requests * 1e6 / duration_us,
             "user_us": used["user_us"] / requests, "system_us": used["system_us"] / requests,
             "cpu_us_per_request": (used["user_us"] + used["system_us"]) / requests,
             "machine_cpu_us_per_request": used["machine_us"] / requests,
-            "p50_us": p50_us, "p99_us": p99_us, "rss_kib": rss_kib(pids)}
+            "p50_us": p50_us, "p98_us": p98_us, "p99_us": p99_us, "p999_us": p999_us,
+            "rss_kib": rss_kib(pids)}
 
 
 def idle_memory(lab, subject, idle_program, connections, core):

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "micro"))
 
+import gate  # noqa: E402
 import measure  # noqa: E402
 import report  # noqa: E402
 import scale  # noqa: E402
@@ -66,3 +68,24 @@ def test_a_move_without_effect_and_a_failed_request_end_the_bench():
     for line in (["5", "200", "a"], ["5", "503", "b"]):
         with pytest.raises(RuntimeError):
             scale.effects_of([(1, "b")], [line])
+
+
+def test_a_call_that_needs_a_tenth_more_is_named(capsys):
+    baseline = {"pick-10": 100, "pick-1000": 1000, "gone": 5}
+    assert gate.compare({"pick-10": 114, "pick-1000": 1100, "gone": 1}, baseline) == []
+    assert "+10.0 %" in capsys.readouterr().out
+    faults = gate.compare({"pick-10": 116, "pick-1000": 1106, "new": 3}, baseline)
+    assert sorted(fault.split()[0] for fault in faults) == ["gone", "new", "pick-10", "pick-1000"]
+
+
+def test_a_baseline_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "baseline.txt"
+    assert gate.read(path) == {}
+    gate.write(path, {"b": 2.4, "a": 100.0})
+    assert gate.read(path) == {"a": 100.0, "b": 2.0}
+
+
+def test_only_dumps_of_cases_are_counted(tmp_path):
+    (tmp_path / "out.1").write_text("desc: Trigger: Client Request: pick-10\nsummary: 120000\ntotals: 120000\n")
+    (tmp_path / "out.2").write_text("desc: Trigger: Program termination\ntotals: 99\n")
+    assert dict(gate.dumps(tmp_path)) == {"pick-10": 120.0}

@@ -317,8 +317,28 @@ static __always_inline void leg_end_changed(struct bpf_sock *sk, int from, int t
 		leg->wants_tcp = WEFT_REASON_DEMOTED_NO_PEER;
 	if (to != BPF_TCP_CLOSE)
 		return;
-	bpf_sk_storage_delete(&weft_leg_ends, sk);
+	end->slot = WEFT_LEGS_MAX;
 	leg_let_go(leg);
+}
+
+/*
+ * A socket that its program gave up by connect(AF_UNSPEC) dials again. TCP has dropped what was
+ * unread; its queue, which the kernel's map holds, goes now. The new connection stays on TCP: of
+ * the old one somebody may still be sending to the name that a leg of this socket would have again.
+ */
+static __always_inline void leg_dials_again(struct bpf_sock *sk)
+{
+	struct weft_leg_end *end = bpf_sk_storage_get(&weft_leg_ends, sk, NULL, 0);
+	if (!end)
+		return;
+	struct weft_leg_key key = {.leg = end->leg, .side = end->side};
+	bpf_map_delete_elem(&weft_leg_sockets, &key);
+	bpf_sk_storage_delete(&weft_leg_ends, sk);
+	struct weft_flow *dial = bpf_sk_storage_get(&weft_dials, sk, NULL, 0);
+	if (!dial || !dial->shortcut_window)
+		return;
+	dial->shortcut_window = 0;
+	reason_count(dial->pod_id, WEFT_REASON_TCP_EARLY);
 }
 
 #endif

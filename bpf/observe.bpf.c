@@ -147,6 +147,9 @@ int weft_sockops(struct bpf_sock_ops *ctx)
 	if (!sk)
 		return 1;
 	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		leg_dials_again(sk);
+		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		active_established(ctx, sk);
 		break;

@@ -177,6 +177,25 @@ def test_filters_change_url_and_headers(servers, routes):
     assert got.get("X-Seen") == "weft"
 
 
+def test_a_mirror_gets_copies_that_are_counted_apart(servers, routes):
+    copied = {"mirrors": [{"service": "v2"}]}
+    routes([rule("v1", filters=copied)], lambda: who(servers) == "v1")
+    before = servers.weftd.metrics()
+    for _ in range(20):
+        with contextlib.closing(servers.dial("web")) as dialler:
+            body = b"POST / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+            assert Connection(dialler).ask(body).body.startswith(b"v1 POST /")
+
+    def grew(**labels):
+        return servers.weftd.metrics().sum("weft_proxy_reasons_total", **labels) - before.sum(
+            "weft_proxy_reasons_total", **labels
+        )
+
+    wait_for(lambda: grew(reason="mirrored") >= 20, "20 copies to be answered", 5)
+    assert grew(reason="mirror_failed") == 0
+    assert servers.weftd.metrics().service("weft_requests_total", "v2") == before.service("weft_requests_total", "v2")
+
+
 def test_what_no_rule_takes_and_backends_that_are_not_there_have_their_statuses(servers, routes):
     def at(path):
         return [{"path": {"value": path}}]

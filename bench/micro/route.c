@@ -7,7 +7,7 @@
 #include "micro.h"
 #include "model/builder.h"
 #include "policy/identify.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "policy/route_match.h"
 
 enum kind {

@@ -104,7 +104,9 @@
 	X(CONCURRENCY_LIMIT, "concurrency_limit", "too many requests under way (503)")             \
 	X(RATE_LIMIT, "rate_limit", "too many requests for the rate (429)")                        \
 	X(FAULT_DELAYED, "fault_delayed", "request was delayed on purpose")                        \
-	X(FAULT_ABORTED, "fault_aborted", "request was answered on purpose without being sent")
+	X(FAULT_ABORTED, "fault_aborted", "request was answered on purpose without being sent")    \
+	X(MIRRORED, "mirrored", "copy of a request was answered by its mirror")                    \
+	X(MIRROR_FAILED, "mirror_failed", "copy of a request was not sent or not answered")
 
 enum weft_reason {
 #define WEFT_REASON_ENUM(symbol, name, help) WEFT_REASON_##symbol,

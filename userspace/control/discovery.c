@@ -22,6 +22,8 @@
 
 /* While a pod's namespace is awaited; also how soon a pod that is gone is noticed. */
 #define TICK_NS 250000000ull
+/* How long a change may wait for the next ones, which are then one piece of work. */
+#define REST_NS 200000000ull
 
 struct discovery {
 	struct control *control;
@@ -84,7 +86,7 @@ static void built(struct source *source, const struct snapshot *snapshot)
 	if (!is_recalled(discovery))
 		control_release_adopted(discovery->control);
 	if (limit_of(discovery) != discovery->catalog.record_limit)
-		control_sources_changed(discovery->control); /* the file has another one now */
+		control_sources_churn(discovery->control); /* the file has another one now */
 }
 
 /* ---- Events ---- */
@@ -186,7 +188,7 @@ static void on_changed(void *owner, const struct kube_object *before,
 {
 	struct discovery *discovery = owner;
 	if (take(discovery, before, after) && discovery->is_synced)
-		control_sources_changed(discovery->control);
+		control_sources_churn(discovery->control);
 }
 
 static bool all_are_synced(const struct discovery *discovery)
@@ -227,14 +229,14 @@ static void on_synced(void *owner, enum kube_kind kind)
 		 (unsigned long long)status.objects);
 	discovery->is_synced = all_are_synced(discovery);
 	if (discovery->is_synced)
-		control_sources_changed(discovery->control);
+		control_sources_churn(discovery->control);
 }
 
 static void on_recalled(void *owner)
 {
 	struct discovery *discovery = owner;
 	discovery->is_synced = all_are_synced(discovery);
-	control_sources_changed(discovery->control);
+	control_sources_churn(discovery->control);
 }
 
 static const struct kube_events kube_events = {
@@ -272,7 +274,7 @@ static void begin_anew(struct discovery *discovery)
 	discovery->roster.has_gaps = false;
 	for (int kind = 0; kind < KUBE_KINDS; kind++)
 		kube_each(discovery->kube, (enum kube_kind)kind, add_again, discovery);
-	control_sources_changed(discovery->control);
+	control_sources_churn(discovery->control);
 }
 
 /* ---- pods that started while weftd was silent ---- */
@@ -296,7 +298,7 @@ static void on_tick(struct timer *timer)
 	if (discovery->catalog.has_gaps || discovery->roster.has_gaps)
 		begin_anew(discovery);
 	if (roster_tick(&discovery->roster))
-		control_sources_changed(discovery->control);
+		control_sources_churn(discovery->control);
 	unsigned settled = pending_settle(discovery->pending_dir, settle_pending, discovery);
 	if (settled)
 		log_info("pending_settled", "pods=%u", settled);
@@ -368,7 +370,7 @@ unsigned discovery_sandbox_added(struct discovery *discovery, struct span body, 
 		return answer_verdict(answer, 200, "not_meshed", roster_verdict_text(verdict));
 	if (pods_is_captured(discovery->control, name))
 		return answer_verdict(answer, 200, "captured", "");
-	control_sources_changed(discovery->control);
+	control_sources_churn(discovery->control);
 	return answer_verdict(answer, 202, "opening", "its listeners are being opened");
 }
 
@@ -382,7 +384,7 @@ unsigned discovery_sandbox_removed(struct discovery *discovery, struct span body
 	bool is_whole = json && read_sandbox(discovery, json, netns, &sandbox);
 	if (is_whole && roster_sandbox_removed(&discovery->roster, &sandbox, name)) {
 		pods_cut(discovery->control, name);
-		control_sources_changed(discovery->control);
+		control_sources_churn(discovery->control);
 	}
 	cJSON_Delete(json);
 	text_add(answer, span_text("{}\n"));
@@ -603,6 +605,7 @@ static int kube_begin(struct discovery *discovery, struct wire_loop *loop, struc
 		.url = *settings->kube_api ? settings->kube_api : NULL,
 		.node = discovery->node,
 		.keep = keep,
+		.rest_ns = REST_NS,
 		.known_file = *socket && size < PATH_MAX ? known_file : NULL,
 		.events = &kube_events,
 		.owner = discovery,

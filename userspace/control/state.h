@@ -77,6 +77,7 @@ struct control {
 	struct io_mail start;
 	bool is_started;    /* the start mail ran */
 	struct timer build; /* changes that come together are taken together */
+	uint64_t built_ns;
 	bool file_changed;
 	bool sources_changed;
 	struct timer tick;

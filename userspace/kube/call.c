@@ -13,6 +13,11 @@
 /* Until the connection stands, where there are other addresses to try. */
 #define CONNECT_NS 5000000000ull
 
+/* Everything that is there already is read within this time before a rest; when it was much, there
+ * may be more. */
+#define GATHER_NS   5000000ull
+#define GATHER_MUCH 16384
+
 /* Lives until its wire is closed, which may be after its call has forgotten it. */
 struct connection {
 	struct wire wire;
@@ -53,10 +58,18 @@ static struct addresses *addresses_of(const struct call *call)
 	return &call->callers->server->addresses;
 }
 
+static void end_rest(struct call *call)
+{
+	timer_clear(timers_of(call), &call->rest);
+	call->is_resting = false;
+	call->gathered = 0;
+}
+
 void call_drop(struct call *call)
 {
 	struct connection *connection = call->connection;
 	timer_clear(timers_of(call), &call->timer);
+	end_rest(call);
 	addresses_leave(&call->seeker);
 	text_fini(&call->request);
 	call->is_waiting = false;
@@ -137,6 +150,7 @@ static void on_complete(struct h1_reader *reader)
 	timer_clear(timers_of(call), &call->timer);
 	call->is_waiting = false;
 	if (!connection->is_kept) {
+		end_rest(call);
 		connection->call = NULL;
 		call->connection = NULL;
 		wire_close(&connection->wire);
@@ -148,6 +162,36 @@ static const struct h1_events reader_events = {
 	.head = on_head, .body = on_body, .trailers = on_trailers, .complete = on_complete};
 
 /* ---- the connection ---- */
+
+/*
+ * A server that tells a hundred changes a second wakes this thread only as often as it likes: what
+ * comes is read for GATHER_NS, then nothing for the time of rest. Without memory there is no rest.
+ */
+static void gather(struct call *call, size_t bytes)
+{
+	call->gathered += bytes;
+	if (!call->rest_ns || timer_is_set(&call->rest))
+		return;
+	if (timer_set(timers_of(call), &call->rest, now_ns(call) + GATHER_NS))
+		call->gathered = 0;
+}
+
+static void on_rest(struct timer *timer)
+{
+	struct call *call = container_of(timer, struct call, rest);
+	struct wire *wire = &call->connection->wire;
+	bool was_much = call->gathered >= GATHER_MUCH;
+	call->gathered = 0;
+	if (call->is_resting) {
+		call->is_resting = false;
+		wire_read_start(wire);
+	} else if (was_much) {
+		gather(call, 0);
+	} else if (!timer_set(timers_of(call), timer, now_ns(call) + call->rest_ns)) {
+		call->is_resting = true;
+		wire_pause(wire);
+	}
+}
 
 static void on_data(struct wire *wire, struct span bytes, struct block **block)
 {
@@ -164,6 +208,7 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 	await(call, call->quiet_ns);
 	if (!connection->call)
 		return;
+	bool has_begun = connection->is_answering;
 	size_t used = h1_feed(&connection->reader, bytes);
 	call = connection->call;
 	if (!call)
@@ -172,6 +217,8 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 		fail(call, KUBE_FAULT_GARBAGE, connection->reader.error_text);
 	else if (used < bytes.size || (call->is_waiting && connection->reader.is_stopped))
 		fail(call, KUBE_FAULT_GARBAGE, "something else follows the answer");
+	else if (has_begun && call->is_waiting)
+		gather(call, bytes.size);
 }
 
 static void on_eof(struct wire *wire)
@@ -337,6 +384,7 @@ int call_send(struct call *call, const struct call_request *request)
 		return error;
 	}
 	call->quiet_ns = request->quiet_ns;
+	call->rest_ns = request->rest_ns;
 	call->is_waiting = true;
 	return 0;
 }
@@ -346,4 +394,5 @@ void call_init(struct call *call, struct callers *callers, const struct call_eve
 	*call = (struct call){.callers = callers, .events = events, .seeker.settled = on_settled};
 	list_init(&call->seeker.link);
 	timer_init(&call->timer, on_silence);
+	timer_init(&call->rest, on_rest);
 }

@@ -35,10 +35,14 @@ struct call {
 	struct seeker seeker;          /* of an address, before there is one to dial */
 	struct text request;           /* that is sent then */
 	struct timer timer;            /* the server's silence */
+	struct timer rest;             /* ends the gathering, or the rest after it */
+	size_t gathered;               /* bytes */
 	uint64_t quiet_ns;             /* how long an answer may pause */
+	uint64_t rest_ns;              /* as in its request */
 	uint64_t silence_ns;           /* what the timer was set to */
 	uint64_t heard_ns;             /* last byte of an answer; 0 = never */
 	bool is_waiting;               /* for an answer, or its end */
+	bool is_resting;               /* nothing is read meanwhile */
 };
 
 struct call_request {
@@ -46,6 +50,9 @@ struct call_request {
 	struct span target;
 	struct span body;  /* JSON; size 0 = none */
 	uint64_t quiet_ns; /* once the answer has begun */
+	/* After a piece of it, before the next is read; 0 = none. What comes meanwhile is one
+	 * piece. */
+	uint64_t rest_ns;
 };
 
 void call_init(struct call *call, struct callers *callers, const struct call_events *events);

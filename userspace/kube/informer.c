@@ -157,11 +157,13 @@ static void add_encoded(struct text *text, struct span value)
 	}
 }
 
-static void ask(struct informer *informer, struct text *target, uint64_t quiet_ns)
+static void ask(struct informer *informer, struct text *target, uint64_t quiet_ns, uint64_t rest_ns)
 {
 	text_add(target, text_span(&informer->selector));
-	const struct call_request request = {
-		.method = "GET", .target = text_span(target), .quiet_ns = quiet_ns};
+	const struct call_request request = {.method = "GET",
+					     .target = text_span(target),
+					     .quiet_ns = quiet_ns,
+					     .rest_ns = rest_ns};
 	int error = target->failed ? -ENOMEM : call_send(&informer->call, &request);
 	text_fini(target);
 	if (error)
@@ -181,7 +183,7 @@ static void list_page(struct informer *informer)
 		add_encoded(&target, text_span(&informer->next_page));
 	}
 	text_clear(&informer->next_page);
-	ask(informer, &target, LIST_QUIET_NS);
+	ask(informer, &target, LIST_QUIET_NS, 0);
 }
 
 static void list(struct informer *informer)
@@ -201,7 +203,8 @@ static void watch_on(struct informer *informer)
 		    "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%u&resourceVersion=",
 		    kinds[informer->kind].path, timeout_s);
 	add_encoded(&target, span_text(informer->version));
-	ask(informer, &target, informer->informers->stall_ns);
+	ask(informer, &target, informer->informers->stall_ns,
+	    informer->informers->rest_ns);
 }
 
 static void go_on(struct informer *informer)

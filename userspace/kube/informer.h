@@ -29,6 +29,7 @@ struct informers {
 	void *owner;
 	unsigned page_items;
 	uint64_t stall_ns;
+	uint64_t rest_ns;
 };
 
 struct informer {

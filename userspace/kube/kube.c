@@ -57,6 +57,7 @@ static void set_shared(struct kube *kube, const struct kube_options *options)
 		.owner = options->owner,
 		.page_items = options->page_items ? options->page_items : PAGE_ITEMS,
 		.stall_ns = options->stall_ns ? options->stall_ns : STALL_NS,
+		.rest_ns = options->rest_ns,
 	};
 	rng_init(&informers->rng, options->seed);
 }

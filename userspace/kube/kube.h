@@ -45,6 +45,9 @@ struct kube_options {
 	const char *const *keep;
 	unsigned page_items; /* default 500 */
 	uint64_t stall_ns;   /* a watch without a byte is asked for again; default 90 s */
+	/* How long a change may wait for others to be read with it, so that a cluster that never
+	 * rests costs little; default: not at all. */
+	uint64_t rest_ns;
 	/*
 	 * Where what is known is kept for the client after this one; default: nowhere. If the
 	 * server has not listed everything within a second, what the client before this one knew is

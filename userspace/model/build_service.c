@@ -8,6 +8,7 @@
 #include "model/build.h"
 #include "model/endpoint_set.h"
 #include "model/shared.h"
+#include "model/sticky.h"
 
 static int compare_addresses(const void *a, const void *b)
 {
@@ -198,7 +199,9 @@ static bool has_same_balancing(const struct service *service, const struct servi
 	return service->balancer == old->balancer && one->hash_on == other->hash_on &&
 	       one->locality == other->locality && one->slow_start_ns == other->slow_start_ns &&
 	       one->near_limit == other->near_limit && one->panic_percent == other->panic_percent &&
-	       strcmp(service->hash_name, old->hash_name) == 0;
+	       strcmp(service->hash_name, old->hash_name) == 0 &&
+	       strcmp(service->sticky.cookie, old->sticky.cookie) == 0 &&
+	       memcmp(&service->sticky.key, &old->sticky.key, sizeof(old->sticky.key)) == 0;
 }
 
 static bool is_unchanged(const struct service *service, const struct service *old,
@@ -251,6 +254,18 @@ static bool lacks_hash_name(const struct service_draft *draft)
 	       (!draft->hash_name || !*draft->hash_name);
 }
 
+/* A range the wrong way round. Constant waits have no longest one. */
+static void check_backoff(struct build *build, const struct service_draft *draft, const char *key,
+			  const struct backoff_rule *rule)
+{
+	if (rule->kind != BACKOFF_CONSTANT && rule->most_ns < rule->least_ns)
+		build_fault(build, draft->line, key,
+			    "service \"%s\": the longest wait, %llu ms, is shorter than "
+			    "backoff_least, %llu ms",
+			    draft->name, (unsigned long long)(rule->most_ns / 1000000),
+			    (unsigned long long)(rule->least_ns / 1000000));
+}
+
 static int fill(struct build *build, const struct service_draft *draft, struct service *service)
 {
 	service->protocol = draft->protocol;
@@ -258,9 +273,17 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 	service->balancing = draft->balancing;
 	snprintf(service->hash_name, sizeof(service->hash_name), "%s",
 		 draft->hash_name ? draft->hash_name : "");
+	snprintf(service->sticky.cookie, sizeof(service->sticky.cookie), "%s",
+		 draft->sticky_cookie ? draft->sticky_cookie : "");
+	if (*service->sticky.cookie)
+		service->sticky.key = sticky_key(build->draft->settings.sticky_secret);
 	service->shortcut = draft->shortcut;
 	service->shortcut_window = draft->shortcut_window;
 	service->resilience = draft->resilience;
+	check_backoff(build, draft, "services[].retries.backoff_most",
+		      &draft->resilience.retry.backoff);
+	check_backoff(build, draft, "services[].breaker.backoff_most",
+		      &draft->resilience.breaker.backoff);
 	service->balances_endpoints = draft->balances_endpoints;
 	service->may_be_left_out = draft->may_be_left_out;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
@@ -304,6 +327,8 @@ int build_service(struct build *build, const struct service_draft *draft,
 	}
 	give_ids(build, service, old);
 	error = endpoint_sets_fill(service);
+	if (!error)
+		error = sticky_fill(service);
 	if (error)
 		service_drop(service);
 	*ret_service = error ? NULL : service;

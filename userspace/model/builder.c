@@ -184,6 +184,7 @@ static int copy_settings(struct build *build)
 	to->proc_root = copy_text(from->proc_root);
 	to->locality_node = copy_text(from->locality_node);
 	to->locality_zone = copy_text(from->locality_zone);
+	to->sticky_secret = copy_text(from->sticky_secret);
 	to->log_level = copy_text(from->log_level);
 	if (from->line_limit_bytes > from->head_limit_bytes)
 		build_fault(build, 0, "limits.request_line_bytes",
@@ -191,7 +192,8 @@ static int copy_settings(struct build *build)
 			    from->head_limit_bytes);
 	bool is_complete = to->admin_address && to->control_socket && to->pin_dir &&
 			   to->cgroup_root && to->kube_api && to->kube_node && to->proc_root &&
-			   to->locality_node && to->locality_zone && to->log_level;
+			   to->locality_node && to->locality_zone && to->sticky_secret &&
+			   to->log_level;
 	return is_complete ? 0 : -ENOMEM;
 }
 

@@ -54,8 +54,9 @@ struct service_draft {
 	enum balancer balancer;
 	enum weft_shortcut shortcut;
 	struct balancing balancing;
-	const char *hash_name;    /* NULL or "" = none */
-	uint32_t shortcut_window; /* as in struct service */
+	const char *sticky_cookie; /* NULL or "" = none */
+	const char *hash_name;     /* NULL or "" = none */
+	uint32_t shortcut_window;  /* as in struct service */
 	struct resilience resilience;
 	bool balances_endpoints; /* as in struct service */
 	bool may_be_left_out;    /* a fault in it costs only itself, not the build */

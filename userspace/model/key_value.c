@@ -423,6 +423,8 @@ void key_print(const struct key *key, const void *holder, struct text *text)
 	struct span word;
 	if (key->store == KEY_STORE_TEXT) {
 		memcpy(&held, field, sizeof(held));
+		if (held && *held && key->flags & KEY_IS_SECRET)
+			held = "(not shown)";
 		text_add(text, span_text(held ? held : ""));
 		return;
 	}

@@ -102,6 +102,12 @@ static const struct key keys[] = {
 	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
 	 .meaning = "Name of this node's zone; \"\" is unknown."},
 
+	{"sticky", KEY_MAP, .meaning = "Stickiness by cookie, for services[].sticky_cookie."},
+	{"sticky.key", KEY_NAME, TEXT(struct draft, settings.sticky_secret), RANGE(0, 255),
+	 .flags = KEY_MAY_BE_EMPTY | KEY_IS_SECRET, .fallback = "",
+	 .meaning = "Secret that the cookies' values are made with, the same on all nodes; "
+		    "without one who knows the addresses can guess the values."},
+
 	{"kubernetes", KEY_MAP, .meaning = "Pods and services of a Kubernetes cluster."},
 	{"kubernetes.enabled", KEY_BOOL, SETTING(kubernetes), .flags = KEY_AT_START,
 	 .fallback = "false",
@@ -157,6 +163,11 @@ static const struct key keys[] = {
 	{"services[].hash_name", KEY_NAME, TEXT(struct service_draft, hash_name),
 	 RANGE(0, HASH_NAME_MAX - 1), .flags = KEY_MAY_BE_EMPTY, .fallback = "",
 	 .example = "x-user", .meaning = "Name of that header or cookie."},
+	{"services[].sticky_cookie", KEY_NAME, TEXT(struct service_draft, sticky_cookie),
+	 RANGE(0, HASH_NAME_MAX - 1), .flags = KEY_MAY_BE_EMPTY, .fallback = "",
+	 .example = "weft-sticky",
+	 .meaning = "Cookie that the first answer sets and by which a client keeps its endpoint "
+		    "for as long as that is ready; \"\" is off."},
 	{"services[].slow_start", KEY_DURATION,
 	 NUMBER(struct service_draft, balancing.slow_start_ns), RANGE(0, DAY), .fallback = "0s",
 	 .meaning = "How long the share of an endpoint that joins the others grows from a tenth "

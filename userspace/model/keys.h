@@ -46,6 +46,7 @@ enum key_flag {
 	KEY_MAY_BE_EMPTY = 1 << 1,
 	KEY_AT_START = 1 << 2,    /* a change takes effect when weftd starts the next time */
 	KEY_MAY_BE_ZERO = 1 << 3, /* beside least..most */
+	KEY_IS_SECRET = 1 << 4,   /* text that is never shown again */
 };
 
 struct key {

@@ -123,6 +123,7 @@ void service_drop(struct service *service)
 	mem_free(service->addresses);
 	mem_free(service->endpoints);
 	endpoint_sets_fini(service);
+	mem_free(service->sticky.items);
 	mem_free(service);
 }
 
@@ -161,6 +162,7 @@ static void settings_fini(struct settings *settings)
 	mem_free(settings->proc_root);
 	mem_free(settings->locality_node);
 	mem_free(settings->locality_zone);
+	mem_free(settings->sticky_secret);
 	mem_free(settings->log_level);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/attr.h"
+#include "base/siphash.h"
 #include "model/ids.h"
 #include "model/naming.h"
 #include "model/resilience.h"
@@ -74,6 +75,18 @@ struct balancing {
 
 #define HASH_NAME_MAX 64
 
+struct sticky_item {
+	uint64_t token; /* as the cookie's value says it */
+	uint32_t index; /* of the endpoint */
+};
+
+/* Stickiness by cookie; model/sticky.h. */
+struct sticky {
+	char cookie[HASH_NAME_MAX]; /* its name; "" = off */
+	struct siphash_key key;
+	struct sticky_item *items; /* [endpoint_count], sorted */
+};
+
 struct service {
 	uint32_t id;          /* >= 1, dense, stable for a name while it exists */
 	uint32_t birth;       /* as an endpoint's */
@@ -97,6 +110,7 @@ struct service {
 	char hash_name[HASH_NAME_MAX]; /* of the header or cookie */
 	/* By tier; with LOCALITY_ANY only TIER_ALL is filled. */
 	struct endpoint_set sets[TIERS];
+	struct sticky sticky;
 	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
 	uint64_t *ring;      /* model/ring.h */
 	struct resilience resilience;
@@ -167,6 +181,7 @@ struct settings {
 	char *proc_root;     /* a /proc that sees the pods' processes */
 	char *locality_node; /* where this weftd is; "" = unknown */
 	char *locality_zone;
+	char *sticky_secret;
 	enum on_proxy_death pod_on_proxy_death; /* of pods that do not say */
 	bool log_json;
 	char *log_level;

@@ -1,5 +1,6 @@
 #include "policy/balance.h"
 
+#include "model/sticky.h"
 #include "policy/balance_aperture.h"
 #include "policy/balance_client_ip.h"
 #include "policy/balance_ewma.h"
@@ -85,6 +86,17 @@ static bool is_panic(const struct balance_call *call)
 	return ejected && (ready - ejected) * 100 < ready * call->service->balancing.panic_percent;
 }
 
+/* The endpoint that the client's cookie names, if it may take a request. */
+static const struct endpoint *sticky_pick(const struct balance_call *call)
+{
+	if (!call->request->has_token)
+		return NULL;
+	const struct endpoint *endpoint = sticky_find(call->service, call->request->token);
+	bool is_fine =
+		endpoint && endpoint->weight > 0 && balance_status(call, endpoint) == STATUS_OPEN;
+	return is_fine ? endpoint : NULL;
+}
+
 const struct endpoint *balance_pick(struct balances *balances, const struct service *service,
 				    const struct balance_request *request, struct rng *rng)
 {
@@ -98,6 +110,9 @@ const struct endpoint *balance_pick(struct balances *balances, const struct serv
 		.rng = rng,
 	};
 	call.ignores_ejection = is_panic(&call);
+	const struct endpoint *kept = sticky_pick(&call);
+	if (kept)
+		return kept;
 	uint32_t tier = choose_tier(&call);
 	const struct endpoint *endpoint = pick_of_tier(&call, tier);
 	bool is_last_resort = !endpoint || balance_status(&call, endpoint) != STATUS_OPEN;

@@ -17,7 +17,9 @@ struct balance_request {
 	const uint32_t *tried; /* endpoint ids that this request tried already */
 	uint32_t tried_count;  /* at most BALANCE_TRIED_MOST */
 	bool has_key;
-	uint64_t key;          /* balancer `hash`: of what the service hashes; balance_key.h */
+	uint64_t key; /* balancer `hash`: of what the service hashes; balance_key.h */
+	bool has_token;
+	uint64_t token;        /* of the endpoint that the client's cookie names: model/sticky.h */
 	uint8_t client_ip[16]; /* as in struct weft_address */
 };
 

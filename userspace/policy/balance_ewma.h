@@ -4,8 +4,11 @@
 
 #include "policy/balance_call.h"
 
-#define EWMA_DECAY_NS   10e9                        /* τ */
-#define EWMA_PENALTY    ((double)(INT64_MAX >> 16)) /* of an unknown one that was asked already */
+#define EWMA_DECAY_NS 10e9                        /* τ */
+#define EWMA_PENALTY  ((double)(INT64_MAX >> 16)) /* of an unknown one that was asked already */
+#define EWMA_CONNECT_NS                                                                            \
+	10e6                /* least cost of a tunnel: which SYN was faster is no reason to pile   \
+			       them up at one endpoint; how many are open decides */
 #define EWMA_FAILURE_NS 1e9 /* least cost of a failed attempt: failing fast is not being fast */
 
 const struct endpoint *balance_ewma(const struct balance_call *call);

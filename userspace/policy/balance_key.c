@@ -1,6 +1,7 @@
 #include "policy/balance_key.h"
 
 #include "base/mix.h"
+#include "model/sticky.h"
 
 uint64_t balance_key_of_source(const uint8_t client_ip[16])
 {
@@ -71,4 +72,12 @@ bool balance_key(const struct service *service, const struct http_head *head,
 		return false;
 	*ret_key = mix_bytes(value, 0);
 	return true;
+}
+
+bool balance_token(const struct service *service, const struct http_head *head, uint64_t *ret_token)
+{
+	if (!*service->sticky.cookie)
+		return false;
+	struct span value = balance_cookie(head, span_text(service->sticky.cookie));
+	return value.data && sticky_parse(value, ret_token);
 }

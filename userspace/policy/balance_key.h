@@ -13,6 +13,9 @@ uint64_t balance_key_of_source(const uint8_t client_ip[16]);
  */
 bool balance_key(const struct service *service, const struct http_head *head,
 		 const uint8_t client_ip[16], uint64_t *ret_key);
+/* The token of the client's sticky cookie. False: it has none, or the service wants none. */
+bool balance_token(const struct service *service, const struct http_head *head,
+		   uint64_t *ret_token);
 /* The cookie's value in the Cookie fields of a request (RFC 6265 4.2); data NULL = none. */
 struct span balance_cookie(const struct http_head *head, struct span name);
 

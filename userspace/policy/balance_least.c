@@ -75,8 +75,6 @@ void balance_least_moved(const struct balances *balances, struct balance_state *
 		return;
 	struct heap_item *item = &state->heap.items[place];
 	item->level = level_of(load, item);
-	if (item->turn < state->heap.clock) /* no turns are saved up while it was busy */
-		item->turn = state->heap.clock;
 	rise(state, place);
 	sink(state, load->place - 1);
 }
@@ -160,6 +158,7 @@ const struct endpoint *balance_least(const struct balance_call *call)
 	if (item->turn > state->heap.clock)
 		state->heap.clock = item->turn;
 	item->warmth = (float)balance_warmth(call, endpoint);
+	/* From the clock on: no turns are saved up while it was busy. */
 	item->turn = state->heap.clock +
 		     (double)item->pace / item->warmth * (0.5 + balance_fraction(call->rng));
 	sink(state, place);

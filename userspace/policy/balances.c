@@ -7,6 +7,8 @@
 #include "policy/balance_ewma.h"
 #include "policy/balance_least.h"
 
+_Static_assert(sizeof(struct load_page) == 2560, "the memory that balances.h and README.md say");
+
 /* ---- tables ---- */
 
 static void *grow(void *old, uint32_t count, uint32_t more)
@@ -38,10 +40,10 @@ static void drop_pages(struct balances *balances, const struct ids *in_use)
 static void drop_states(struct balances *balances, const struct snapshot *snapshot)
 {
 	for (uint32_t id = 0; id < balances->state_count; id++) {
-		const struct service *service = snapshot_service(snapshot, id);
 		struct balance_state *state = balances->states[id];
 		if (!state)
 			continue;
+		const struct service *service = snapshot_service(snapshot, id);
 		if (!service || service->birth != state->birth) {
 			state_free(state);
 			balances->states[id] = NULL;
@@ -51,11 +53,15 @@ static void drop_states(struct balances *balances, const struct snapshot *snapsh
 	}
 }
 
+void balances_sweep(struct balances *balances, const struct snapshot *snapshot)
+{
+	drop_pages(balances, &snapshot->endpoint_ids);
+	drop_states(balances, snapshot);
+}
+
 void balances_adopt(struct balances *balances, const struct snapshot *snapshot)
 {
 	uint32_t pages = (snapshot->endpoint_id_limit + PAGE_LOADS - 1) / PAGE_LOADS;
-	drop_pages(balances, &snapshot->endpoint_ids);
-	drop_states(balances, snapshot);
 	if (pages > balances->page_count) {
 		void *table = grow(balances->pages, balances->page_count, pages);
 		if (table) {
@@ -247,8 +253,10 @@ void balance_connected(struct balances *balances, const struct balance_attempt *
 		       uint64_t now_ns)
 {
 	struct endpoint_load *load = load_of(balances, attempt->endpoint_id, attempt->birth);
+	double rtt_ns = (double)(now_ns - attempt->began_ns);
 	if (attempt->is_open && attempt->is_counted && load)
-		balance_ewma_observe(load, (double)(now_ns - attempt->began_ns), now_ns);
+		balance_ewma_observe(load, rtt_ns > EWMA_CONNECT_NS ? rtt_ns : EWMA_CONNECT_NS,
+				     now_ns);
 }
 
 uint64_t balances_active(const struct balances *balances)

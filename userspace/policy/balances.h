@@ -4,10 +4,10 @@
  * another, dropped when it belongs to nobody. Pure but for memory; owner: one worker (each
  * balances by its own view).
  *
- * Memory: 8 bytes for each service id and for each 64 endpoint ids; about 400 bytes for each
- * service that was picked from; PAGE_LOADS × sizeof(struct endpoint_load), 3 KiB, for each 64 ids
- * in a row of which one was picked: at most 480 KiB for 10,000 endpoints. balancer `least` has 24
- * bytes more for each of its service's endpoints. Without memory a pick is a draw by weight.
+ * Memory: 8 bytes for each service id and for each 64 endpoint ids; about 200 bytes for each
+ * service that was picked from; 2.5 KiB for each 64 ids in a row (PAGE_LOADS) of which one was
+ * picked: at most 400 KiB for 10,000 endpoints. balancer `least` has 32 bytes more for each of its
+ * service's endpoints. Without memory a pick is a draw by weight.
  */
 #ifndef POLICY_BALANCES_H
 #define POLICY_BALANCES_H
@@ -95,9 +95,11 @@ enum balance_outcome {
 	BALANCE_UNTIMED,  /* a tunnel, whose length says nothing of the endpoint */
 };
 
-/* For ids of this snapshot; also drops what nobody has any more. O(ids / 64). When memory is short
- * new ids stay unknown until the next call. */
+/* For ids of this snapshot: before the first pick in it. When memory is short new ids stay unknown
+ * until the next call. */
 void balances_adopt(struct balances *balances, const struct snapshot *snapshot);
+/* Housekeeping: drops what nobody has in this snapshot. O(ids / 64). */
+void balances_sweep(struct balances *balances, const struct snapshot *snapshot);
 void balances_fini(struct balances *balances);
 
 /* Makes it known before an attempt that did not come from balance_pick. `ret` is not open yet. */

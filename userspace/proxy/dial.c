@@ -70,6 +70,8 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 			.tried_count = dial->tried_count,
 			.has_key = dial->has_key,
 			.key = dial->key,
+			.has_token = dial->has_token,
+			.token = dial->token,
 		};
 		memcpy(request.client_ip, dial->local.ip, sizeof(request.client_ip));
 		if (!dial->has_key)
@@ -184,7 +186,7 @@ void dial_tell(struct dial *dial, enum breaker_outcome outcome)
 	if (!dial->owes_outcome || !dial->upstream)
 		return;
 	dial->owes_outcome = false;
-	guard_tell(dial->worker, dial->service_id, dial->upstream->endpoint_id, outcome);
+	guard_tell(dial->worker, &dial->upstream->attempt, outcome);
 }
 
 struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)

@@ -35,6 +35,8 @@ struct dial {
 	struct weft_address local; /* to bind to; all zero = none */
 	bool has_key;              /* for the balancer `hash`: as in struct balance_request */
 	uint64_t key;
+	bool has_token; /* of a sticky cookie: as there */
+	uint64_t token;
 	uint64_t pool_idle_ns; /* take a pooled one idle for at most this; 0 = always dial */
 	uint32_t tried[DIAL_ATTEMPTS_MAX];
 	uint32_t tried_count;

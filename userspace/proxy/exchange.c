@@ -8,6 +8,7 @@
 #include "policy/deadline.h"
 #include "proxy/admit.h"
 #include "proxy/answer.h"
+#include "proxy/mirror.h"
 #include "proxy/onward.h"
 #include "proxy/retry.h"
 #include "proxy/tunnel.h"
@@ -95,6 +96,8 @@ static void release_upstream(struct exchange *exchange)
 		dial_cancel(&exchange->dial);
 		return;
 	}
+	if (exchange->head_sent && exchange->is_success)
+		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* to its end, or the client left */
 	dial_release(&exchange->dial, outcome_of(exchange));
 	bool is_clean = exchange->request_done && exchange->head_sent &&
 			!exchange->client_finished && exchange->upstream_keep_alive &&
@@ -119,6 +122,7 @@ static void free_exchange(struct exchange *exchange)
 	replay_drop(&exchange->replay);
 	worker_series_use(session->worker, exchange->series, -1);
 	exchange_route_fini(&exchange->route);
+	mirrors_leave(exchange);
 	session->exchange = NULL;
 	mem_free(exchange);
 }
@@ -133,6 +137,7 @@ static void forget(struct exchange *exchange)
 void exchange_detach(struct exchange *exchange)
 {
 	count_all(exchange);
+	dial_tell(&exchange->dial, BREAKER_SUCCEEDED);
 	dial_release(&exchange->dial, BALANCE_ANSWERED);
 	free_exchange(exchange);
 }
@@ -277,7 +282,7 @@ void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reas
 		answer_unsent(exchange, 502, reason, "no endpoint is left to try");
 }
 
-/* A balancer that looks at requests: what it looks at. */
+/* What a balancer looks at in requests, where it does. */
 static void find_key(struct exchange *exchange, const struct http_head *head)
 {
 	struct dial *dial = &exchange->dial;
@@ -286,6 +291,7 @@ static void find_key(struct exchange *exchange, const struct http_head *head)
 	if (service && service->balancer == BALANCER_HASH &&
 	    service->balancing.hash_on != HASH_ON_SOURCE)
 		dial->has_key = balance_key(service, head, dial->local.ip, &dial->key);
+	dial->has_token = service && balance_token(service, head, &dial->token);
 }
 
 static void prepare_dial(struct exchange *exchange, const struct http_head *head)
@@ -332,7 +338,7 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 		return true;
 	}
 	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
-	if (probe && probe->dial.upstream && !exchange->dial.has_key &&
+	if (probe && probe->dial.upstream && !exchange->dial.has_key && !exchange->dial.has_token &&
 	    leads_there(exchange, probe->dial.service_id)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
@@ -359,8 +365,8 @@ static int write_request_head(struct exchange *exchange, const struct route_way 
 {
 	struct onward onward;
 	struct span written;
-	int error =
-		onward_init(&onward, way, deadline, io_wall_ns(exchange->session->worker->ring));
+	uint64_t wall_ns = deadline->at_ns ? io_wall_ns(exchange->session->worker->ring) : 0;
+	int error = onward_init(&onward, way, deadline, wall_ns);
 	if (error)
 		return error;
 	const struct http_head *head = &onward.result.head;
@@ -390,6 +396,7 @@ static struct exchange *new_exchange(struct session *session, const struct http_
 	if (!exchange)
 		return NULL;
 	exchange->session = session;
+	list_init(&exchange->mirrors);
 	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
@@ -427,6 +434,18 @@ static void adopt(struct session *session, struct exchange *exchange)
 	series_add(&service_row(exchange)->requests_active, 1);
 }
 
+/* A copy has the deadline that came. */
+static void begin_mirrors(struct exchange *exchange, const struct route_way *way)
+{
+	static const struct deadline none;
+	struct onward onward;
+	if (way->mirror_count == 0 || onward_init(&onward, way, &none, 0))
+		return; /* without memory there is no copy */
+	for (uint32_t i = 0; i < way->mirror_count; i++)
+		mirror_begin(exchange, &onward.result, way->mirrors[i]);
+	onward_fini(&onward);
+}
+
 /* Sends it, or keeps it until a delay is over. */
 static void begin_attempt(struct exchange *exchange, const struct route_way *way,
 			  const struct deadline *deadline, uint64_t delay_ns)
@@ -448,8 +467,11 @@ static void begin_attempt(struct exchange *exchange, const struct route_way *way
 	retry_attempt_begins(exchange);
 	if (exchange->dial.is_ready)
 		response_begin(exchange);
-	if (write_request_head(exchange, way, deadline))
+	if (write_request_head(exchange, way, deadline)) {
 		exchange_out_of_memory(exchange);
+		return;
+	}
+	begin_mirrors(exchange, way);
 }
 
 /* `head` as it came. */
@@ -500,6 +522,7 @@ void exchange_request_body(struct exchange *exchange, struct span bytes)
 	struct wire *wire = upstream ? &upstream->wire : NULL;
 	if (!wire && !exchange->wait_until_ns)
 		return;
+	mirrors_body(exchange, bytes);
 	if (forward_body(&exchange->request, wire, bytes, NULL)) {
 		exchange_out_of_memory(exchange);
 		return;
@@ -512,6 +535,7 @@ void exchange_request_trailers(struct exchange *exchange, const struct http_fiel
 			       size_t count)
 {
 	struct upstream *upstream = exchange->dial.upstream;
+	mirrors_trailers(exchange, fields, count);
 	struct wire *wire = upstream ? &upstream->wire : NULL;
 	if ((wire || exchange->wait_until_ns) &&
 	    forward_trailers(&exchange->request, wire, fields, count))
@@ -523,6 +547,7 @@ void exchange_request_complete(struct exchange *exchange)
 	struct upstream *upstream = exchange->dial.upstream;
 	struct wire *wire = upstream ? &upstream->wire : NULL;
 	exchange->request_done = true;
+	mirrors_complete(exchange);
 	if ((wire || exchange->wait_until_ns) && forward_end(&exchange->request, wire))
 		exchange_out_of_memory(exchange);
 	else if (exchange->response_done)
@@ -619,8 +644,8 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 	}
 	/* The client must notice that the answer was cut short. */
 	worker_count(session->worker, reason);
-	guard_tell(session->worker, exchange->dial.service_id, exchange->dial.upstream->endpoint_id,
-		   reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+	dial_tell(&exchange->dial,
+		  reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 	exchange->status = 0;
 	forget(exchange);
 	if (ends_with_close)

@@ -23,7 +23,8 @@ struct exchange {
 	uint64_t backoff_ns;    /* the last wait before a second try */
 	uint64_t attempt_ns;    /* when the attempt began */
 	struct exchange_route route;
-	uint32_t series; /* total of the service that it goes to */
+	struct list mirrors; /* that get the rest of the request, too */
+	uint32_t series;     /* total of the service that it goes to */
 	uint64_t started_ns;
 	uint64_t sent_before; /* upstream's byte counters when it was taken */
 	uint64_t received_before;

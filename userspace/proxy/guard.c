@@ -91,8 +91,15 @@ void guard_picked(struct worker *worker, const struct service *service,
 	if (!entry || !breaker_take_probe(&entry->breaker, &guard->shared->breakers, rule,
 					  worker_now_ns(worker)))
 		return;
+	/* the next pick looks again, as the epoch is another one */
 	worker_count(worker, WEFT_PROXY_ENDPOINT_PROBED);
-	show_ejected(worker, service, endpoint, true);
+}
+
+bool guard_is_out(const struct worker *worker, uint32_t endpoint_id)
+{
+	const struct node_endpoint *entry =
+		worker->node ? node_endpoint_at(worker->node, endpoint_id) : NULL;
+	return entry && breaker_state(&entry->breaker) != BREAKER_ALIVE;
 }
 
 static void count_change(struct worker *worker, const struct service *service, uint32_t endpoint_id,
@@ -114,20 +121,20 @@ static void count_change(struct worker *worker, const struct service *service, u
 	}
 }
 
-void guard_tell(struct worker *worker, uint32_t service_id, uint32_t endpoint_id,
+void guard_tell(struct worker *worker, const struct balance_attempt *attempt,
 		enum breaker_outcome outcome)
 {
-	const struct service *service = snapshot_service(worker->snapshot, service_id);
-	if (!service || service->resilience.breaker.kind == BREAKER_NONE ||
-	    endpoint_id == ENDPOINT_ID_NONE)
+	const struct service *service = snapshot_service(worker->snapshot, attempt->service_id);
+	if (!service || service->resilience.breaker.kind == BREAKER_NONE)
 		return;
 	struct guard *guard = guard_service(worker, service);
-	struct node_endpoint *entry = guard ? node_endpoint_at(worker->node, endpoint_id) : NULL;
-	if (!entry)
-		return;
+	struct node_endpoint *entry =
+		guard ? node_endpoint_at(worker->node, attempt->endpoint_id) : NULL;
+	if (!entry || atomic_load_explicit(&entry->owner, memory_order_relaxed) != attempt->birth)
+		return; /* it is gone, and its id may be another's */
 	enum breaker_change change = breaker_tell(
 		&entry->breaker, &guard->shared->breakers, &service->resilience.breaker,
 		service->ready_count, outcome, worker_now_ns(worker), &worker->rng);
 	if (change != BREAKER_SAME)
-		count_change(worker, service, endpoint_id, change);
+		count_change(worker, service, attempt->endpoint_id, change);
 }

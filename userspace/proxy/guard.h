@@ -7,6 +7,7 @@
 #define PROXY_GUARD_H
 
 #include "policy/failover.h"
+#include "policy/balances.h"
 #include "proxy/node.h"
 
 struct worker;
@@ -25,8 +26,10 @@ struct guard *guard_service(struct worker *worker, const struct service *service
 /* It was picked: maybe as a probe. */
 void guard_picked(struct worker *worker, const struct service *service,
 		  const struct endpoint *endpoint);
+/* The endpoint is left out, or being probed. */
+bool guard_is_out(const struct worker *worker, uint32_t endpoint_id);
 /* How an attempt ended. Neither the service nor the endpoint need be there any more. */
-void guard_tell(struct worker *worker, uint32_t service_id, uint32_t endpoint_id,
+void guard_tell(struct worker *worker, const struct balance_attempt *attempt,
 		enum breaker_outcome outcome);
 /* Makes guards[] long enough for this turn's snapshot. */
 void guards_grow(struct worker *worker);

@@ -6,7 +6,7 @@
 #define PROXY_ONWARD_H
 
 #include "policy/deadline.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 
 struct route_way;
 

@@ -1,6 +1,8 @@
 /* The answer's way: upstream's bytes to the reader, the reader's events to the client. */
 #include <errno.h>
+#include <stdio.h>
 
+#include "model/sticky.h"
 #include "proxy/admit.h"
 #include "proxy/exchange.h"
 #include "proxy/retry.h"
@@ -39,13 +41,16 @@ static bool is_over(struct h1_reader *reader)
 
 /* ---- head ---- */
 
-static int write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive)
+/* `extra`: one field more, NULL = none. */
+static int write_head(struct exchange *exchange, const struct http_head *head, bool keep_alive,
+		      const struct http_field *extra)
 {
 	const struct settings *settings = &exchange->session->worker->snapshot->settings;
 	bool has_no_body = exchange->is_head || head->status == 304;
 	struct rewritten answer = {.head = *head};
 	bool is_final = head->status >= 200 || head->status == 101;
-	if (is_final && route_answer(exchange->session->worker, &exchange->route, head, &answer))
+	if (is_final &&
+	    route_answer(exchange->session->worker, &exchange->route, head, extra, &answer))
 		return -ENOMEM;
 	bool adds_class = settings->compatibility == COMPATIBILITY_LINKERD && head->status >= 200 &&
 			  !exchange->has_success_class;
@@ -119,7 +124,7 @@ static void interim_answer(struct exchange *exchange, const struct http_head *he
 	if (exchange->client_minor == 0)
 		return; /* RFC 9110 15.2 */
 	exchange->response.framing = HTTP_NO_BODY;
-	int error = write_head(exchange, head, true);
+	int error = write_head(exchange, head, true, NULL);
 	exchange->response.framing = framing;
 	exchange->told_client = true;
 	if (error)
@@ -134,8 +139,34 @@ static void tunnel_answer(struct exchange *exchange, const struct http_head *hea
 	exchange->head_sent = true;
 	retry_clock_stops(exchange);
 	exchange->response.framing = HTTP_NO_BODY;
-	if (write_head(exchange, head, true))
+	if (write_head(exchange, head, true, NULL))
 		exchange_out_of_memory(exchange);
+}
+
+#define COOKIE_ATTRIBUTES "; Path=/; HttpOnly"
+#define COOKIE_MAX        (HASH_NAME_MAX + STICKY_TEXT + sizeof(COOKIE_ATTRIBUTES))
+
+/* The Set-Cookie of a service that wants one, for a client that does not name this endpoint yet. */
+static bool sticky_cookie(const struct exchange *exchange, char text[COOKIE_MAX],
+			  struct http_field *ret_field)
+{
+	const struct upstream *upstream = exchange->dial.upstream;
+	const struct service *service =
+		snapshot_service(exchange->session->worker->snapshot, upstream->service_id);
+	char value[STICKY_TEXT];
+	if (!service || !*service->sticky.cookie)
+		return false;
+	const struct endpoint *endpoint = service_endpoint(service, upstream->endpoint_id);
+	if (!endpoint || endpoint->birth != upstream->attempt.birth)
+		return false;
+	uint64_t token = sticky_token(service, endpoint);
+	if (exchange->dial.has_token && exchange->dial.token == token)
+		return false;
+	sticky_print(token, value);
+	int size = snprintf(text, COOKIE_MAX, "%s=%s" COOKIE_ATTRIBUTES, service->sticky.cookie,
+			    value);
+	*ret_field = (struct http_field){span_text("Set-Cookie"), span_of(text, (size_t)size)};
+	return true;
 }
 
 static void final_answer(struct exchange *exchange, const struct http_head *head)
@@ -150,10 +181,13 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 			       !session->pod->is_draining;
 	exchange->pins |= authenticates_connection(head);
 	exchange->head_sent = true;
+	char cookie[COOKIE_MAX];
+	struct http_field field;
+	bool sets_cookie = sticky_cookie(exchange, cookie, &field);
 	admit_answered(exchange);
 	retry_clock_stops(exchange);
 	replay_drop(&exchange->replay);
-	if (write_head(exchange, head, exchange->keep_alive))
+	if (write_head(exchange, head, exchange->keep_alive, sets_cookie ? &field : NULL))
 		exchange_out_of_memory(exchange);
 }
 
@@ -171,7 +205,10 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 					  &end);
 	exchange->is_success = !verdict.is_failure;
 	exchange->has_success_class = end.signs.has_success_class;
-	dial_tell(&exchange->dial, verdict.is_failure ? BREAKER_FAILED : BREAKER_SUCCEEDED);
+	if (verdict.is_failure)
+		dial_tell(&exchange->dial, BREAKER_FAILED);
+	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
+		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
 	return verdict.is_retryable && retry_answer(exchange, head);
 }
 

@@ -92,12 +92,14 @@ void exchange_route_fini(struct exchange_route *route)
 }
 
 int route_answer(struct worker *worker, const struct exchange_route *route,
-		 const struct http_head *head, struct rewritten *ret_rewritten)
+		 const struct http_head *head, const struct http_field *more,
+		 struct rewritten *ret_rewritten)
 {
 	if (route->answer)
 		return rewrite_answer(worker->rewriter, &route->answer->rule,
-				      &route->answer->backend, head, ret_rewritten);
-	*ret_rewritten = (struct rewritten){.head = *head};
+				      &route->answer->backend, head, more, ret_rewritten);
+	*ret_rewritten =
+		(struct rewritten){.head = *head, .extra = more, .extra_count = more ? 1 : 0};
 	return 0;
 }
 
@@ -213,6 +215,25 @@ static int bind_backend(struct session *session, const struct called *called,
 	return 0;
 }
 
+/* Each is drawn for itself. Upgrades and CONNECT have no copies: what follows is no request. */
+static void draw_mirrors(struct session *session, const struct http_head *head,
+			 const struct route_filters *filters, struct route_way *way)
+{
+	struct worker *worker = session->worker;
+	if (head->has_upgrade || head->method == HTTP_METHOD_CONNECT)
+		return;
+	for (uint32_t i = 0; i < filters->mirror_count; i++) {
+		const struct route_mirror *mirror = &filters->mirrors[i];
+		uint32_t service_id = worker->snapshot->backend_services[mirror->backend];
+		if (rng_below(&worker->rng, mirror->denominator) >= mirror->numerator)
+			continue;
+		if (service_id && way->mirror_count < ROUTE_MIRRORS_MOST)
+			way->mirrors[way->mirror_count++] = service_id;
+		else
+			worker_count(worker, WEFT_PROXY_MIRROR_FAILED);
+	}
+}
+
 /* 0 or -ENOMEM. */
 static int follow_rule(struct session *session, const struct http_head *head,
 		       const struct route_choice *choice, const struct called *called,
@@ -233,6 +254,8 @@ static int follow_rule(struct session *session, const struct http_head *head,
 	if (error || way->status)
 		return error;
 	keep_numbers(rule, route);
+	draw_mirrors(session, head, &rule->filters, way);
+	draw_mirrors(session, head, &backend->filters, way);
 	struct rewrite_request how = {.match = choice->match,
 				      .rule = &rule->filters,
 				      .backend = &backend->filters,

@@ -7,10 +7,12 @@
 #define PROXY_ROUTE_H
 
 #include "policy/identify.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "proxy/session.h"
 
 struct kept_change;
+
+#define ROUTE_MIRRORS_MOST 8 /* four of the rule, four of the backend */
 
 /* Of an exchange, for as long as it lasts. */
 struct exchange_route {
@@ -35,6 +37,8 @@ struct route_way {
 	struct rewritten forwarded; /* the head as it goes on */
 	bool strips_dtab;           /* without its l5d-dtab and l5d-ctx-dtab ... */
 	struct span dtab;           /* ... but with this l5d-ctx-dtab; size 0 = none */
+	uint32_t mirror_count;
+	uint32_t mirrors[ROUTE_MIRRORS_MOST]; /* services that get a copy */
 };
 
 /* 0 or -ENOMEM. `forwarded` and `location` live until the worker's next request. */
@@ -47,8 +51,10 @@ static inline bool route_retries_code(const struct exchange_route *route, unsign
 	return status >= 400 && status < 600 && (route->retry_codes[bit / 64] >> (bit % 64) & 1);
 }
 
-/* The head of a final answer as it goes to the client. 0 or -ENOMEM. */
+/* The head of a final answer as it goes to the client, with one field more (NULL = none). 0 or
+ * -ENOMEM. */
 int route_answer(struct worker *worker, const struct exchange_route *route,
-		 const struct http_head *head, struct rewritten *ret_rewritten) MUST_CHECK;
+		 const struct http_head *head, const struct http_field *more,
+		 struct rewritten *ret_rewritten) MUST_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
 #include "proxy/drain.h"
 #include "proxy/exchange.h"
 #include "proxy/leg.h"
+#include "proxy/mirror.h"
 #include "proxy/tunnel.h"
 
 static void on_connect_timeout(struct timer *timer);
@@ -234,6 +235,9 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 	case UPSTREAM_DRAINING:
 		drain_data(upstream, bytes);
 		return;
+	case UPSTREAM_MIRROR:
+		mirror_upstream_data(upstream->user, bytes);
+		return;
 	case UPSTREAM_IDLE:     /* nobody asked (RFC 9112 9.2) */
 	case UPSTREAM_DIALLING: /* cannot be: reading begins when it is assigned */
 		upstream_close(upstream);
@@ -256,6 +260,9 @@ static void on_eof(struct wire *wire)
 		return;
 	case UPSTREAM_TUNNEL:
 		tunnel_upstream_eof(upstream->user);
+		return;
+	case UPSTREAM_MIRROR:
+		mirror_upstream_eof(upstream->user);
 		return;
 	case UPSTREAM_IDLE:
 	case UPSTREAM_DRAINING:
@@ -304,6 +311,9 @@ static void on_failed(struct wire *wire, int error)
 		return;
 	case UPSTREAM_TUNNEL:
 		tunnel_upstream_failed(upstream->user, error);
+		return;
+	case UPSTREAM_MIRROR:
+		mirror_upstream_failed(upstream->user);
 		return;
 	case UPSTREAM_IDLE:
 	case UPSTREAM_DRAINING:

@@ -6,9 +6,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "policy/binder.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "policy/route_match.h"
 #include "proxy/dial.h"
+#include "proxy/mirror.h"
 #include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
@@ -81,6 +82,8 @@ static void on_tick(struct timer *timer)
 	bool snapshot_changed = worker->generation != worker->snapshot->generation;
 	worker->generation = worker->snapshot->generation;
 	upstreams_tick(worker, snapshot_changed);
+	if (snapshot_changed)
+		balances_sweep(&worker->balances, worker->snapshot);
 	tunnels_tick(worker);
 	if (!list_is_empty(&worker->waiting_dials))
 		dials_retry(worker);
@@ -150,6 +153,7 @@ void worker_init(struct worker *worker, struct workers *workers,
 	list_init(&worker->sessions);
 	list_init(&worker->places);
 	list_init(&worker->idle_upstreams);
+	list_init(&worker->mirrors);
 	list_init(&worker->waiting_dials);
 }
 
@@ -200,6 +204,7 @@ static void cut_all(struct worker *worker)
 	list_each (&worker->sessions, link) {
 		session_abort(list_entry(link, struct session, link));
 	}
+	mirrors_cut_all(worker);
 	list_each (&worker->idle_upstreams, link) {
 		upstream_close(list_entry(link, struct upstream, idle_link));
 	}

@@ -95,6 +95,7 @@ struct worker {
 	struct list sessions;
 	struct list places;         /* of questions that are being answered (ask.h) */
 	struct list idle_upstreams; /* longest idle first */
+	struct list mirrors;        /* copies of requests on their way (mirror.h) */
 	struct list waiting_dials;  /* for a socket from an empty stock */
 };
 

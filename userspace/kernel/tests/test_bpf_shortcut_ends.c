@@ -96,6 +96,31 @@ static void an_end_comes_after_all_bytes(void **state)
 	rig_pod_close(&pod);
 }
 
+static void a_socket_that_dials_again_hears_nothing_of_before(void **state)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	struct rig_pod pod;
+	struct pair before, pair;
+	pod_open(*state, &pod);
+	pair_open(&pod, &before);
+	send_all(before.app, "old question", 12);
+	send_all(before.ours, "old answer", 10);
+	assert_int_equal(connect(before.app, &none, sizeof(none)), 0);
+
+	pair.app = dial_nonblocking(before.app, RIG_VIRTUAL);
+	accept_pair(&pod, &pair);
+	(void)send(before.ours, "later answer", 12, MSG_NOSIGNAL); /* it was reset */
+	send_all(pair.app, "question", 8);
+	expect(pair.ours, "question");
+	send_all(pair.ours, "answer", 6);
+	expect(pair.app, "answer");
+	close(before.ours);
+	send_all(pair.ours, "more", 4);
+	expect(pair.app, "more");
+	pair_close(&pair);
+	rig_pod_close(&pod);
+}
+
 static void bytes_before_a_reset_are_delivered(void **state)
 {
 	struct rig_pod pod;
@@ -217,6 +242,7 @@ int main(void)
 		cmocka_unit_test(options_that_never_work_past_tcp_are_refused),
 		cmocka_unit_test(other_options_are_left_alone_whatever_their_size),
 		cmocka_unit_test(an_end_comes_after_all_bytes),
+		cmocka_unit_test(a_socket_that_dials_again_hears_nothing_of_before),
 		cmocka_unit_test(bytes_before_a_reset_are_delivered),
 		cmocka_unit_test(an_end_that_is_closed_with_bytes_unread_is_known),
 		cmocka_unit_test(an_end_that_reads_no_more_resets_what_comes),

@@ -326,12 +326,12 @@ static void a_large_file_is_written_in_pieces_and_seldom(void **state)
 		stage_run(&stage, 1);
 	uint64_t bytes = known_of(&stage).bytes;
 	assert_true(bytes > MANY * 512);
-	/* A pause after each 64 KiB. */
-	assert_true(io_now_ns(stage.ring) - began_ns > bytes / 65536 * NS_PER_MS);
-	/* A second for each MiB until the changes are written too. */
-	stage_run(&stage, (unsigned)(bytes * 1000 >> 20) - 500);
+	/* A pause after each 16 KiB. */
+	assert_true(io_now_ns(stage.ring) - began_ns > bytes / 16384 * 4 * NS_PER_MS);
+	/* Three seconds for each MiB until the changes are written too. */
+	stage_run(&stage, (unsigned)(bytes * 3000 >> 20) - 500);
 	assert_int_equal(known_of(&stage).written, 1);
-	stage_run(&stage, 4000);
+	stage_run(&stage, 6000);
 	assert_int_equal(known_of(&stage).written, 2);
 	stage_close(&stage);
 	recalls_many(&stage);

@@ -485,6 +485,18 @@ static void a_service_is_checked_as_a_whole(void **state)
 		"23 services[].endpoints[].address: 224.0.0.1 is a multicast address\n");
 }
 
+static void waits_have_a_longest_and_a_shortest(void **state)
+{
+	(void)state;
+	struct resilience *rules = &plan_simple("web", "10.96.0.1", NULL)->resilience;
+	rules->breaker.backoff = (struct backoff_rule){
+		.kind = BACKOFF_EQUAL_JITTERED, .least_ns = 5000000, .most_ns = 4000000};
+	rules->retry.backoff = (struct backoff_rule){.kind = BACKOFF_CONSTANT, .least_ns = 1};
+	expect_faults(
+		"10 services[].breaker.backoff_most: service \"web\": the longest wait, "
+		"4 ms, is shorter than backoff_least, 5 ms\n");
+}
+
 /* A cluster's services come from many hands; a bad one must not hold up the others. */
 static void one_that_may_be_left_out_gives_way(void **state)
 {
@@ -728,6 +740,7 @@ int main(void)
 		cmocka_unit_test_setup(the_shortcut_is_kept_compared_and_looked_for, fresh_plan),
 		cmocka_unit_test_setup(a_pods_exclusions_are_compared_too, fresh_plan),
 		cmocka_unit_test_setup(settings_that_contradict_are_refused, fresh_plan),
+		cmocka_unit_test_setup(waits_have_a_longest_and_a_shortest, fresh_plan),
 		cmocka_unit_test_setup(a_name_from_any_source_fits, fresh_plan),
 		cmocka_unit_test_setup(any_allocation_may_fail, fresh_plan),
 		cmocka_unit_test_setup(a_kept_pod_outlives_its_snapshot, fresh_plan),

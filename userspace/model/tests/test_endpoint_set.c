@@ -13,6 +13,7 @@
 #include "model/endpoint_set.h"
 #include "model/keys.h"
 #include "model/ring.h"
+#include "model/sticky.h"
 
 #define MOST 16
 
@@ -214,6 +215,44 @@ static void a_hash_of_a_header_names_it(void **state)
 	assert_string_equal(build(1)->hash_name, "x-user");
 }
 
+/* ---- stickiness ---- */
+
+static void a_token_finds_its_endpoint_and_shows_no_address(void **state)
+{
+	char text[STICKY_TEXT], other[STICKY_TEXT];
+	uint64_t token;
+	(void)state;
+	plan.service.sticky_cookie = "stick";
+	for (uint8_t i = 0; i < 9; i++)
+		add(i, 1);
+	const struct service *service = build(1);
+	for (uint32_t i = 0; i < 9; i++) {
+		sticky_print(sticky_token(service, &service->endpoints[i]), text);
+		assert_true(sticky_parse(span_text(text), &token));
+		assert_ptr_equal(sticky_find(service, token), &service->endpoints[i]);
+	}
+	assert_null(sticky_find(service, token + 1));
+	plan.draft.settings.sticky_secret = (char *)"another";
+	service = build(2);
+	sticky_print(sticky_token(service, &service->endpoints[8]), other);
+	assert_string_not_equal(text, other);
+	assert_null(sticky_find(service, token));
+}
+
+static void what_is_no_token_is_refused(void **state)
+{
+	static const char *const wrong[] = {"",
+					    "0",
+					    "0123456789abcde",
+					    "0123456789abcdef0",
+					    "0123456789ABCDEF",
+					    "0123456789abcdeg"};
+	uint64_t token;
+	(void)state;
+	for (size_t i = 0; i < array_count(wrong); i++)
+		assert_false(sticky_parse(span_text(wrong[i]), &token));
+}
+
 /* ---- identity and age ---- */
 
 static void an_endpoint_that_stays_keeps_its_birth(void **state)
@@ -265,7 +304,7 @@ static void every_key_of_balancing_makes_a_new_version(void **state)
 	add(0, 1);
 	plan.service.balancer = BALANCER_HASH;
 	uint32_t version = build(1)->version;
-	for (int key = 0; key < 7; key++) {
+	for (int key = 0; key < 9; key++) {
 		struct balancing *balancing = &plan.service.balancing;
 		balancing->slow_start_ns += key == 0;
 		balancing->near_limit += key == 1;
@@ -278,6 +317,10 @@ static void every_key_of_balancing_makes_a_new_version(void **state)
 			plan.service.hash_name = "other";
 		if (key == 6)
 			plan.service.balancer = BALANCER_LEAST;
+		if (key == 7)
+			plan.service.sticky_cookie = "stick";
+		if (key == 8)
+			plan.draft.settings.sticky_secret = (char *)"secret";
 		assert_int_not_equal(build(1)->version, version);
 		version = build(1)->version;
 	}
@@ -288,6 +331,7 @@ static void memory_may_fail_anywhere(void **state)
 	(void)state;
 	plan.service.balancer = BALANCER_HASH;
 	plan.service.balancing.locality = LOCALITY_NEAR;
+	plan.service.sticky_cookie = "stick";
 	for (uint8_t i = 0; i < 8; i++)
 		add(i, i);
 	build(1);
@@ -320,6 +364,8 @@ int main(void)
 		test(a_ring_is_sorted_and_in_proportion),
 		test(a_hash_finds_the_next_point),
 		test(a_hash_of_a_header_names_it),
+		test(a_token_finds_its_endpoint_and_shows_no_address),
+		test(what_is_no_token_is_refused),
 		test(an_endpoint_that_stays_keeps_its_birth),
 		test(an_endpoint_is_as_old_as_its_weight),
 		test(every_key_of_balancing_makes_a_new_version),

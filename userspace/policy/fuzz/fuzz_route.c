@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "policy/identify.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "policy/tests/notation.h"
 
 static bool keep_winner(void *owner, const struct route_choice *candidate,

@@ -44,6 +44,7 @@ static inline void farm_arrange(struct farm *farm)
 	farm->snapshot.service_id_limit = 2;
 	farm->snapshot.endpoint_id_limit = 65536;
 	balances_adopt(&farm->balances, &farm->snapshot);
+	balances_sweep(&farm->balances, &farm->snapshot);
 }
 
 static inline void farm_init(struct farm *farm, enum balancer balancer, uint32_t count,

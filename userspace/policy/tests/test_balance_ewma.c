@@ -62,6 +62,24 @@ static void one_that_was_left_counts_only_as_a_peak(void **state)
 	assert_true(load.cost_ns == 3e6);
 }
 
+/* Connects of 0.1 to 2 ms, tunnels that stay: their number decides. */
+static void tunnels_are_spread_by_their_number(void **state)
+{
+	struct farm farm;
+	(void)state;
+	farm_init(&farm, BALANCER_EWMA, 5, NULL);
+	for (int i = 0; i < 1000; i++) {
+		uint32_t index = farm_index(&farm, farm_pick(&farm));
+		struct balance_attempt attempt = farm_begin(&farm, index);
+		farm.request.now_ns += 100000 + index * 475000;
+		balance_connected(&farm.balances, &attempt, farm.request.now_ns);
+		farm.request.now_ns += 100 * MS_NS;
+	}
+	for (uint32_t i = 0; i < 5; i++)
+		assert_near(farm_active(&farm, i), 200, 0.1);
+	farm_fini(&farm);
+}
+
 /* ---- the experiment of linkerd1.md 1.13 ---- */
 
 #define BACKENDS  11
@@ -173,6 +191,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_one_that_was_asked_is_penalized),
 		cmocka_unit_test(a_failed_attempt_costs_a_second),
 		cmocka_unit_test(one_that_was_left_counts_only_as_a_peak),
+		cmocka_unit_test(tunnels_are_spread_by_their_number),
 		cmocka_unit_test(a_slow_backend_gets_next_to_nothing),
 		cmocka_unit_test(weights_are_kept_under_jitter),
 	};

@@ -1,6 +1,8 @@
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "farm.h"
+#include "model/sticky.h"
 #include "policy/balance_key.h"
 
 #define KEYS 20000
@@ -84,21 +86,30 @@ static void loads_are_bounded(void **state)
 	}
 }
 
+/* The rest shares the whole then: most keys still find room where they find it while all is idle.
+ */
 static void what_an_ejected_one_had_finds_room(void **state)
 {
 	struct farm farm;
-	unsigned most = 0;
+	uint32_t homes[400];
+	unsigned most = 0, at_home = 0;
 	(void)state;
 	farm_init(&farm, BALANCER_HASH, 10, NULL);
 	for (uint32_t i = 0; i < 5; i++)
 		farm_eject(&farm, i, true);
 	for (uint64_t i = 0; i < 400; i++)
-		farm_begin(&farm, pick_for(&farm, i));
+		homes[i] = pick_for(&farm, i);
+	for (uint64_t i = 0; i < 400; i++) {
+		uint32_t index = pick_for(&farm, i);
+		farm_begin(&farm, index);
+		at_home += index == homes[i];
+	}
 	for (uint32_t i = 0; i < 10; i++) {
 		assert_true(i >= 5 || farm_active(&farm, i) == 0);
 		most = farm_active(&farm, i) > most ? farm_active(&farm, i) : most;
 	}
 	assert_in_range(most, 80, 100);
+	assert_in_range(at_home, 340, 400);
 	farm_fini(&farm);
 }
 
@@ -114,6 +125,30 @@ static void a_request_without_the_key_is_balanced(void **state)
 	for (int i = 0; i < 10; i++)
 		assert_near(counts[i], 100, 0.4);
 	farm_fini(&farm);
+}
+
+static void a_token_goes_before_every_balancer(void **state)
+{
+	(void)state;
+	for (int kind = BALANCER_EWMA; kind <= BALANCER_CLIENT_IP; kind++) {
+		struct farm farm;
+		farm_init(&farm, (enum balancer)kind, 10, NULL);
+		snprintf(farm.service.sticky.cookie, HASH_NAME_MAX, "stick");
+		assert_int_equal(sticky_fill(&farm.service), 0);
+		farm.request.has_token = true;
+		farm.request.token = sticky_token(&farm.service, &farm.service.endpoints[6]);
+		for (int i = 0; i < 20; i++)
+			assert_int_equal(farm_index(&farm, farm_pick(&farm)), 6);
+		farm_eject(&farm, 6, true);
+		for (int i = 0; i < 20; i++)
+			assert_int_not_equal(farm_index(&farm, farm_pick(&farm)), 6);
+		farm_eject(&farm, 6, false);
+		farm.service.endpoints[6].weight = 0;
+		farm_arrange(&farm);
+		assert_int_not_equal(farm_index(&farm, farm_pick(&farm)), 6);
+		mem_free(farm.service.sticky.items);
+		farm_fini(&farm);
+	}
 }
 
 /* ---- keys ---- */
@@ -201,6 +236,7 @@ int main(void)
 		cmocka_unit_test(loads_are_bounded),
 		cmocka_unit_test(what_an_ejected_one_had_finds_room),
 		cmocka_unit_test(a_request_without_the_key_is_balanced),
+		cmocka_unit_test(a_token_goes_before_every_balancer),
 		cmocka_unit_test(a_header_is_found_whatever_its_case),
 		cmocka_unit_test(a_cookie_is_found_among_others),
 		cmocka_unit_test(a_path_is_without_authority_and_query),

@@ -70,6 +70,24 @@ static void an_attempt_ends_after_its_endpoint_left(void **state)
 	farm_fini(&farm);
 }
 
+/* The heap of the version before knows loads that were dropped with their page. */
+static void attempts_end_before_the_first_pick_of_a_new_version(void **state)
+{
+	struct balance_attempt attempts[40];
+	struct farm farm;
+	(void)state;
+	farm_init(&farm, BALANCER_LEAST, 200, NULL);
+	for (uint32_t i = 0; i < 40; i++)
+		attempts[i] = farm_begin(&farm, farm_index(&farm, farm_pick(&farm)) % 40);
+	farm.service.endpoint_count = 40;
+	farm_arrange(&farm);
+	for (uint32_t i = 0; i < 40; i++)
+		farm_end(&farm, &attempts[i]);
+	assert_int_equal(balances_active(&farm.balances), 0);
+	assert_non_null(farm_pick(&farm));
+	farm_fini(&farm);
+}
+
 static void an_attempt_may_begin_again(void **state)
 {
 	struct farm farm;
@@ -99,7 +117,7 @@ static void what_is_gone_is_dropped(void **state)
 	assert_int_equal(mem_live() - before, 1);
 	farm_end(&farm, &attempt);
 	farm.snapshot.service_id_limit = 0;
-	balances_adopt(&farm.balances, &farm.snapshot);
+	balances_sweep(&farm.balances, &farm.snapshot);
 	assert_int_equal(mem_live() - before, 0);
 	farm_fini(&farm);
 }
@@ -175,6 +193,7 @@ int main(void)
 		cmocka_unit_test(a_load_survives_a_snapshot),
 		cmocka_unit_test(an_id_that_another_gets_begins_anew),
 		cmocka_unit_test(an_attempt_ends_after_its_endpoint_left),
+		cmocka_unit_test(attempts_end_before_the_first_pick_of_a_new_version),
 		cmocka_unit_test(an_attempt_may_begin_again),
 		cmocka_unit_test(what_is_gone_is_dropped),
 		cmocka_unit_test(a_service_that_another_gets_the_id_of_begins_anew),

@@ -149,7 +149,7 @@ static void random_match(struct text *text)
 	}
 	if (rng_below(&rng, 3) == 0)
 		text_add(text, span_text(rng_below(&rng, 2) ? " GET" : " PUT"));
-	for (char name = 'h'; name < 'k'; name++) {
+	for (int name = 'h'; name < 'k'; name++) {
 		if (rng_below(&rng, 5) == 0)
 			text_printf(text, " h:%c=%u", name, rng_below(&rng, 2));
 		if (rng_below(&rng, 6) == 0)
@@ -194,13 +194,13 @@ static void random_request(struct asked *asked, struct text *line)
 	snprintf(asked->query, sizeof(asked->query), "|");
 	text_clear(line);
 	text_printf(line, "%s %s %s?", asked->method, asked->host, asked->path);
-	for (char name = 'h'; name < 'k'; name++) {
+	for (int name = 'h'; name < 'k'; name++) {
 		size_t size = strlen(asked->query);
 		unsigned value = rng_below(&rng, 3);
 		snprintf(asked->query + size, sizeof(asked->query) - size, "%c=%u|", name, value);
 		text_printf(line, "%c=%u&", name, value);
 	}
-	for (char name = 'h'; name < 'k'; name++) {
+	for (int name = 'h'; name < 'k'; name++) {
 		size_t size = strlen(asked->headers);
 		unsigned value = rng_below(&rng, 3);
 		snprintf(asked->headers + size, sizeof(asked->headers) - size, "%c=%u|", name,
@@ -211,7 +211,7 @@ static void random_request(struct asked *asked, struct text *line)
 
 static void compare_one(const struct notation *notation, const char *routes)
 {
-	struct asked asked;
+	struct asked asked = {0};
 	struct request request;
 	struct text line = {0};
 	struct route_choice choice = {0};
@@ -272,7 +272,7 @@ static void the_explanation_names_the_same_winner(void **state)
 			random_route(&routes, i);
 		notation_init(&notation, routes.data);
 		for (unsigned i = 0; i < 50; i++) {
-			struct asked asked;
+			struct asked asked = {0};
 			struct request request;
 			struct text line = {0};
 			struct route_choice choice = {0};

@@ -330,6 +330,29 @@ static void routes_are_shared_until_one_changes(void **state)
 	notation_fini(&third);
 }
 
+/* A cluster's route that is wrong costs only itself. */
+static void a_route_that_may_be_left_out_is(void **state)
+{
+	struct notation notation;
+	(void)state;
+	notation_init(&notation, "");
+	snapshot_free(notation.snapshot);
+	notation.snapshot = NULL;
+	notation_route(&notation, span_text("good for=web; /a > web api"));
+	notation_route(&notation, span_text("bad for=api age=3; /b; ~/c > web; /d//e"))
+		->may_be_left_out = true;
+	notation_route(&notation, span_text("last age=4 for=api; ~/f"))->may_be_left_out = true;
+	assert_int_equal(notation_build(&notation, NULL), 0);
+	const struct route_set *set = notation.snapshot->routes;
+	assert_int_equal(set->route_count, 2);
+	assert_true(span_is(set->routes[1].name, "last"));
+	assert_int_equal(set->routes[1].number, 1);
+	assert_int_equal(set->regex_count, 1);
+	assert_int_equal(set->backend_count, 3);
+	assert_int_equal(set->scope_count, 2);
+	notation_fini(&notation);
+}
+
 static void any_allocation_may_fail(void **state)
 {
 	static const char routes[] =
@@ -378,6 +401,7 @@ int main(void)
 		cmocka_unit_test(an_expression_that_costs_too_much_does_not_match),
 		cmocka_unit_test(an_explanation_tells_why_others_lost),
 		cmocka_unit_test(routes_are_shared_until_one_changes),
+		cmocka_unit_test(a_route_that_may_be_left_out_is),
 		cmocka_unit_test(any_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,28 @@ static void leaves_in_flight(struct stage *stage)
 	WANT(stage, stage->worker.counts->upstreams_idle == 0);
 }
 
+static void removes_the_service(struct stage_draft *all)
+{
+	all->services[0] = all->services[4];
+	all->draft.services.count--;
+}
+
+static bool is_known(struct stage *stage, uint32_t service_id)
+{
+	return stage->worker.balances.states[service_id] != NULL;
+}
+
+static void its_service_goes(struct stage *stage)
+{
+	uint32_t id = service_id_at(stage, WEB);
+	peer_sends(stage, client_connect(stage, WEB), GET);
+	peer_sends(stage, reaches(stage, WEB_ENDPOINT), HELLO);
+	WANT(stage, is_known(stage, id));
+	stage_publish_later(stage);
+	stage_run(stage, 250 * NS_PER_MS);
+	WANT(stage, !is_known(stage, id));
+}
+
 /* ---- hash ---- */
 
 #define KEYED "GET /a HTTP/1.1\r\nHost: web\r\nX-User: %s\r\n\r\n"
@@ -178,6 +200,72 @@ static void users_have_their_endpoint(struct stage *stage)
 	}
 }
 
+/* ---- stickiness ---- */
+
+static void with_cookie(struct stage_draft *all)
+{
+	all->services[3].sticky_cookie = "stick";
+	all->draft.settings.sticky_secret = (char *)"s3cret";
+}
+
+/* The value of the Set-Cookie that the client has seen; false = none. */
+static bool seen_cookie(struct io_peer *client, char value[17])
+{
+	static const char mark[] = "\r\nSet-Cookie: stick=";
+	struct span got = io_peer_received(client);
+	const char *found = got.size ? memmem(got.data, got.size, mark, strlen(mark)) : NULL;
+	static const char rest[] = "; Path=/; HttpOnly\r\n";
+	if (!found)
+		return false;
+	const char *text = found + strlen(mark);
+	assert_true(got.data + got.size > text + 16 + strlen(rest));
+	assert_memory_equal(text + 16, rest, strlen(rest));
+	memcpy(value, text, 16);
+	value[16] = 0;
+	return true;
+}
+
+/* One request with this Cookie field; returns which of the four endpoints it reached. */
+static int ask(struct stage *stage, const char *cookie, char value[17], bool *ret_sets)
+{
+	char text[160];
+	snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\nHost: web\r\n%s%s\r\n", cookie,
+		 *cookie ? "\r\n" : "");
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, text);
+	int at = 3;
+	struct io_peer *server = NULL;
+	while (at < 7 && !(server = server_reached(stage, stage_endpoints[at])))
+		at++;
+	WANT(stage, server);
+	peer_sends(stage, server, HELLO);
+	stage_settle(stage);
+	WANT(stage, io_peer_received(client).size > strlen(HELLO) - 1);
+	*ret_sets = seen_cookie(client, value);
+	io_peer_reset(client);
+	stage_run(stage, 3 * NS_PER_S);
+	return at;
+}
+
+static void clients_stick(struct stage *stage)
+{
+	char value[17], again[17], field[64];
+	bool sets;
+	for (int i = 0; i < 4; i++) {
+		int first = ask(stage, "", value, &sets);
+		WANT(stage, sets);
+		snprintf(field, sizeof(field), "Cookie: a=b; stick=%s", value);
+		for (int j = 0; j < 3; j++) {
+			WANT(stage, ask(stage, field, again, &sets) == first);
+			WANT(stage, !sets);
+		}
+	}
+	ask(stage, "Cookie: stick=0123456789abcdef", again, &sets); /* one that is gone */
+	WANT(stage, sets);
+	ask(stage, "Cookie: stick=nonsense", again, &sets);
+	WANT(stage, sets);
+}
+
 #define PLAY(name, scenario)                                                                       \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -198,6 +286,12 @@ static void an_endpoint_that_leaves_finishes_what_is_in_flight(void **state)
 	play_all(&(struct play){.run = leaves_in_flight, .later = moves_the_endpoint});
 }
 
+static void what_is_known_of_a_service_goes_with_it(void **state)
+{
+	(void)state;
+	play_all(&(struct play){.run = its_service_goes, .later = removes_the_service});
+}
+
 static void what_a_header_hashes_to_gets_the_request(void **state)
 {
 	(void)state;
@@ -207,6 +301,12 @@ static void what_a_header_hashes_to_gets_the_request(void **state)
 		act(&stage, users_have_their_endpoint);
 		stage_close(&stage);
 	}
+}
+
+static void a_cookie_keeps_the_endpoint(void **state)
+{
+	(void)state;
+	play_with(clients_stick, with_cookie);
 }
 
 int main(void)
@@ -219,6 +319,8 @@ int main(void)
 		cmocka_unit_test(a_tunnel_is_not_slow_for_being_long),
 		cmocka_unit_test(a_silent_client_does_not_make_the_endpoint_slow),
 		cmocka_unit_test(an_endpoint_that_leaves_finishes_what_is_in_flight),
+		cmocka_unit_test(a_cookie_keeps_the_endpoint),
+		cmocka_unit_test(what_is_known_of_a_service_goes_with_it),
 		cmocka_unit_test(what_a_header_hashes_to_gets_the_request),
 	};
 	cmocka_set_test_filter(getenv("ONLY"));

@@ -112,11 +112,30 @@ static void cut_answers_count(struct stage *stage)
 		struct io_peer *client = client_connect(stage, WEB);
 		peer_sends(stage, client, GET);
 		struct io_peer *server = reaches(stage, WEB_ENDPOINT);
-		peer_sends(stage, server, "HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nhe");
+		peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
 		io_peer_reset(server);
 		stage_settle(stage);
 	}
 	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+}
+
+/* It may stream for hours, to a client that leaves in the end. */
+static void a_probe_waits_for_no_body(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	for (int i = 0; i < 2; i++) {
+		peer_sends(stage, client, GET);
+		struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+		peer_sends(stage, server,
+			   "HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+		sees(stage, client, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	stage_run(stage, 5100 * NS_PER_MS);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REVIVED) == 1);
 }
 
 /* Says nothing of the endpoint, also when it was the probe. */
@@ -190,6 +209,7 @@ TEST(when_all_are_out_some_are_used, three_out, NULL)
 TEST(few_left_is_a_panic, panicking, NULL)
 TEST(refused_dials_count, half_out, NULL)
 TEST(cut_answers_count, three_out, NULL)
+TEST(a_probe_waits_for_no_body, three_out, NULL)
 TEST(clients_that_leave_do_not_count, half_out, NULL)
 TEST(a_new_config_keeps_it_out, half_out, another_weight)
 
@@ -202,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_few_left_is_a_panic),
 		cmocka_unit_test(test_refused_dials_count),
 		cmocka_unit_test(test_cut_answers_count),
+		cmocka_unit_test(test_a_probe_waits_for_no_body),
 		cmocka_unit_test(test_clients_that_leave_do_not_count),
 		cmocka_unit_test(test_a_new_config_keeps_it_out),
 	};

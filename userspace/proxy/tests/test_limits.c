@@ -128,12 +128,11 @@ static void linkerd_says_503(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, GET);
-	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	reaches(stage, WEB_ENDPOINT);
 	stage_run(stage, 310 * NS_PER_MS);
 	WANT(stage, is_answered(stage, client, "503", "deadline"));
 	peer_sends(stage, client, GET);
-	server = reaches(stage, WEB_ENDPOINT);
-	peer_sends(stage, server, HELLO);
+	peer_sends(stage, reaches(stage, WEB_ENDPOINT), HELLO);
 	sees(stage, client,
 	     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nl5d-success-class: 1.0\r\n\r\nhello");
 }

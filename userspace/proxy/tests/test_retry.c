@@ -30,6 +30,18 @@ static void with_backoff(struct stage_draft *all)
 	rules_of(all, "many")->retry.backoff.least_ns = 50 * NS_PER_MS;
 }
 
+static void no_time_for_backoff(struct stage_draft *all)
+{
+	with_backoff(all);
+	rules_of(all, "many")->timeout.total_ns = 40 * NS_PER_MS;
+}
+
+static void always_the_same(struct stage_draft *all)
+{
+	reads(all);
+	all->services[3].balancer = BALANCER_CLIENT_IP;
+}
+
 static void two_attempts(struct stage_draft *all)
 {
 	reads(all);
@@ -252,6 +264,23 @@ static void a_chunked_answer_is_drained(struct stage *stage)
 	WANT(stage, stage->worker.counts->upstreams_idle == 2);
 }
 
+/* However long it is, in chunks that do not say so. */
+static void a_chunked_answer_is_drained_so_far(struct stage *stage)
+{
+	static char bulk[70000];
+	struct io_peer *client = client_connect(stage, MANY);
+	memset(bulk, 'x', sizeof(bulk) - 1);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server,
+		   "HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n");
+	struct io_peer *other = reaches_any(stage, NULL);
+	peer_sends(stage, server, bulk);
+	WANT(stage, io_peer_saw_fin(server) || io_peer_saw_reset(server));
+	peer_sends(stage, other, HELLO);
+	sees(stage, client, HELLO);
+}
+
 /* ---- no answer ---- */
 
 static void a_reset_is_tried_again(struct stage *stage)
@@ -328,6 +357,66 @@ static void a_half_closed_client_gets_its_answer(struct stage *stage)
 	sees(stage, client, HELLO);
 }
 
+/* Rather the failure than no answer at all. */
+static void a_wait_beyond_the_deadline_is_not_begun(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	peer_sends(stage, reaches_any(stage, NULL), UNAVAILABLE);
+	sees(stage, client, UNAVAILABLE);
+}
+
+/* Its FIN would go before the request on a connection that is open already. */
+static void a_half_closed_client_takes_no_pooled_connection(struct stage *stage)
+{
+	struct io_peer *warm[REPLICAS];
+	struct io_peer *servers[REPLICAS];
+	for (int i = 0; i < REPLICAS; i++) {
+		warm[i] = client_connect(stage, MANY);
+		peer_sends(stage, warm[i], GET);
+		servers[i] = reaches_any(stage, NULL);
+	}
+	for (int i = 0; i < REPLICAS; i++) {
+		sees(stage, servers[i], GET);
+		peer_sends(stage, servers[i], HELLO);
+		sees(stage, warm[i], HELLO);
+	}
+	struct io_peer *client = client_connect(stage, MANY);
+	io_peer_send(client, span_text(GET));
+	io_peer_finish(client);
+	stage_settle(stage);
+	for (int i = 0; i < REPLICAS; i++) {
+		if (io_peer_received(servers[i]).size)
+			peer_sends(stage, servers[i], UNAVAILABLE);
+	}
+	struct io_peer *server = reaches_any(stage, NULL);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+#define BULK (256 * 1024)
+
+/* The rest of the request stays with the client until it can go on. */
+static void a_client_is_not_read_while_it_waits(struct stage *stage)
+{
+	static char bulk[BULK + 1];
+	struct io_peer *client = client_connect(stage, MANY);
+	memset(bulk, 'x', BULK);
+	peer_sends(stage, client,
+		   "POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 262149\r\n\r\nhello");
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, UNAVAILABLE);
+	peer_sends(stage, client, bulk);
+	WANT(stage, stage->worker.blocks.bytes_in_use < BULK);
+	stage_run(stage, 60 * NS_PER_MS);
+	server = reaches_any(stage, NULL);
+	stage_settle(stage);
+	WANT(stage, io_peer_received(server).size > BULK);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
 #define TEST(name, configure)                                                                      \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
@@ -355,6 +444,33 @@ TEST(a_reset_is_502_by_default, NULL)
 TEST(it_waits_before_the_next_try, with_backoff)
 TEST(the_client_leaves_while_it_waits, with_backoff)
 TEST(a_half_closed_client_gets_its_answer, with_backoff)
+TEST(a_wait_beyond_the_deadline_is_not_begun, no_time_for_backoff)
+TEST(a_half_closed_client_takes_no_pooled_connection, reads)
+
+static void test_a_chunked_answer_is_drained_so_far(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open(&stage, reads, NULL);
+	act(&stage, a_chunked_answer_is_drained_so_far);
+	stage_close(&stage);
+}
+
+static void test_a_client_is_not_read_while_it_waits(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open(&stage, with_backoff, NULL);
+	act(&stage, a_client_is_not_read_while_it_waits);
+	stage_close(&stage);
+}
+
+/* The balancer would give the one that failed again. */
+static void test_the_balancer_is_told_whom_to_avoid(void **state)
+{
+	(void)state;
+	play_with(another_replica_answers, always_the_same);
+}
 
 int main(void)
 {
@@ -379,6 +495,11 @@ int main(void)
 		cmocka_unit_test(test_it_waits_before_the_next_try),
 		cmocka_unit_test(test_the_client_leaves_while_it_waits),
 		cmocka_unit_test(test_a_half_closed_client_gets_its_answer),
+		cmocka_unit_test(test_a_wait_beyond_the_deadline_is_not_begun),
+		cmocka_unit_test(test_a_half_closed_client_takes_no_pooled_connection),
+		cmocka_unit_test(test_a_chunked_answer_is_drained_so_far),
+		cmocka_unit_test(test_a_client_is_not_read_while_it_waits),
+		cmocka_unit_test(test_the_balancer_is_told_whom_to_avoid),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

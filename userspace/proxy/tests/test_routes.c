@@ -10,6 +10,7 @@ static struct notation auto_routes;
 static struct notation none;
 static struct route_field_draft team = {1, "X-Team", "shop"};
 static struct route_field_draft seen = {1, "X-Seen", "weft"};
+static struct route_mirror_draft copy = {.line = 1, .percent = 100, .service = "any"};
 static struct draft_value debug = {.line = 1, .text = "X-Debug"};
 static struct identifier_draft identifiers[] = {
 	{.line = 1, .kind = IDENTIFY_HEADER},
@@ -26,14 +27,15 @@ static int make_routes(void **state)
 {
 	(void)state;
 	notation_init(&routes, "");
-	notation_route(&routes,
-		       span_text("shop for=web; h:x-canary=1 > any; =/old; /api > many; "
-				 "/gone > nobody; /empty > none; /never > web*0; =/moved; / > web"));
+	notation_route(&routes, span_text("shop for=web; h:x-canary=1 > any; =/old; /api > many; "
+					  "/gone > nobody; /empty > none; /never > web*0; =/moved; "
+					  "=/copy > web; / > web"));
 	rule_of(&routes, 0, 1)->backends.count = 0;
 	rule_of(&routes, 0, 1)->filters.redirect.scheme = "https";
 	rule_of(&routes, 0, 6)->backends.count = 0;
 	rule_of(&routes, 0, 6)->filters.redirect.hostname = "new.com";
 	rule_of(&routes, 0, 6)->filters.redirect.status = 308;
+	rule_of(&routes, 0, 7)->filters.mirrors = (struct draft_list){1, &copy};
 	struct route_filters_draft *filters = &rule_of(&routes, 0, 2)->filters;
 	filters->rewrite.path = (struct route_path_change_draft){ROUTE_PATH_REPLACE_PREFIX, "/v1"};
 	filters->rewrite.hostname = "many.local";
@@ -278,6 +280,70 @@ static void pinned(struct stage *stage)
 	sees(stage, client, HELLO);
 }
 
+static void mirrored(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client,
+		   "POST /copy HTTP/1.1\r\nHost: web\r\nContent-Length: 4\r\n\r\nab");
+	struct io_peer *web = reaches(stage, WEB_ENDPOINT);
+	struct io_peer *any = reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, client, "cd");
+	sees(stage, web, "POST /copy HTTP/1.1\r\nHost: web\r\nContent-Length: 4\r\n\r\nabcd");
+	sees(stage, any, "POST /copy HTTP/1.1\r\nHost: web\r\nContent-Length: 4\r\n\r\nabcd");
+	peer_sends(stage, web, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_MIRRORED) == 0);
+	peer_sends(stage, any, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+	sees(stage, client, "");
+	WANT(stage, counted(stage, WEFT_PROXY_MIRRORED) == 1);
+	WANT(stage, series_of(stage, "any", "")->requests == 0);
+	WANT(stage, stage->worker.counts->upstreams_idle == 2);
+	peer_sends(stage, client, GET("/copy"));
+	sees(stage, web, GET("/copy"));
+	sees(stage, any, GET("/copy"));
+}
+
+/* It is waited for 15 s, and by nobody else. */
+static void mirror_is_silent(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET("/copy"));
+	struct io_peer *web = reaches(stage, WEB_ENDPOINT);
+	sees(stage, web, GET("/copy"));
+	peer_sends(stage, web, HELLO);
+	sees(stage, client, HELLO);
+	stage_run(stage, 14 * NS_PER_S);
+	WANT(stage, counted(stage, WEFT_PROXY_MIRROR_FAILED) == 0);
+	stage_run(stage, 2 * NS_PER_S);
+	WANT(stage, counted(stage, WEFT_PROXY_MIRROR_FAILED) == 1);
+}
+
+static void mirror_refuses(struct stage *stage)
+{
+	endpoint_answers(ANY_ENDPOINT, IO_DOUBLE_REFUSES, 0);
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET("/copy"));
+	struct io_peer *web = reaches(stage, WEB_ENDPOINT);
+	sees(stage, web, GET("/copy"));
+	peer_sends(stage, web, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_MIRROR_FAILED) == 1);
+}
+
+/* A copy of half a request helps nobody. */
+static void client_leaves_its_mirror(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client,
+		   "POST /copy HTTP/1.1\r\nHost: web\r\nContent-Length: 4\r\n\r\nab");
+	reaches(stage, WEB_ENDPOINT);
+	struct io_peer *any = reaches(stage, ANY_ENDPOINT);
+	io_peer_reset(client);
+	stage_settle(stage);
+	WANT(stage, counted(stage, WEFT_PROXY_MIRROR_FAILED) == 1);
+	WANT(stage, io_peer_saw_reset(any));
+}
+
 static void identified(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -324,6 +390,10 @@ TEST(what_was_dialled_ahead_is_used_when_it_leads_there, dialled_ahead_and_used,
      NULL)
 TEST(an_upgrade_takes_routes_too, upgraded, with_routes, NULL)
 TEST(each_service_has_its_pinned_connection, pinned, with_routes, NULL)
+TEST(a_mirror_gets_a_copy_and_its_answer_is_dropped, mirrored, with_routes, NULL)
+TEST(a_silent_mirror_is_left_after_a_while, mirror_is_silent, with_routes, NULL)
+TEST(a_mirror_that_refuses_is_only_counted, mirror_refuses, with_routes, NULL)
+TEST(a_client_that_leaves_ends_its_copy, client_leaves_its_mirror, with_routes, NULL)
 TEST(identifiers_name_the_service, identified, with_identifiers, NULL)
 TEST(a_dial_to_an_endpoint_takes_no_route, to_an_endpoint, with_routes, NULL)
 
@@ -340,6 +410,10 @@ int main(void)
 		cmocka_unit_test(what_was_dialled_ahead_is_used_when_it_leads_there),
 		cmocka_unit_test(an_upgrade_takes_routes_too),
 		cmocka_unit_test(each_service_has_its_pinned_connection),
+		cmocka_unit_test(a_mirror_gets_a_copy_and_its_answer_is_dropped),
+		cmocka_unit_test(a_silent_mirror_is_left_after_a_while),
+		cmocka_unit_test(a_mirror_that_refuses_is_only_counted),
+		cmocka_unit_test(a_client_that_leaves_ends_its_copy),
 		cmocka_unit_test(identifiers_name_the_service),
 		cmocka_unit_test(a_dial_to_an_endpoint_takes_no_route),
 	};

@@ -1,4 +1,4 @@
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -293,14 +293,17 @@ int rewrite_request(struct rewriter *rewriter, const struct rewrite_request *req
 
 int rewrite_answer(struct rewriter *rewriter, const struct route_filters *rule,
 		   const struct route_filters *backend, const struct http_head *head,
-		   struct rewritten *ret_rewritten)
+		   const struct http_field *more, struct rewritten *ret_rewritten)
 {
 	struct rewritten result = {.head = *head};
-	int error =
-		change_fields(rewriter, answer_change(rule), answer_change(backend), 0, &result);
-	if (!error)
-		*ret_rewritten = result;
-	return error;
+	int error = change_fields(rewriter, answer_change(rule), answer_change(backend),
+				  more ? 1 : 0, &result);
+	if (error)
+		return error;
+	if (more)
+		rewriter->fields[result.head.field_count + result.extra_count++] = *more;
+	*ret_rewritten = result;
+	return 0;
 }
 
 /* ---- redirects ---- */

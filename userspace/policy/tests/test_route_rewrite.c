@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "base/text.h"
-#include "policy/rewrite.h"
+#include "policy/route_rewrite.h"
 #include "policy/tests/notation.h"
 
 static struct rewriter *rewriter;
@@ -148,11 +148,26 @@ static void headers_are_set_added_and_removed(void **state)
 		assert_int_equal(rewrite_request(rewriter, &how, &request.head, &got), 0);
 		print_fields(&got, &text);
 		assert_string_equal(text.data, rows[i].expected);
-		assert_int_equal(rewrite_answer(rewriter, &rule, how.backend, &request.head, &got),
-				 0);
+		assert_int_equal(
+			rewrite_answer(rewriter, &rule, how.backend, &request.head, NULL, &got), 0);
 		print_fields(&got, &text);
 		assert_string_equal(text.data, rows[i].expected);
 	}
+	text_fini(&text);
+}
+
+static void one_more_field_comes_with_an_answer(void **state)
+{
+	static const struct http_field cookie = {{"Set-Cookie", 10}, {"a=b", 3}};
+	struct route_filters rule = {.response = change_xyz};
+	struct request request;
+	struct rewritten got;
+	struct text text = {0};
+	(void)state;
+	request_read(&request, span_text("GET h /"));
+	assert_int_equal(rewrite_answer(rewriter, &rule, NULL, &request.head, &cookie, &got), 0);
+	print_fields(&got, &text);
+	assert_string_equal(text.data, "Host=h | x=new Y=more Set-Cookie=a=b");
 	text_fini(&text);
 }
 
@@ -271,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_is_replaced_by_the_gateway_apis_table),
 		cmocka_unit_test(a_full_path_and_consumed_segments),
 		cmocka_unit_test(headers_are_set_added_and_removed),
+		cmocka_unit_test(one_more_field_comes_with_an_answer),
 		cmocka_unit_test(a_hostname_takes_hosts_place),
 		cmocka_unit_test(nothing_to_do_is_known),
 		cmocka_unit_test(a_redirect_says_where_to_look),

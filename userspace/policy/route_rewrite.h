@@ -6,8 +6,8 @@
  * Fields that are set or added come apart from the received ones (h1_rewrite.extra): a Connection
  * header of the sender can take out what it sent itself, never what a filter put there.
  */
-#ifndef POLICY_REWRITE_H
-#define POLICY_REWRITE_H
+#ifndef POLICY_ROUTE_REWRITE_H
+#define POLICY_ROUTE_REWRITE_H
 
 #include "base/attr.h"
 #include "http/message.h"
@@ -36,10 +36,10 @@ struct rewrite_request {
  */
 int rewrite_request(struct rewriter *rewriter, const struct rewrite_request *request,
 		    const struct http_head *head, struct rewritten *ret_rewritten) MUST_CHECK;
-/* 0 or -ENOMEM. */
+/* `more`: one field that is put there in any case, NULL = none. 0 or -ENOMEM. */
 int rewrite_answer(struct rewriter *rewriter, const struct route_filters *rule,
 		   const struct route_filters *backend, const struct http_head *head,
-		   struct rewritten *ret_rewritten) MUST_CHECK;
+		   const struct http_field *more, struct rewritten *ret_rewritten) MUST_CHECK;
 /* One more field behind what this rewriter made last, or behind a head as it came. 0 or -ENOMEM. */
 int rewritten_add(struct rewriter *rewriter, struct rewritten *rewritten,
 		  struct http_field field) MUST_CHECK;
