@@ -58,7 +58,9 @@ static void an_ejected_endpoint_is_told(void **state)
 	(void)state;
 	stage_open(&stage, with_dtab, NULL);
 	const struct service *any = snapshot_service_named(stage.worker.snapshot, span_text("any"));
-	guard_tell(&stage.worker, any->id, any->endpoints[0].id, BREAKER_FAILED);
+	struct balance_attempt attempt;
+	balance_place(&stage.worker.balances, any, &any->endpoints[0], &attempt);
+	guard_tell(&stage.worker, &attempt, BREAKER_FAILED);
 	expect(&stage, "url=any",
 	       (const char *const[]){"\"result\":\"ejected\"", "\"result\":\"down\"", NULL});
 	stage_empty(&stage);
