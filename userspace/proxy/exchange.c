@@ -379,12 +379,13 @@ static int write_request_head(struct exchange *exchange, const struct route_way 
 		.extra = onward.result.extra,
 		.extra_count = onward.result.extra_count,
 	};
-	if (!exchange->dial.upstream)
+	if (!exchange->dial.upstream) {
 		error = forward_head_later(&exchange->replay, head, &rewrite);
-	else
+	} else {
 		error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
-	if (!error && exchange->dial.upstream)
-		keep_head(exchange, written);
+		if (!error)
+			keep_head(exchange, written);
+	}
 	onward_fini(&onward);
 	return error;
 }
