@@ -209,7 +209,7 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 		dial_tell(&exchange->dial, BREAKER_FAILED);
 	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
 		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
-	return verdict.is_retryable && retry_answer(exchange, head);
+	return retry_wants(exchange, &end, verdict) && retry_answer(exchange, head);
 }
 
 static void on_head(struct h1_reader *reader, const struct http_head *head)
