@@ -13,7 +13,10 @@ static void print_node(const cJSON *node, unsigned depth, struct text *text)
 	text_printf(text, "%*s%s: %s", (int)depth * 2, "", view_text(node, "step"),
 		    view_text(node, "text"));
 	text_printf(text, "%s%s\n", *result ? "   -- " : "", result);
-	cJSON_ArrayForEach(below, view_item(node, "below")) print_node(below, depth + 1, text);
+	cJSON_ArrayForEach(below, view_item(node, "below"))
+	{
+		print_node(below, depth + 1, text);
+	}
 }
 
 static void print_tree(const cJSON *json, struct text *text)
