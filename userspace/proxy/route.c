@@ -92,14 +92,12 @@ void exchange_route_fini(struct exchange_route *route)
 }
 
 int route_answer(struct worker *worker, const struct exchange_route *route,
-		 const struct http_head *head, const struct http_field *more,
-		 struct rewritten *ret_rewritten)
+		 const struct http_head *head, struct rewritten *ret_rewritten)
 {
 	if (route->answer)
 		return rewrite_answer(worker->rewriter, &route->answer->rule,
-				      &route->answer->backend, head, more, ret_rewritten);
-	*ret_rewritten =
-		(struct rewritten){.head = *head, .extra = more, .extra_count = more ? 1 : 0};
+				      &route->answer->backend, head, ret_rewritten);
+	*ret_rewritten = (struct rewritten){.head = *head};
 	return 0;
 }
 

@@ -51,10 +51,8 @@ static inline bool route_retries_code(const struct exchange_route *route, unsign
 	return status >= 400 && status < 600 && (route->retry_codes[bit / 64] >> (bit % 64) & 1);
 }
 
-/* The head of a final answer as it goes to the client, with one field more (NULL = none). 0 or
- * -ENOMEM. */
+/* The head of a final answer as it goes to the client. 0 or -ENOMEM. */
 int route_answer(struct worker *worker, const struct exchange_route *route,
-		 const struct http_head *head, const struct http_field *more,
-		 struct rewritten *ret_rewritten) MUST_CHECK;
+		 const struct http_head *head, struct rewritten *ret_rewritten) MUST_CHECK;
 
 #endif
