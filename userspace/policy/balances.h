@@ -86,6 +86,7 @@ struct balance_attempt {
 	bool is_open;
 	bool is_counted;
 	uint64_t began_ns;
+	double cost_ns; /* the endpoint's, as it was at the end; 0 = unknown */
 };
 
 enum balance_outcome {
