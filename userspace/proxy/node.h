@@ -22,6 +22,7 @@ struct node_service {
 	_Atomic uint32_t owner; /* its birth; 0 = nobody yet */
 	struct breaker_group breakers;
 	struct retry_budget budget;
+	struct retry_budget requeues; /* of what was never sent (linkerd1.md Y4) */
 	struct concurrency concurrency;
 	struct token_bucket rate;
 	struct failover failover;             /* is it up, for the choice among alternates? */
