@@ -44,8 +44,10 @@ def servers(mesh):
 def use(servers):
     """use(until, **more config): in use when it returns."""
 
-    def write(until, trust=False, **more):
+    def write(until, trust=False, trusting="", **more):
         config = {**servers.config(), **more}
+        for service in config["services"]:
+            service["trust_dtab_headers"] = service["name"] == trusting
         for pod in config["pods"]:
             pod["trust_dtab_headers"] = trust and pod["name"] == "client"
         servers.weftd.write_config(config)
@@ -81,6 +83,13 @@ def test_entries_of_a_request_count_only_where_they_are_trusted(servers, use):
     refused = get(servers, l5d_dtab="/svc/web => ")
     assert refused.status == 400 and b"column 12" in refused.body
     assert who(servers) == "web"
+
+
+def test_a_service_may_trust_all_that_dial_it(servers, use):
+    own = {"l5d_dtab": "/svc/web => /svc/v2; /svc/v1 => /svc/v2"}
+    use(lambda: (who(servers, **own), who(servers, "v1", **own)) == ("v2", "v1"), trusting="web")
+    explained = servers.weftd.cli("explain", "GET", "http://web/", "-H", "l5d-dtab: /svc/web => /svc/v2").stdout
+    assert "trusted: the dialled service trusts everybody's" in explained
 
 
 def test_a_dtab_changes_under_load_without_a_failed_request(servers, use):
@@ -147,7 +156,7 @@ def test_explain_tells_each_step(servers, use):
         "identifier: destination   -- /svc/web",
         "entry: /svc/web => 9 * /svc/v1 & /svc/v2",
         "entry: (of the request) /svc/v2 => /svc/empty | /svc/web",
-        "endpoint: " + servers.endpoint("v1") + " weight 1, 0 requests in flight   -- ready",
+        "endpoint: " + servers.endpoint("v1") + " weight 1, 0 requests in flight",
         "service: empty, 0 endpoints, 0 ready   -- down",
     ):
         assert expected in lines, f"{expected}\n\n{lines}"

@@ -379,6 +379,7 @@ static void add_service(struct json *json, const struct page_view *view,
 		json_text(json, NULL, address_print(&service->addresses[i], address));
 	}
 	json_close(json, ']');
+	json_bool(json, "trust_dtab_headers", service->trusts_dtabs);
 	json_number(json, "ready_endpoints", service->ready_count);
 	count_ejected(view, service, &ejected);
 	json_number(json, "ejected_endpoints", ejected);

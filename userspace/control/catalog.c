@@ -351,6 +351,7 @@ static void draft_write(const struct catalog *catalog, struct catalog_service *s
 		.balancing = {.near_limit = 32, .panic_percent = PANIC_PERCENT},
 		.shortcut = annotation_shortcut(&of->object, namespace),
 		.shortcut_window = annotation_shortcut_window(&of->object),
+		.trusts_dtabs = annotation_trusts_dtabs(&of->object),
 		.resilience = catalog->resilience,
 		.balances_endpoints = kube_service_balances_endpoints(of),
 		.name = service->name,

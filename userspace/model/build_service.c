@@ -212,6 +212,7 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 	       service->shortcut_window == old->shortcut_window &&
 	       memcmp(&service->resilience, &old->resilience, sizeof(old->resilience)) == 0 &&
 	       service->balances_endpoints == old->balances_endpoints &&
+	       service->trusts_dtabs == old->trusts_dtabs &&
 	       service->may_be_left_out == old->may_be_left_out &&
 	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
 	       unchanged_endpoints == old->endpoint_count;
@@ -285,6 +286,7 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 	check_backoff(build, draft, "services[].breaker.backoff_most",
 		      &draft->resilience.breaker.backoff);
 	service->balances_endpoints = draft->balances_endpoints;
+	service->trusts_dtabs = draft->trusts_dtabs;
 	service->may_be_left_out = draft->may_be_left_out;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
 	if (lacks_hash_name(draft))

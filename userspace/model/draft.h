@@ -59,7 +59,8 @@ struct service_draft {
 	uint32_t shortcut_window;  /* as in struct service */
 	struct resilience resilience;
 	bool balances_endpoints; /* as in struct service */
-	bool may_be_left_out;    /* a fault in it costs only itself, not the build */
+	bool trusts_dtabs;
+	bool may_be_left_out; /* a fault in it costs only itself, not the build */
 	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */

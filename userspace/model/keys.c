@@ -193,6 +193,10 @@ static const struct key keys[] = {
 	{"services[].shortcut_window", KEY_SIZE, NUMBER(struct service_draft, shortcut_window),
 	 RANGE(4 * KIB, 16 * MIB), .flags = KEY_MAY_BE_ZERO, .fallback = "0", .unit = "bytes",
 	 .meaning = "As shortcut.window, for connections to it; 0 is what the mesh has."},
+	{"services[].trust_dtab_headers", KEY_BOOL, NUMBER(struct service_draft, trusts_dtabs),
+	 .fallback = "false",
+	 .meaning = "Requests that are dialled to it may bring dtab entries, whichever pod they "
+		    "come from; see pods[].trust_dtab_headers."},
 	{"services[].classifier", KEY_CHOICE, NUMBER(struct service_draft, resilience.classifier),
 	 .choices = "non_retryable_5xx|retryable_read_5xx|retryable_idempotent_5xx|retryable_all_"
 		    "5xx|all_successful",
@@ -360,7 +364,7 @@ static const struct key keys[] = {
 	{"pods[].trust_dtab_headers", KEY_BOOL, NUMBER(struct pod_draft, trusts_dtabs),
 	 .fallback = "false",
 	 .meaning = "Its requests may bring dtab entries in l5d-dtab and l5d-ctx-dtab; otherwise "
-		    "these are removed."},
+		    "these are removed, unless the service that it dials trusts everybody's."},
 	{"pods[].skip_outbound_ports", VALUES(struct pod_draft, skip_ports), .most = 1024,
 	 .meaning = "Destination ports that are never captured."},
 	{"pods[].skip_outbound_ports[]", KEY_INTEGER, RANGE(1, 65535), .example = "25",

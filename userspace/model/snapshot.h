@@ -102,6 +102,7 @@ struct service {
 	uint32_t endpoint_count;
 	uint32_t ready_count; /* endpoints with weight > 0 */
 	uint64_t weight_total;
+	bool trusts_dtabs;              /* requests that are dialled to it may bring dtab entries */
 	bool balances_endpoints;        /* a dial to an endpoint's own address may go to another */
 	struct weft_address *addresses; /* sorted */
 	struct endpoint *endpoints;     /* sorted by id */

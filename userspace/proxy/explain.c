@@ -261,18 +261,22 @@ static void show_own_name(struct asked *asked)
 static void show_locals(struct asked *asked)
 {
 	struct route_way way = {0};
-	bool fits = name_read_locals(asked->worker->snapshot, asked->pod, &asked->head,
-				     &asked->locals, &way);
+	bool fits = name_read_locals(asked->worker->snapshot, asked->pod, asked->dialled,
+				     &asked->head, &asked->locals, &way);
 	if (!asked->locals.has_fields)
 		return;
 	tree_open(&asked->tree, "headers", "l5d-dtab, l5d-ctx-dtab");
 	if (!fits)
 		tree_close(&asked->tree, "answered %u: %s", way.status, way.text);
 	else if (asked->locals.count)
-		tree_close(&asked->tree, "trusted from this pod");
+		tree_close(&asked->tree, "%s",
+			   asked->dialled && asked->dialled->trusts_dtabs
+				   ? "trusted: the dialled service trusts everybody's"
+				   : "trusted from this pod");
 	else
 		tree_close(&asked->tree,
-			   "removed: pods[].trust_dtab_headers is not true for this pod");
+			   "removed: trust_dtab_headers is true neither for this pod "
+			   "nor for the dialled service");
 }
 
 /* False: it has no name. */

@@ -42,8 +42,8 @@ static void each_step_is_told(void **state)
 		       NULL,
 	       });
 	expect(&stage, "url=10.96.0.4/&pod=nobody&header=l5d-ctx-dtab:x",
-	       (const char *const[]){"\"service many\"", "removed: pods[].trust_dtab_headers",
-				     NULL});
+	       (const char *const[]){"\"service many\"",
+				     "removed: trust_dtab_headers is true neither", NULL});
 	expect(&stage, "url=nobody", (const char *const[]){"\"no service of the mesh\"", NULL});
 	expect(&stage, "url=web&pod=client&header=l5d-dtab:(",
 	       (const char *const[]){"expected a prefix", NULL});
