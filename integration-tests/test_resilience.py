@@ -40,6 +40,14 @@ SERVICES = [
         balancer="round_robin",
         rules={"breaker": {"failures": 3, "backoff_least": "500ms"}},
     ),
+    Service(
+        "hedged",
+        REPLICAS,
+        port=9208,
+        protocol="http",
+        balancer="round_robin",
+        rules={"hedging": {"after": "50ms"}},
+    ),
     Service("narrow", REPLICAS, port=9205, protocol="http", rules={"limits": {"concurrency": 1}}),
     Service("slow", REPLICAS, port=9206, protocol="http", rules={"limits": {"rate": 2}}),
     Service(
@@ -122,6 +130,21 @@ def test_a_silent_replica_costs_its_timeout(mesh, replicas):
     assert [ask(mesh, "impatient").body for _ in range(4)] == [b"other"] * 4
     assert 0.2 < time.monotonic() - began < 3
     assert reason(mesh, "retried_timeout") > 0
+
+
+def test_a_replica_that_hangs_is_not_waited_for(mesh, replicas):
+    over = threading.Event()
+    replicas[0].respond = lambda request: over.wait(30) and None or replicas[0].good(request)
+    try:
+        assert [ask(mesh, "hedged").body for _ in range(6)] == [b"other"] * 6
+        hedged = len(replicas[0].seen)
+        assert reason(mesh, "hedged") == reason(mesh, "hedge_won") == hedged > 0
+    finally:
+        over.set()
+    post = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
+    replicas[0].respond = replicas[1].respond = lambda request: time.sleep(0.2) or answer("200 OK", "late")
+    assert ask(mesh, "hedged", post).body == b"late"
+    assert reason(mesh, "hedged") == hedged
 
 
 def test_a_failing_replica_is_left_out_and_comes_back(mesh, replicas):

@@ -12,6 +12,7 @@
 #include "model/snapshot.h"
 #include "policy/breaker.h"
 #include "policy/concurrency.h"
+#include "policy/quantile.h"
 #include "policy/rate_limit.h"
 #include "policy/retry_budget.h"
 
@@ -22,6 +23,7 @@ struct node_service {
 	struct breaker_group breakers;
 	struct retry_budget budget;
 	struct retry_budget requeues; /* of what was never sent (linkerd1.md Y4) */
+	struct quantile latency;      /* of answers: when to hedge */
 	struct concurrency concurrency;
 	struct token_bucket rate;
 	_Atomic(struct rate_limit *) clients; /* NULL until the first is limited */
