@@ -1,0 +1,165 @@
+"""weft.yaml is exchanged while requests run: how soon it counts, that nobody fails, and what is remembered."""
+
+import contextlib
+import time
+
+import pytest
+from harness.load import Load
+from harness.mesh import Service
+from harness.raw import Upstream, answer, serve
+
+MODES = ("weft",)
+PORT = 9750
+NAMES = ("one", "two", "three", "four")
+IN_USE_S = 2  # the goal is 0.1 s, which the log shows; a busy machine may take longer
+SERVICES = [
+    Service("web", [f"{name}:{PORT}" for name in NAMES[:3]], protocol="http", balancer="round_robin"),
+    Service("idle", [f"one:{PORT}"], protocol="http"),
+]
+CHANGES_EACH = 3
+
+
+class Replica:
+    def __init__(self, name):
+        self.name, self.seen, self.latency, self.is_well = name, 0, 0.0, True
+
+    def __call__(self, _request):
+        self.seen += 1
+        time.sleep(self.latency)
+        return answer("200 OK" if self.is_well else "503 Service Unavailable", self.name)
+
+
+@pytest.fixture
+def replicas(mesh):
+    made = {name: Replica(name) for name in NAMES}
+    with contextlib.ExitStack() as stack:
+        for name, replica in made.items():
+            stack.enter_context(Upstream(mesh.pod(name), PORT, serve(replica)))
+        yield made
+
+
+def changed(mesh, **keys):
+    """The config with other keys of the service web; `endpoints`: names of pods, or {name: weight}."""
+    config = mesh.config()
+    if "endpoints" in keys:
+        weights = keys["endpoints"] if isinstance(keys["endpoints"], dict) else dict.fromkeys(keys["endpoints"], 1)
+        keys["endpoints"] = [
+            {"address": f"{mesh.pod(name).address}:{PORT}", "weight": weight} for name, weight in weights.items()
+        ]
+    config["services"][0].update(keys)
+    return config
+
+
+def write(mesh, config):
+    """When it was there."""
+    mesh.weftd.write_config(config)
+    return time.monotonic()
+
+
+def tell(what, delays):
+    print(f"{what}: in use after {', '.join(f'{1000 * delay:.0f} ms' for delay in delays)}")
+    assert max(delays) < IN_USE_S
+
+
+def test_endpoints_come_and_go_without_a_failed_request(mesh, replicas):
+    came, went = [], []
+    write(mesh, changed(mesh))
+    with Load(lambda: mesh.dial("web"), clients=4, pause=0.001) as load:
+        for _ in range(CHANGES_EACH):
+            load.wait(50, time.monotonic())
+            at = write(mesh, changed(mesh, endpoints=NAMES))
+            load.wait_seen("four", at)
+            came.append(min(one.sent_at for one in load.since(at) if one.got == "four") - at)
+            at = write(mesh, changed(mesh))
+            time.sleep(0.3)
+            went.append(load.last_sent("four", at))
+    assert not load.failed(), load.failed()
+    tell("a new endpoint", came)
+    tell("an endpoint less", went)
+
+
+def test_a_canary_moves_from_a_tenth_to_all_and_back(mesh, replicas):
+    """By endpoints' weights; test_routes.py has the same by routes."""
+    tenth, every, none = ((90, 10), 0.04, 0.19), ((0, 100), 1, 1), ((100, 0), 0, 0)
+    with Load(lambda: mesh.dial("web"), clients=4) as load:
+        for weights, least, most in (tenth, every, tenth, none):
+            write(mesh, changed(mesh, balancer="random", endpoints=dict(zip(("one", "four"), weights))))
+            time.sleep(0.5)
+            settled = time.monotonic()
+            load.wait(600, settled)
+            share = load.shares(settled).get("four", 0)
+            print(f"weights {weights}: {100 * share:.1f} % of {len(load.since(settled))}")
+            assert least <= share <= most, (weights, share)
+    assert not load.failed(), load.failed()
+
+
+def test_a_balancer_changes_without_a_failed_request(mesh, replicas):
+    narrowed, widened = [], []
+    write(mesh, changed(mesh))
+    with Load(lambda: mesh.dial("web"), clients=4, pause=0.001) as load:
+        for _ in range(CHANGES_EACH):
+            for name in NAMES[:3]:
+                load.wait_seen(name, time.monotonic())
+            at = write(mesh, changed(mesh, balancer="client_ip"))  # one client: one replica
+            time.sleep(0.3)
+            settled = time.monotonic()
+            load.wait(50, settled)
+            (home,) = load.shares(settled)
+            others = [name for name in NAMES[:3] if name != home]
+            narrowed.append(max(load.last_sent(name, at) for name in others))
+            at = write(mesh, changed(mesh))
+            load.wait_seen(others[0], at)
+            widened.append(min(one.sent_at for one in load.since(at) if one.got == others[0]) - at)
+    assert not load.failed(), load.failed()
+    tell("by the client's address", narrowed)
+    tell("in turn", widened)
+
+
+def test_a_timeout_changes_for_the_next_request(mesh, replicas):
+    for replica in replicas.values():
+        replica.latency = 0.05
+    shorter, longer = [], []
+    with Load(lambda: mesh.dial("web"), clients=4) as load:
+        for _ in range(CHANGES_EACH):
+            load.wait_seen("one", time.monotonic())
+            # No breaker: its endpoints are to time out, not to be left out.
+            at = write(mesh, changed(mesh, timeouts={"total": "5ms"}, breaker={"policy": "none"}))
+            load.wait_seen(504, at)
+            shorter.append(min(one.sent_at for one in load.since(at) if one.got == 504) - at)
+            at = write(mesh, changed(mesh))
+            load.wait_seen("one", at)
+            time.sleep(0.3)
+            longer.append(load.last_sent(504, at))
+    assert {one.got for one in load.failed()} == {504}
+    tell("a shorter timeout", shorter)
+    tell("none again", longer)
+
+
+def test_what_is_known_of_unchanged_endpoints_stays(mesh, replicas):
+    """The breaker's verdict, the load that ewma remembers, and the counters."""
+    remembers = {"balancer": "ewma", "breaker": {"failures": 3, "backoff_least": "60s"}}
+    replicas["one"].is_well = False
+    write(mesh, changed(mesh, **remembers))
+    with Load(lambda: mesh.dial("web"), clients=4, pause=0.001) as load:
+        load.wait(300, time.monotonic())
+        replicas["two"].latency = 0.6  # from now on ewma gives it next to nothing
+        time.sleep(1.3)
+        before = mesh.weftd.metrics()
+        seen = {name: replicas[name].seen for name in ("one", "two")}
+        began = time.monotonic()
+        for step in range(4):
+            more = {"timeouts": {"total": "30s"}} if step % 2 else {"classifier": "retryable_read_5xx"}
+            write(mesh, changed(mesh, endpoints=NAMES if step % 2 == 0 else NAMES[:3], **remembers, **more))
+            time.sleep(0.3)
+        load.wait(300, began)
+        asked = len(load.since(began))
+        now = mesh.weftd.metrics()
+    assert replicas["one"].seen == seen["one"]  # out since its third failure, whatever the file says of others
+    assert replicas["two"].seen - seen["two"] <= max(8, asked // 50), (replicas["two"].seen, seen, asked)
+    assert all(one.got == 503 for one in load.failed()) and len(load.since(began)) == sum(
+        one.is_good for one in load.since(began)
+    )
+    for labels in ({"endpoint": None}, {"endpoint": mesh.endpoint("web", 2)}):
+        was = before.sum("weft_requests_total", service="web", **labels)
+        assert now.sum("weft_requests_total", service="web", **labels) > was > 0
+    write(mesh, changed(mesh))
