@@ -45,7 +45,7 @@ def percent(one):
 
 
 def table(medians):
-    lines = ["| subject | success | req/s | p50 ms | p95 ms | p99 ms |", "|---|---|---|---|---|---|"]
+    lines = ["| subject | success | req/s | p50 ms | p95 ms | p99 ms |", 6 * "|---" + "|"]
     for subject, one in medians.items():
         rest = [f"{one[key]:.0f}" for key in ("requests_per_second", "p50_ms", "p95_ms", "p99_ms")]
         lines.append(f"| {' | '.join([subject, percent(one), *rest])} |")
