@@ -10,6 +10,8 @@
 static uint32_t draw_open(const struct balance_call *call, struct balance_window window)
 {
 	uint32_t position = balance_draw(call, window);
+	if (balance_is_all_open(call))
+		return position;
 	for (int i = 1; i < DRAWS; i++) {
 		if (balance_status(call, balance_at(call, position)) == STATUS_OPEN)
 			break;
@@ -39,10 +41,12 @@ static const struct endpoint *better(const struct balance_call *call, uint32_t o
 {
 	const struct endpoint *a = balance_at(call, one);
 	const struct endpoint *b = balance_at(call, other);
-	enum balance_status status_a = balance_status(call, a);
-	enum balance_status status_b = balance_status(call, b);
-	if (status_a != status_b)
-		return status_a < status_b ? a : b;
+	if (!balance_is_all_open(call)) {
+		enum balance_status status_a = balance_status(call, a);
+		enum balance_status status_b = balance_status(call, b);
+		if (status_a != status_b)
+			return status_a < status_b ? a : b;
+	}
 	return measure(call, b) * factor < measure(call, a) ? b : a;
 }
 
@@ -62,7 +66,7 @@ const struct endpoint *balance_two(const struct balance_call *call, struct balan
 				   balance_measure *measure)
 {
 	const struct endpoint *chosen = choose(call, window, measure);
-	if (balance_status(call, chosen) == STATUS_OPEN)
+	if (balance_is_all_open(call) || balance_status(call, chosen) == STATUS_OPEN)
 		return chosen;
 	return balance_scan(call, rng_below(call->rng, call->set->count));
 }
