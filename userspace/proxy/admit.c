@@ -4,6 +4,7 @@
 
 #include "policy/fault.h"
 #include "proxy/answer.h"
+#include "proxy/retry.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -19,7 +20,7 @@ static bool admit_deadline(struct exchange *exchange, const struct http_head *he
 			   const struct service *service, struct deadline *ret_deadline)
 {
 	struct worker *worker = exchange->session->worker;
-	uint64_t total_ns = service ? service->resilience.timeout.total_ns : 0;
+	uint64_t total_ns = retry_total_ns(exchange, service);
 	*ret_deadline = (struct deadline){0};
 	if (!total_ns && !deadline_is_told(head))
 		return true; /* most requests: no look at the clock */
@@ -158,7 +159,7 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 	if (!admit_rate(exchange, guard, &rules->limit) ||
 	    !admit_concurrency(exchange, guard, &rules->limit))
 		return false;
-	if (rules->retry.attempts_most > 1)
+	if (retry_attempts_most(exchange, service) > 1)
 		retry_budget_deposit(&guard->shared->budget, &rules->retry.budget,
 				     worker_now_ns(worker));
 	return admit_fault(exchange, head, &rules->fault, ret_delay_ns);

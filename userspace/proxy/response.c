@@ -49,8 +49,9 @@ static int write_head(struct exchange *exchange, const struct http_head *head, b
 	bool has_no_body = exchange->is_head || head->status == 304;
 	struct rewritten answer = {.head = *head};
 	bool is_final = head->status >= 200 || head->status == 101;
-	if (is_final &&
-	    route_answer(exchange->session->worker, &exchange->route, head, extra, &answer))
+	if (is_final && route_answer(exchange->session->worker, &exchange->route, head, &answer))
+		return -ENOMEM;
+	if (extra && rewritten_add(exchange->session->worker->rewriter, &answer, *extra))
 		return -ENOMEM;
 	bool adds_class = settings->compatibility == COMPATIBILITY_LINKERD && head->status >= 200 &&
 			  !exchange->has_success_class;
@@ -209,7 +210,7 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 		dial_tell(&exchange->dial, BREAKER_FAILED);
 	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
 		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
-	return verdict.is_retryable && retry_answer(exchange, head);
+	return retry_wants(exchange, &end, verdict) && retry_answer(exchange, head);
 }
 
 static void on_head(struct h1_reader *reader, const struct http_head *head)

@@ -4,9 +4,65 @@
 #include "policy/backoff.h"
 #include "proxy/drain.h"
 
+/* Kept of a request for as long as its service may turn out unreachable. */
+#define FALLBACK_BUFFER_BYTES BLOCK_LARGE_BYTES
+
 static const struct service *service_of(const struct exchange *exchange)
 {
 	return snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+}
+
+/* ---- what the route's rule says goes before what the service says ---- */
+
+uint64_t retry_total_ns(const struct exchange *exchange, const struct service *service)
+{
+	if (exchange->route.request_ns)
+		return exchange->route.request_ns;
+	return service ? service->resilience.timeout.total_ns : 0;
+}
+
+static uint64_t per_try_ns(const struct exchange *exchange, const struct service *service)
+{
+	if (exchange->route.backend_ns)
+		return exchange->route.backend_ns;
+	return service ? service->resilience.timeout.per_try_ns : 0;
+}
+
+uint32_t retry_attempts_most(const struct exchange *exchange, const struct service *service)
+{
+	if (exchange->route.retry_attempts != ROUTE_NONE)
+		return exchange->route.retry_attempts + 1;
+	return service->resilience.retry.attempts_most;
+}
+
+static bool has_codes(const struct exchange_route *route)
+{
+	return route->retry_codes[0] | route->retry_codes[1] | route->retry_codes[2] |
+	       route->retry_codes[3];
+}
+
+/* A rule that speaks of retries wants them where they are safe: reads and idempotent methods. */
+static enum classifier classifier_of(const struct exchange *exchange, const struct service *service)
+{
+	const struct exchange_route *route = &exchange->route;
+	enum classifier classifier = (enum classifier)service->resilience.classifier;
+	bool speaks = has_codes(route) || route->backoff_ns ||
+		      (route->retry_attempts != ROUTE_NONE && route->retry_attempts > 0);
+	bool is_safe = classify_may_retry(CLASSIFIER_RETRYABLE_IDEMPOTENT_5XX,
+					  (enum method_kind)exchange->method);
+	return speaks && is_safe ? CLASSIFIER_RETRYABLE_IDEMPOTENT_5XX : classifier;
+}
+
+bool retry_wants(const struct exchange *exchange, const struct attempt_end *end,
+		 struct verdict verdict)
+{
+	if (end->signs.refuses_retry)
+		return false;
+	if (end->signs.wants_retry)
+		return verdict.is_retryable;
+	if (!has_codes(&exchange->route))
+		return verdict.is_retryable;
+	return route_retries_code(&exchange->route, end->status);
 }
 
 /* ---- the clock ---- */
@@ -33,9 +89,9 @@ static bool watch(struct exchange *exchange)
 void retry_attempt_begins(struct exchange *exchange)
 {
 	const struct service *service = service_of(exchange);
-	uint64_t per_try_ns = service ? service->resilience.timeout.per_try_ns : 0;
+	uint64_t limit_ns = per_try_ns(exchange, service);
 	exchange->attempt_ns = worker_now_ns(exchange->session->worker);
-	exchange->attempt_deadline_ns = per_try_ns ? exchange->attempt_ns + per_try_ns : 0;
+	exchange->attempt_deadline_ns = limit_ns ? exchange->attempt_ns + limit_ns : 0;
 	exchange->attempts++;
 	if (!watch(exchange))
 		log_warn("no_timer", "what=attempt");
@@ -54,13 +110,16 @@ uint32_t retry_buffer_bytes(const struct exchange *exchange)
 	const struct service *service = service_of(exchange);
 	/* a connection from before the request may turn out dead: the head alone */
 	uint32_t least = exchange->is_idempotent && !exchange->has_body ? BLOCK_LARGE_BYTES : 0;
+	if (exchange->route.fallback_id)
+		least = FALLBACK_BUFFER_BYTES;
 	if (exchange->is_connect || exchange->wants_upgrade || !service ||
-	    service->resilience.retry.attempts_most <= 1)
+	    retry_attempts_most(exchange, service) <= 1)
 		return least;
 	uint32_t most = service->resilience.retry.buffer_bytes;
 	/* What only an answer's own word makes retryable is rare: small requests are kept for it,
 	 * and no bulk is copied. */
-	if (!classify_may_retry((enum classifier)service->resilience.classifier,
+	if (!has_codes(&exchange->route) &&
+	    !classify_may_retry(classifier_of(exchange, service),
 				(enum method_kind)exchange->method) &&
 	    most > BLOCK_SMALL_BYTES)
 		most = BLOCK_SMALL_BYTES;
@@ -73,7 +132,7 @@ static bool is_possible(const struct exchange *exchange, const struct service *s
 	bool is_bound = exchange->is_connect || exchange->wants_upgrade || exchange->pins ||
 			(upstream && upstream->is_pinned);
 	return service && !exchange->head_sent && !exchange->told_client && !is_bound &&
-	       exchange->attempts < service->resilience.retry.attempts_most;
+	       exchange->attempts < retry_attempts_most(exchange, service);
 }
 
 /* Asked last: what it allows is paid for. */
@@ -90,9 +149,14 @@ static bool budget_allows(struct worker *worker, const struct service *service)
 
 static uint64_t next_backoff_ns(struct exchange *exchange, const struct service *service)
 {
-	exchange->backoff_ns =
-		backoff_next(&service->resilience.retry.backoff, exchange->attempts - 1u,
-			     exchange->backoff_ns, &exchange->session->worker->rng);
+	struct backoff_rule rule = service->resilience.retry.backoff;
+	if (exchange->route.backoff_ns) {
+		rule.least_ns = exchange->route.backoff_ns;
+		if (rule.most_ns < rule.least_ns)
+			rule.most_ns = rule.least_ns;
+	}
+	exchange->backoff_ns = backoff_next(&rule, exchange->attempts - 1u, exchange->backoff_ns,
+					    &exchange->session->worker->rng);
 	return exchange->backoff_ns;
 }
 
@@ -156,6 +220,40 @@ void retry_wait(struct exchange *exchange, uint64_t wait_ns)
 		start(exchange); /* without a timer: at once */
 }
 
+/* From here on it is the alternate's, and counts there. */
+static void move_to_fallback(struct exchange *exchange, const struct service *service)
+{
+	struct worker *worker = exchange->session->worker;
+	struct dial *dial = &exchange->dial;
+	uint32_t series = worker_service_series(worker, service);
+	series_add(&worker_row(worker, exchange->series)->requests_active, (uint64_t)-1);
+	worker_series_use(worker, series, 1);
+	worker_series_use(worker, exchange->series, -1);
+	series_add(&worker_row(worker, series)->requests_active, 1);
+	exchange->series = series;
+	exchange->route.service_id = service->id;
+	exchange->route.fallback_id = 0;
+	dial->service_id = service->id;
+	dial->to_destination = false;
+	dial->series.service = series;
+	dial->tried_count = 0;
+	dial->has_key = false;
+}
+
+bool retry_elsewhere(struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	const struct service *service =
+		snapshot_service(worker->snapshot, exchange->route.fallback_id);
+	if (!service || exchange->is_connect || exchange->wants_upgrade ||
+	    !replay_is_whole(&exchange->replay))
+		return false;
+	worker_count(worker, WEFT_PROXY_FAILED_OVER);
+	move_to_fallback(exchange, service);
+	start(exchange);
+	return true;
+}
+
 static void discard(struct exchange *exchange, const struct http_head *head)
 {
 	struct upstream *upstream = exchange->dial.upstream;
@@ -209,8 +307,7 @@ bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason)
 	const struct service *service = service_of(exchange);
 	uint64_t wait_ns;
 	struct attempt_end end = {.method = (enum method_kind)exchange->method};
-	if (!service ||
-	    !classify((enum classifier)service->resilience.classifier, &end).is_retryable ||
+	if (!service || !classify(classifier_of(exchange, service), &end).is_retryable ||
 	    !may_retry(exchange, &wait_ns))
 		return false;
 	begin_anew(exchange, NULL, wait_ns, reason);

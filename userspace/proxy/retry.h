@@ -9,6 +9,15 @@
 #include "policy/classify.h"
 #include "proxy/exchange.h"
 
+/* What holds for this request: its route's rule, where that says something, else its service
+ * (Gateway API, HTTPRouteTimeouts and HTTPRouteRetry). 0 = no limit; NULL = no service. */
+uint64_t retry_total_ns(const struct exchange *exchange, const struct service *service);
+/* With the first, at least 1. */
+uint32_t retry_attempts_most(const struct exchange *exchange, const struct service *service);
+/* An answer of this verdict is to be tried again: a rule's `codes` stand for the classifier's,
+ * whatever the method; what the answer says itself goes before both. */
+bool retry_wants(const struct exchange *exchange, const struct attempt_end *end,
+		 struct verdict verdict);
 /* How many of the request's bytes are to be kept for another try. */
 uint32_t retry_buffer_bytes(const struct exchange *exchange);
 /* An answer's head came that may be tried again. True: it is discarded, and the request begins
@@ -24,5 +33,9 @@ void retry_attempt_begins(struct exchange *exchange);
 /* The answer's head is passed on: no limit any more. */
 void retry_clock_stops(struct exchange *exchange);
 void retry_timer_init(struct exchange *exchange);
+
+/* Nothing of it reached its service, which cannot be reached: the alternate that its name has takes
+ * it, if all of it is kept. False: there is none. */
+bool retry_elsewhere(struct exchange *exchange);
 
 #endif
