@@ -12,27 +12,26 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "integration-tests"))
 sys.dont_write_bytecode = True
 
-from harness import leftovers  # noqa: E402
-from harness.add_steps import AddSteps, figures  # noqa: E402
+from harness import add_steps, leftovers  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
 from harness.mesh import Mesh  # noqa: E402
 
 SUBJECTS = ("direct", "weft")
 
 
-def run(count, seconds):
+def run_all(count, seconds):
     """{subject: its figures, one set per round}; each round has a weftd that knows nothing yet."""
     rounds = {subject: [] for subject in SUBJECTS}
     leftovers.sweep()
     cluster = Cluster("steps")
     try:
-        with AddSteps(cluster) as steps:
+        with add_steps.AddSteps(cluster) as steps:
             for _ in range(count):
-                rounds["direct"].append(figures(steps.direct(seconds), seconds))
+                rounds["direct"] += add_steps.run(seconds, steps.direct())
                 mesh = Mesh("weft", cluster, [steps.service])
                 try:
                     mesh.open()
-                    rounds["weft"].append(figures(steps.meshed(mesh, seconds), seconds))
+                    rounds["weft"] += add_steps.run(seconds, steps.meshed(mesh))
                 finally:
                     mesh.close()
     finally:
@@ -58,7 +57,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the pods are removed on the way out
-    rounds = run(options.rounds, options.seconds)
+    rounds = run_all(options.rounds, options.seconds)
     medians = {subject: {key: statistics.median(one[key] for one in of) for key in of[0]}
                for subject, of in rounds.items()}
     os.makedirs(os.path.join(ROOT, "build/bench"), exist_ok=True)

@@ -3,8 +3,10 @@ The published demo "add-steps" (linkerd1.md 2.XII): ten replicas that take from 
 ask in a closed loop, first each replica in turn by itself, then through weft with the demo's settings.
 """
 
+import contextlib
 import itertools
 import threading
+import time
 
 from . import programs
 from .load import Load
@@ -31,7 +33,7 @@ POD = "steps"
 
 
 class AddSteps:
-    """with AddSteps(cluster) as steps: steps.direct(…), steps.meshed(…): the outcomes of so many seconds."""
+    """with AddSteps(cluster) as steps: run(seconds, steps.direct(), …): the figures of each."""
 
     def __init__(self, cluster):
         self.pod = cluster.pod(POD)
@@ -56,19 +58,23 @@ class AddSteps:
         dialler.connect((self.pod.address, port))
         return dialler
 
-    def direct(self, seconds, clients=CLIENTS):
+    def direct(self, clients=CLIENTS):
         turns, lock = itertools.cycle(self.ports), threading.Lock()
-        return self._run(lambda: _EachInTurn(turns, lock, self._dial), seconds, clients)
+        return Load(lambda: _EachInTurn(turns, lock, self._dial), clients)
 
-    def meshed(self, mesh, seconds, clients=CLIENTS):
-        return self._run(lambda: mesh.dial(SERVICE, seconds=20), seconds, clients)
+    def meshed(self, mesh, clients=CLIENTS):
+        return Load(lambda: mesh.dial(SERVICE, seconds=20), clients)
 
-    @staticmethod
-    def _run(dial, seconds, clients):
-        """What was asked within these seconds, also when it was answered later."""
-        with Load(dial, clients) as load:
-            load.stopped.wait(seconds)
-        return load.outcomes
+
+def run(seconds, *loads):
+    """The figures of each, all at once: of what was asked within these seconds, also when it was answered later."""
+    with contextlib.ExitStack() as stack:
+        for load in loads:
+            stack.enter_context(load)
+        time.sleep(seconds)
+        for load in loads:
+            load.stopped.set()
+    return [figures(load.outcomes, seconds) for load in loads]
 
 
 class _EachInTurn:
