@@ -1,12 +1,17 @@
 """What fails is tried again, left out, cut short or refused, as the service's rules say."""
 
+import hashlib
+import itertools
+import random
+import socket
+import struct
 import threading
 import time
 
 import pytest
 
 from harness.mesh import Service
-from harness.raw import Connection, Upstream, answer, serve
+from harness.raw import Connection, Upstream, answer
 
 MODES = ("weft", "weft-on")
 REPLICAS = ["server:9200", "other:9200"]
@@ -67,6 +72,7 @@ class Replica:
         self.name = name
         self.seen = []
         self.respond = self.good
+        self.dies = lambda: False  # asked when it has read a part of a body
 
     def good(self, _request):
         return answer("200 OK", self.name)
@@ -75,17 +81,23 @@ class Replica:
     def bad(_request):
         return answer("503 Service Unavailable", "busy")
 
-    def __call__(self, request):
-        self.seen.append(request)
-        return self.respond(request)
+    def __call__(self, connection, _number):
+        while True:  # until the connection ends
+            head = connection.read_head()
+            if self.dies():
+                connection.read(10000)
+                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
+            self.seen.append(connection.read_body(head))
+            connection.send(self.respond(self.seen[-1]))
 
 
 @pytest.fixture
 def replicas(mesh):
     one, other = Replica("server"), Replica("other")
     with (
-        Upstream(mesh.pod("server"), 9200, serve(one)),
-        Upstream(mesh.pod("other"), 9200, serve(other)),
+        Upstream(mesh.pod("server"), 9200, one),
+        Upstream(mesh.pod("other"), 9200, other),
     ):
         yield one, other
 
@@ -122,6 +134,49 @@ def test_a_chunked_post_is_sent_again_whole(mesh, replicas):
     head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert ask(mesh, "all", head + pieces + b"0\r\n\r\n").body == body
     assert [request.body for request in replicas[0].seen + replicas[1].seen] == [body, body]
+
+
+def chunked_post(size):
+    """The request and its body: bytes of no pattern in chunks of all sizes."""
+    drawn = random.Random(size)
+    body, pieces, at = drawn.randbytes(size), b"", 0
+    while at < size:
+        piece = body[at : at + drawn.randint(1, 4000)]
+        pieces += b"%x\r\n%s\r\n" % (len(piece), piece)
+        at += len(piece)
+    return b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n", body
+
+
+def first_of_both(replicas, name, first, then):
+    """The attribute of both: `first` for whoever is asked first, `then` after that."""
+    calls = itertools.count()
+    for replica in replicas:
+        setattr(replica, name, lambda *given: (then if next(calls) else first)(*given))
+
+
+def digest(request):
+    return answer("200 OK", hashlib.sha256(request.body).hexdigest())
+
+
+def test_a_replica_that_dies_in_a_chunked_body_does_not_cost_it(mesh, replicas):
+    first_of_both(replicas, "dies", lambda: True, lambda: False)
+    replicas[0].respond = replicas[1].respond = digest
+    request, body = chunked_post(40000)
+    before = reason(mesh, "retried_unanswered")
+    got = ask(mesh, "all", request)
+    assert got.status == 200 and got.body.decode() == hashlib.sha256(body).hexdigest()
+    assert len(replicas[0].seen + replicas[1].seen) == 1
+    assert reason(mesh, "retried_unanswered") == before + 1
+
+
+def test_a_chunked_body_beyond_the_buffer_is_not_sent_again(mesh, replicas):
+    first_of_both(replicas, "respond", Replica.bad, digest)
+    request, body = chunked_post(100000)  # the buffer is 64 KiB
+    before = mesh.weftd.metrics().service("weft_retries_total", "all")
+    assert ask(mesh, "all", request).status == 503
+    assert [seen.body for seen in replicas[0].seen + replicas[1].seen] == [body]
+    assert mesh.weftd.metrics().service("weft_retries_total", "all") == before
+    assert ask(mesh, "all", request).body.decode() == hashlib.sha256(body).hexdigest()
 
 
 def test_a_silent_replica_costs_its_timeout(mesh, replicas):
