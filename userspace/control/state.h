@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/hash.h"
+#include "base/pace.h"
 #include "control/config.h"
 #include "control/control.h"
 #include "control/folders.h"
@@ -77,7 +78,7 @@ struct control {
 	struct io_mail start;
 	bool is_started;    /* the start mail ran */
 	struct timer build; /* changes that come together are taken together */
-	uint64_t built_ns;
+	struct pace pace;   /* of builds */
 	bool file_changed;
 	bool sources_changed;
 	struct timer tick;

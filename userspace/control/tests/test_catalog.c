@@ -374,6 +374,28 @@ static void what_was_lost_for_want_of_memory_is_there_after_a_new_beginning(void
 	assert_true(gaps > 100);
 }
 
+static void endpoints_that_go_do_harm_where_their_service_is_used(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		world.used = i ? "/svc/shop/a/80" : "/svc/shop/b/80";
+		put_pair(0, false, 100, "10.0.0.1");
+		assert_false(world.did_harm);
+		(void)refresh();
+		struct held_slice *more = new_slice(0, "a");
+		add_endpoint(more, "10.0.0.1");
+		add_endpoint(more, "10.0.0.2");
+		put_slice(0, more);
+		assert_false(world.did_harm);
+		struct held_slice *less = new_slice(0, "a");
+		add_endpoint(less, "10.0.0.2");
+		put_slice(0, less);
+		assert_int_equal(world.did_harm, i);
+		put_slice(0, NULL);
+		assert_int_equal(world.did_harm, i);
+	}
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -393,6 +415,7 @@ int main(void)
 		test(a_service_says_what_shortcut_it_has_before_its_namespace),
 		test(a_namespace_without_another_word_makes_nothing_stale),
 		test(any_changes_give_what_a_computation_from_scratch_gives),
+		test(endpoints_that_go_do_harm_where_their_service_is_used),
 		test(what_was_lost_for_want_of_memory_is_there_after_a_new_beginning),
 	};
 	long live = mem_live();
