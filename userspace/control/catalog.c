@@ -376,6 +376,7 @@ static void draft_write(const struct catalog *catalog, struct catalog_service *s
 		.ports = {.count = 1, .items = &service->port},
 		.endpoints = {.count = service->endpoint_count, .items = service->endpoints},
 	};
+	annotations_read_service(&of->object, ret, NULL);
 }
 
 static int service_fill(struct catalog_service *service, const struct entry *entry,

@@ -88,6 +88,8 @@ static struct build_options build_options(const struct control *control, struct 
 	return (struct build_options){
 		.previous = control->current,
 		.now_ns = io_now_ns(control->options.ring),
+		.node = control->node,
+		.zone = control->zone,
 		.known_services = control->adopted_names.services,
 		.known_service_count = control->adopted_names.service_count,
 		.known_pods = control->adopted_names.pods,
@@ -233,6 +235,12 @@ static void sources_changed(struct control *control, uint64_t due_ns)
 void control_sources_changed(struct control *control)
 {
 	sources_changed(control, io_now_ns(control->options.ring) + COALESCE_NS);
+}
+
+void control_place(struct control *control, const char *node, const char *zone)
+{
+	control->node = node;
+	control->zone = zone;
 }
 
 void control_sources_churn(struct control *control)

@@ -680,6 +680,7 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 		discovery_free(discovery);
 		return error;
 	}
+	control_place(control, discovery->node, discovery->zone);
 	control_source_add(control, &discovery->source);
 	*ret_discovery = discovery;
 	return 0;
@@ -702,6 +703,7 @@ void discovery_close(struct discovery *discovery)
 	timer_clear(io_timers(discovery->control->options.ring), &discovery->tick);
 	/* First: the ring turns while connections end, and a build would read freed objects. */
 	control_source_remove(discovery->control, &discovery->source);
+	control_place(discovery->control, NULL, NULL);
 	kube_close(discovery->kube);
 	discovery_free(discovery);
 }

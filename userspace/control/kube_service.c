@@ -319,6 +319,8 @@ int kube_service_endpoints(const struct kube_service *service, const struct kube
 	for (uint32_t i = 0; i < count; i++) {
 		drafts[i].address = all[i].address;
 		drafts[i].weight = all[i].is_taken;
+		drafts[i].node = all[i].endpoint->node;
+		drafts[i].zone = all[i].endpoint->zone;
 	}
 	mem_free(all);
 	*ret = drafts;

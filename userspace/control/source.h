@@ -34,6 +34,9 @@ void control_sources_changed(struct control *control);
 void control_sources_churn(struct control *control);
 /* The same for what does harm until it is built: not sooner than 10 ms after the last build. */
 void control_sources_harm(struct control *control);
+/* Where this weftd is, for what is built from now on; NULL = unknown. Both are lent for as long as
+ * builds go on, and may change between builds. */
+void control_place(struct control *control, const char *node, const char *zone);
 /*
  * Where kubernetes is on, what a weftd before this one left in the kernel's maps stays, with its
  * ids, until the snapshot has what the cluster has: called when it was built. Pods go with it at

@@ -69,7 +69,9 @@ struct control {
 	char *config_path;
 	struct config *config; /* the last good one */
 	struct list sources;   /* of struct source */
-	struct guests guests;  /* the first of them */
+	const char *node;      /* as in struct build_options */
+	const char *zone;
+	struct guests guests; /* the first of them */
 	struct folders folders;
 	const struct snapshot *current; /* the published one */
 	enum weft_shortcut shortcut;    /* of the mesh, as pods' rows have it */
