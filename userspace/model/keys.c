@@ -102,7 +102,7 @@ static const struct key keys[] = {
 	 .meaning = "Name of this node; \"\" takes kubernetes.node."},
 	{"locality.zone", KEY_NAME, TEXT(struct draft, settings.locality_zone), RANGE(0, 253),
 	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
-	 .meaning = "Name of this node's zone; \"\" is unknown."},
+	 .meaning = "Name of this node's zone; \"\" takes it from the Node of Kubernetes."},
 
 	{"sticky", KEY_MAP, .meaning = "Stickiness by cookie, for services[].sticky_cookie."},
 	{"sticky.key", KEY_NAME, TEXT(struct draft, settings.sticky_secret), RANGE(0, 255),
