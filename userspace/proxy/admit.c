@@ -162,7 +162,7 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 	if (!admit_rate(exchange, guard, &rules->limit) ||
 	    !admit_concurrency(exchange, guard, &rules->limit))
 		return false;
-	if (retry_attempts_most(exchange, service) > 1)
+	if (retry_attempts_most(exchange, service) > 1 || hedge_is_wanted(&rules->hedge))
 		retry_budget_deposit(&guard->shared->budget, &rules->retry.budget,
 				     worker_now_ns(worker));
 	return admit_fault(exchange, head, &rules->fault, ret_delay_ns);

@@ -35,6 +35,25 @@ void dial_init(struct dial *dial, const struct session *session, const struct di
 	}
 }
 
+static void avoid(struct dial *dial, uint32_t endpoint_id)
+{
+	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
+		dial->tried_count = 0; /* many tries later: no matter which was first */
+	dial->tried[dial->tried_count++] = endpoint_id;
+}
+
+void dial_fork(struct dial *dial, const struct dial *from, const struct dial_events *events)
+{
+	*dial = *from;
+	dial->events = events;
+	list_init(&dial->waiting);
+	dial->attempts = 0;
+	if (from->upstream)
+		avoid(dial, from->upstream->endpoint_id);
+	dial->upstream = NULL;
+	dial->owes_outcome = false;
+}
+
 /* The one address that the app asked for, counted as the endpoint that it is. */
 static bool pick_destination(const struct dial *dial, const struct service *service,
 			     struct target *ret)
@@ -287,13 +306,6 @@ static bool pick_next(struct dial *dial, struct target *ret, enum weft_proxy_rea
 		return false;
 	dial->tried_count = 0;
 	return pick_target(dial, ret, ret_reason);
-}
-
-static void avoid(struct dial *dial, uint32_t endpoint_id)
-{
-	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
-		dial->tried_count = 0; /* many tries later: no matter which was first */
-	dial->tried[dial->tried_count++] = endpoint_id;
 }
 
 void dial_avoid(struct dial *dial)

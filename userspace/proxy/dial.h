@@ -50,6 +50,8 @@ struct dial {
 
 /* For a session's destination, from its app's own address. */
 void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events);
+/* For the same as another dial, at other endpoints than that one's. */
+void dial_fork(struct dial *dial, const struct dial *from, const struct dial_events *events);
 /*
  * Finds an endpoint and begins to connect. True: dial->upstream takes writes, and `ready` or
  * `failed` follows later from the loop (with is_ready set already, nothing follows). False: failed

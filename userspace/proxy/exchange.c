@@ -16,7 +16,7 @@
 static void on_ready(struct dial *dial);
 static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason);
 
-static const struct dial_events exchange_dial_events = {
+const struct dial_events exchange_dial_events = {
 	.ready = on_ready,
 	.failed = on_dial_failed,
 };
@@ -293,7 +293,7 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 {
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
-	if (retry_elsewhere(exchange))
+	if (retry_by_hedge(exchange, NULL) || retry_elsewhere(exchange))
 		return;
 	dial_failure_text(dial, text, sizeof(text));
 	answer_unreached(exchange, 502, reason, text);

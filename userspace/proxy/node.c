@@ -77,6 +77,8 @@ static void begin_anew(struct node_service *service)
 		atomic_store(&service->budget.slices[i], 0);
 		atomic_store(&service->requeues.slices[i], 0);
 	}
+	atomic_store(&service->latency.estimate_ns, 0);
+	atomic_store(&service->latency.samples, 0);
 	atomic_store(&service->breakers.next_ns, 0);
 	atomic_store(&service->breakers.removed, 0);
 	atomic_store(&service->concurrency.limit, 0);

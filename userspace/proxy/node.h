@@ -13,6 +13,7 @@
 #include "policy/breaker.h"
 #include "policy/concurrency.h"
 #include "policy/failover.h"
+#include "policy/quantile.h"
 #include "policy/rate_limit.h"
 #include "policy/retry_budget.h"
 
@@ -23,6 +24,7 @@ struct node_service {
 	struct breaker_group breakers;
 	struct retry_budget budget;
 	struct retry_budget requeues; /* of what was never sent (linkerd1.md Y4) */
+	struct quantile latency;      /* of answers: when to hedge */
 	struct concurrency concurrency;
 	struct token_bucket rate;
 	struct failover failover;             /* is it up, for the choice among alternates? */
