@@ -123,7 +123,8 @@ void admit_answered(const struct exchange *exchange)
 		return;
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
 	concurrency_answered(&exchange->place->concurrency, service->resilience.limit.concurrency,
-			     now_ns - exchange->started_ns, now_ns);
+			     now_ns > exchange->started_ns ? now_ns - exchange->started_ns : 0,
+			     now_ns);
 }
 
 /* ---- faults ---- */
