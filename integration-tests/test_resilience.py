@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import random
+import re
 import socket
 import struct
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from harness.mesh import Service
 from harness.raw import Connection, Upstream, answer
+from test_cli import rows
 
 MODES = ("weft", "weft-on")
 REPLICAS = ["server:9200", "other:9200"]
@@ -202,16 +204,29 @@ def test_a_replica_that_hangs_is_not_waited_for(mesh, replicas):
     assert reason(mesh, "hedged") == hedged
 
 
+def endpoints(mesh, service):
+    """`weft endpoints`: endpoint to row."""
+    return {row["ENDPOINT"]: row for row in rows(mesh.weftd.cli("endpoints").stdout) if row["SERVICE"] == service}
+
+
 def test_a_failing_replica_is_left_out_and_comes_back(mesh, replicas):
     replicas[0].respond = Replica.bad
     for _ in range(12):
         ask(mesh, "broken")
     assert len(replicas[0].seen) == 3
     assert reason(mesh, "endpoint_removed") >= 1
+    failed, good = (endpoints(mesh, "broken")[mesh.endpoint("broken", number)] for number in (0, 1))
+    assert failed["STATE"] in ("open", "probing") and failed["WHY"].startswith("3 failures in a row"), failed
+    assert good["STATE"] == "closed" and good["WHY"] == "-" and re.fullmatch(r"[\d.]+ [mu]?s", good["ESTIMATE"]), good
+    services = {row["SERVICE"]: row for row in rows(mesh.weftd.cli("services").stdout)}
+    assert services["broken"]["EJECTED"] == "1" and services["broken"]["UP"] == "yes"
+    assert mesh.weftd.metrics().service("weft_endpoints_ejected", "broken") == 1
     replicas[0].respond = replicas[0].good
     time.sleep(0.6)
     assert {ask(mesh, "broken").body for _ in range(6)} == {b"server", b"other"}
     assert reason(mesh, "endpoint_revived") >= 1
+    assert {row["STATE"] for row in endpoints(mesh, "broken").values()} == {"closed"}
+    assert mesh.weftd.metrics().service("weft_endpoints_ejected", "broken") == 0
 
 
 def deadline(offset):
@@ -254,3 +269,6 @@ def test_faults_are_made_on_purpose(mesh, replicas):
     refused = ask(mesh, "faulty")
     assert refused.status == 418 and refused.get("l5d-err")
     assert not replicas[0].seen and not replicas[1].seen
+    counted = mesh.weftd.metrics()
+    assert counted.service("weft_faults_aborted_total", "faulty") == 1
+    assert counted.service("weft_requests_total", "faulty") == 0  # apart from real traffic

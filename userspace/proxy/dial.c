@@ -222,13 +222,22 @@ void dial_tell(struct dial *dial, enum breaker_outcome outcome)
 	guard_tell(dial->worker, &dial->upstream->attempt, outcome);
 }
 
+static void end_attempt(struct worker *worker, struct upstream *upstream,
+			enum balance_outcome outcome)
+{
+	struct balance_attempt *attempt = &upstream->attempt;
+	balance_end(&worker->balances, attempt, worker_now_ns(worker), outcome);
+	if (attempt->cost_ns > 0)
+		series_tell_cost(worker_row(worker, upstream->series.endpoint),
+				 (uint64_t)attempt->cost_ns, attempt->cost_at_ns);
+}
+
 struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
 	dial_tell(dial, BREAKER_NOT_COUNTED);
 	if (upstream)
-		balance_end(&dial->worker->balances, &upstream->attempt,
-			    worker_now_ns(dial->worker), outcome);
+		end_attempt(dial->worker, upstream, outcome);
 	dial->upstream = NULL;
 	return upstream;
 }

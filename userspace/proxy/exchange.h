@@ -58,8 +58,9 @@ struct exchange {
 	bool is_success : 1;        /* by the service's classifier */
 	bool is_timed : 1;          /* the balancer knows how long the answer took */
 	bool answered_by_proxy : 1;
-	bool upstream_failed : 1; /* it gave no answer, or half of one */
-	bool pins : 1;            /* Negotiate or NTLM in the request or in a 401 */
+	bool answered_on_purpose : 1; /* by a fault: no real traffic */
+	bool upstream_failed : 1;     /* it gave no answer, or half of one */
+	bool pins : 1;                /* Negotiate or NTLM in the request or in a 401 */
 };
 
 /* Reader events of the client's side. */
@@ -109,6 +110,8 @@ extern const struct dial_events exchange_dial_events;
 /* No upstream was found: answers. */
 void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason);
 void exchange_out_of_memory(struct exchange *exchange);
+/* One more attempt: for its service's row and its route's. */
+void exchange_count_retry(const struct exchange *exchange);
 /* The attempt on the upstream of now is over, and the exchange is not: for its endpoint's row. */
 void exchange_count_attempt(struct exchange *exchange);
 

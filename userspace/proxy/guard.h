@@ -6,7 +6,6 @@
 #ifndef PROXY_GUARD_H
 #define PROXY_GUARD_H
 
-#include "policy/failover.h"
 #include "policy/balances.h"
 #include "proxy/node.h"
 
@@ -16,7 +15,6 @@ struct worker;
 struct guard {
 	struct node_service *shared; /* NULL = not looked up yet */
 	uint32_t version;            /* of the service that it was looked up for */
-	struct failover failover;    /* is it up, for the choice among alternates? */
 	uint32_t epoch;              /* of the breakers' changes that the balancer knows */
 };
 

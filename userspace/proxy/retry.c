@@ -348,7 +348,7 @@ static void begin_anew(struct exchange *exchange, const struct http_head *head, 
 {
 	struct worker *worker = exchange->session->worker;
 	worker_count(worker, reason);
-	series_add(&worker_row(worker, exchange->series)->retries, 1);
+	exchange_count_retry(exchange);
 	discard(exchange, head);
 	forget_attempt(exchange);
 	if (wait_ns)
