@@ -314,7 +314,8 @@ static void add_slot_counts(struct json *json, const struct page_view *view, con
 	add_counts(json, &sum);
 }
 
-/* "state": ready, drained (weight 0), or that of its breaker: closed, open, probing. */
+/* "state": that of its breaker (closed, open, probing), ready without one, drained with weight 0.
+ */
 static void add_state(struct json *json, const struct page_view *view,
 		      const struct service *service, const struct endpoint *endpoint)
 {
@@ -329,7 +330,10 @@ static void add_state(struct json *json, const struct page_view *view,
 	else
 		json_null(json, "latency_estimate_us");
 	bool is_watched = look_at(view, service, endpoint, &breaker);
-	const char *state = is_watched ? breaker_state_name(breaker.state) : "ready";
+	bool has_breaker = service->resilience.breaker.kind != BREAKER_NONE;
+	const char *state = breaker_state_name(is_watched ? breaker.state : BREAKER_ALIVE);
+	if (!has_breaker)
+		state = "ready";
 	json_text(json, "state", endpoint->weight ? state : "drained");
 	if (!is_watched)
 		return;
