@@ -1,5 +1,6 @@
 #include "control/ended.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,11 +30,13 @@ static uint32_t place_of(const struct ended_pods *pods, const char *uid)
 bool ended_note(struct ended_pods *pods, const struct kube_object *before,
 		const struct kube_object *after)
 {
-	const char *uid = (after ? after : before)->uid;
+	const struct kube_object *pod = after ? after : before;
+	assert(pod); /* one of the two is there */
+	enum pod_end was = before ? end_of(before) : POD_STAYS;
 	enum pod_end end = end_of(after);
-	if (end <= (before ? end_of(before) : POD_STAYS) ||
-	    strlen(uid) >= sizeof(pods->items[0].uid))
+	if (end <= was || strlen(pod->uid) >= sizeof(pods->items[0].uid))
 		return false;
+	const char *uid = pod->uid;
 	uint32_t at = place_of(pods, uid);
 	if (at == kept(pods)) /* it takes the place of the oldest */
 		at = pods->count++ % ENDED_MOST;
