@@ -175,6 +175,16 @@ static enum due take_pod(struct discovery *discovery, const struct kube_object *
 	return does_harm ? DUE_AT_ONCE : DUE_WITH_OTHERS;
 }
 
+/* Both are told, whatever the first one says. */
+static enum due take_namespace(struct discovery *discovery, const struct kube_object *before,
+			       const struct kube_object *after)
+{
+	bool has_services = catalog_namespace_changed(&discovery->catalog, before, after);
+	bool has_pods =
+		roster_namespace_changed(&discovery->roster, (after ? after : before)->name);
+	return due_if(has_services || has_pods);
+}
+
 static enum due take(struct discovery *discovery, const struct kube_object *before,
 		     const struct kube_object *after)
 {
@@ -184,8 +194,7 @@ static enum due take(struct discovery *discovery, const struct kube_object *befo
 	case KUBE_PODS:
 		return take_pod(discovery, before, after);
 	case KUBE_NAMESPACES:
-		return due_if(catalog_namespace_changed(&discovery->catalog, before, after) |
-			      roster_namespace_changed(&discovery->roster, object->name));
+		return take_namespace(discovery, before, after);
 	case KUBE_NODES:
 		if (strcmp(object->name, discovery->node) == 0)
 			take_node(discovery, after);
