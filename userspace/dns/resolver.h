@@ -1,0 +1,53 @@
+/*
+ * Questions to DNS servers, on the ring of whoever asks (c-ares): nothing here waits. UDP first,
+ * TCP where an answer was cut short, the next server when one fails. Owner: the ring's thread.
+ */
+#ifndef DNS_RESOLVER_H
+#define DNS_RESOLVER_H
+
+#include "base/text.h"
+#include "dns/message.h"
+#include "io/ring.h"
+
+struct dns_resolver;
+
+enum dns_outcome {
+	DNS_ANSWERED, /* by `message` */
+	DNS_NO_NAME,  /* NXDOMAIN; `message` may say for how long */
+	DNS_NO_DATA,  /* the name has no such records; the same */
+	DNS_FAILED,   /* no server gave an answer, or a bad one: nothing is known */
+	DNS_CANCELLED /* by dns_resolver_close */
+};
+
+/* One question, embedded in who asks; not to be freed while it is under way. */
+struct dns_query {
+	/* Set by who asks. It may come before dns_resolver_ask returns. `why`: a sentence, of what
+	 * is no answer. `message` is lent until it returns. It never closes the resolver. */
+	void (*done)(struct dns_query *query, enum dns_outcome outcome, struct span message,
+		     const char *why);
+	bool is_under_way;
+	/* the resolver's own: */
+	struct dns_resolver *resolver;
+};
+
+struct dns_resolver_options {
+	struct io_ring *ring;
+	const char *servers; /* "10.0.0.10,[fd00::1]:5353"; "" = those of /etc/resolv.conf, also
+				when that changes */
+	uint64_t timeout_ns; /* for a server's answer, doubled at a second try; at least 1 ms */
+	unsigned tries;      /* each server is asked so often; at least 1 */
+};
+
+/* 0, -ENOMEM, or -EINVAL (a server is no address); a sentence in `why`. Blocks for no server. */
+int dns_resolver_open(const struct dns_resolver_options *options, struct text *why,
+		      struct dns_resolver **ret_resolver) MUST_CHECK;
+/* Ends what is under way with DNS_CANCELLED and turns the ring until its last operation is back:
+ * not from a callback of that ring. NULL is fine. */
+void dns_resolver_close(struct dns_resolver *resolver);
+/* The class is IN; `name` is complete: no search list, no /etc/hosts. */
+void dns_resolver_ask(struct dns_resolver *resolver, const char *name, enum dns_type type,
+		      struct dns_query *query);
+/* NULL, or what is wrong with a server of the list, as one sentence. */
+const char *dns_server_fault(struct span server);
+
+#endif
