@@ -15,7 +15,6 @@
 #define READS_MOST  64 /* of one socket in a row: a stream is read in small pieces */
 #define TURN_NS     10000000ull
 #define EDNS_BYTES  1232 /* what passes unfragmented nearly everywhere (DNS flag day 2020) */
-#define DNS_PORT    53
 #define RESOLV_CONF "/etc/resolv.conf"
 #define LOOK_NS     1000000000ull /* at most once in this time is the file looked at */
 
@@ -213,50 +212,31 @@ static void follow_file(struct dns_resolver *resolver)
 	log_info("dns_servers_read", "file=" RESOLV_CONF);
 }
 
-const char *dns_server_fault(struct span server)
+static void set_node(const struct weft_address *address, struct ares_addr_port_node *node)
 {
-	struct weft_address address;
-	if (address_parse_ip(server, DNS_PORT, &address) == 0 ||
-	    (address_parse(server, &address) == 0 && address.port))
-		return NULL;
-	return "is no address of a DNS server, such as 10.0.0.10, 10.0.0.10:5353 or [fd00::1]:53";
-}
-
-static int add_server(struct span text, struct ares_addr_port_node *node)
-{
-	struct weft_address address;
-	if (address_parse_ip(text, DNS_PORT, &address) && address_parse(text, &address))
-		return -EINVAL;
-	bool is_v4 = address_is_v4(&address);
+	bool is_v4 = address_is_v4(address);
 	*node = (struct ares_addr_port_node){.family = is_v4 ? AF_INET : AF_INET6,
-					     .udp_port = ntohs(address.port),
-					     .tcp_port = ntohs(address.port)};
+					     .udp_port = ntohs(address->port),
+					     .tcp_port = ntohs(address->port)};
 	if (is_v4)
-		memcpy(&node->addr.addr4, address.ip + 12, 4);
+		memcpy(&node->addr.addr4, address->ip + 12, 4);
 	else
-		memcpy(&node->addr.addr6, address.ip, 16);
-	return 0;
+		memcpy(&node->addr.addr6, address->ip, 16);
 }
 
-static int set_servers(struct dns_resolver *resolver, struct span list, struct text *why)
+/* 0 or an ARES_ status. */
+static int set_servers(struct dns_resolver *resolver, const struct weft_address *servers,
+		       uint32_t count)
 {
-	struct ares_addr_port_node nodes[16] = {0};
-	unsigned count = 0;
-	struct span part;
-	while (count < array_count(nodes) && span_split(&list, ',', &part)) {
-		part = span_trim(part);
-		if (add_server(part, &nodes[count])) {
-			text_printf(why, "%.*s %s", SPAN_PRINT(part), dns_server_fault(part));
-			return -EINVAL;
-		}
-		if (count)
-			nodes[count - 1].next = &nodes[count];
-		count++;
+	struct ares_addr_port_node nodes[DNS_RESOLVER_SERVERS_MAX];
+	if (count == 0)
+		return ARES_SUCCESS;
+	for (uint32_t i = 0; i < count && i < array_count(nodes); i++) {
+		set_node(&servers[i], &nodes[i]);
+		if (i)
+			nodes[i - 1].next = &nodes[i];
 	}
-	int status = ares_set_servers_ports(resolver->channel, nodes);
-	if (status)
-		text_printf(why, "%s", ares_strerror(status));
-	return status ? error_of(status) : 0;
+	return ares_set_servers_ports(resolver->channel, nodes);
 }
 
 int dns_resolver_open(const struct dns_resolver_options *options, struct text *why,
@@ -273,34 +253,45 @@ int dns_resolver_open(const struct dns_resolver_options *options, struct text *w
 	resolver->ring = options->ring;
 	resolver->timeout_ms = timeout_ms > 1 ? (int)timeout_ms : 1;
 	resolver->tries = (int)options->tries;
-	resolver->follows_file = !*options->servers;
+	resolver->follows_file = options->server_count == 0;
 	resolver->changed_at = change_of_file();
 	list_init(&resolver->sockets);
 	timer_init(&resolver->timer, on_timer);
 	status = open_channel(resolver);
-	int error = status ? error_of(status) : 0;
-	if (status)
+	bool is_open = !status;
+	if (is_open)
+		status = set_servers(resolver, options->servers, options->server_count);
+	if (status) {
 		text_printf(why, "%s", ares_strerror(status));
-	else if (*options->servers)
-		error = set_servers(resolver, span_text(options->servers), why);
-	if (error) {
-		if (!status)
+		if (is_open)
 			ares_destroy(resolver->channel);
 		mem_free(resolver);
 		ares_library_cleanup();
-		return error;
+		return error_of(status);
 	}
 	*ret_resolver = resolver;
 	return 0;
+}
+
+void dns_resolver_stop(struct dns_resolver *resolver)
+{
+	if (!resolver || resolver->is_closing)
+		return;
+	resolver->is_closing = true;
+	timer_clear(io_timers(resolver->ring), &resolver->timer);
+	ares_destroy(resolver->channel);
+}
+
+bool dns_resolver_has_ended(const struct dns_resolver *resolver)
+{
+	return !resolver || (resolver->is_closing && list_is_empty(&resolver->sockets));
 }
 
 void dns_resolver_close(struct dns_resolver *resolver)
 {
 	if (!resolver)
 		return;
-	resolver->is_closing = true;
-	timer_clear(io_timers(resolver->ring), &resolver->timer);
-	ares_destroy(resolver->channel);
+	dns_resolver_stop(resolver);
 	while (!list_is_empty(&resolver->sockets))
 		io_turn(resolver->ring, TURN_NS);
 	mem_free(resolver);

@@ -9,6 +9,8 @@
 #include "dns/message.h"
 #include "io/ring.h"
 
+#define DNS_RESOLVER_SERVERS_MAX 16 /* that are asked; further ones are not */
+
 struct dns_resolver;
 
 enum dns_outcome {
@@ -32,22 +34,23 @@ struct dns_query {
 
 struct dns_resolver_options {
 	struct io_ring *ring;
-	const char *servers; /* "10.0.0.10,[fd00::1]:5353"; "" = those of /etc/resolv.conf, also
-				when that changes */
-	uint64_t timeout_ns; /* for a server's answer, doubled at a second try; at least 1 ms */
-	unsigned tries;      /* each server is asked so often; at least 1 */
+	const struct weft_address *servers; /* the first is asked first */
+	uint32_t server_count; /* 0: those of /etc/resolv.conf, also when that changes */
+	uint64_t timeout_ns;   /* for a server's answer, doubled at a second try; at least 1 ms */
+	unsigned tries;        /* each server is asked so often; at least 1 */
 };
 
-/* 0, -ENOMEM, or -EINVAL (a server is no address); a sentence in `why`. Blocks for no server. */
+/* 0 or -errno, with a sentence in `why`. Waits for no server. */
 int dns_resolver_open(const struct dns_resolver_options *options, struct text *why,
 		      struct dns_resolver **ret_resolver) MUST_CHECK;
-/* Ends what is under way with DNS_CANCELLED and turns the ring until its last operation is back:
- * not from a callback of that ring. NULL is fine. */
+/* Ends what is under way with DNS_CANCELLED; nothing more is asked. Not from `done`. */
+void dns_resolver_stop(struct dns_resolver *resolver); /* NULL is fine */
+/* It was stopped, and dns_resolver_close does not turn the ring any more. */
+bool dns_resolver_has_ended(const struct dns_resolver *resolver);
+/* As dns_resolver_stop. Ends what is under way with DNS_CANCELLED and turns the ring until its last
+ * operation is back: not from a callback of that ring. NULL is fine. */
 void dns_resolver_close(struct dns_resolver *resolver);
 /* The class is IN; `name` is complete: no search list, no /etc/hosts. */
 void dns_resolver_ask(struct dns_resolver *resolver, const char *name, enum dns_type type,
 		      struct dns_query *query);
-/* NULL, or what is wrong with a server of the list, as one sentence. */
-const char *dns_server_fault(struct span server);
-
 #endif

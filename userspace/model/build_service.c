@@ -213,7 +213,8 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 	       memcmp(&service->resilience, &old->resilience, sizeof(old->resilience)) == 0 &&
 	       service->balances_endpoints == old->balances_endpoints &&
 	       service->may_be_left_out == old->may_be_left_out &&
-	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
+	       service->standing == old->standing && has_same_addresses(service, old) &&
+	       service->endpoint_count == old->endpoint_count &&
 	       unchanged_endpoints == old->endpoint_count;
 }
 
@@ -286,6 +287,7 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 		      &draft->resilience.breaker.backoff);
 	service->balances_endpoints = draft->balances_endpoints;
 	service->may_be_left_out = draft->may_be_left_out;
+	service->standing = draft->standing;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
 	if (lacks_hash_name(draft))
 		build_fault(build, draft->line, "services[].hash_name",

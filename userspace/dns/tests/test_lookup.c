@@ -30,11 +30,14 @@ static struct {
 
 static void open_resolver(uint64_t timeout_ns)
 {
-	char servers[64];
+	struct weft_address server;
 	struct text why = {0};
-	snprintf(servers, sizeof(servers), "127.0.0.1:%u", stage.server.port);
-	const struct dns_resolver_options options = {
-		.ring = stage.ring, .servers = servers, .timeout_ns = timeout_ns, .tries = 1};
+	assert_int_equal(address_parse_ip(span_text("127.0.0.1"), stage.server.port, &server), 0);
+	const struct dns_resolver_options options = {.ring = stage.ring,
+						     .servers = &server,
+						     .server_count = 1,
+						     .timeout_ns = timeout_ns,
+						     .tries = 1};
 	int error = dns_resolver_open(&options, &why, &stage.resolver);
 	if (error)
 		fail_msg("%d %s", error, why.data);
@@ -418,24 +421,6 @@ static void a_resolver_that_closes_ends_all_look_ups(void **state)
 	assert_int_equal(stage.told, 0);
 }
 
-static void servers_are_addresses_with_or_without_ports(void **state)
-{
-	(void)state;
-	assert_null(dns_server_fault(span_text("10.0.0.10")));
-	assert_null(dns_server_fault(span_text("10.0.0.10:5353")));
-	assert_null(dns_server_fault(span_text("fd00::1")));
-	assert_null(dns_server_fault(span_text("[fd00::1]:53")));
-	assert_non_null(dns_server_fault(span_text("dns.example")));
-	assert_non_null(dns_server_fault(span_text("10.0.0.10:0")));
-	struct text why = {0};
-	struct dns_resolver *resolver;
-	const struct dns_resolver_options options = {
-		.ring = stage.ring, .servers = "10.0.0.10, x", .timeout_ns = 1, .tries = 1};
-	assert_int_equal(dns_resolver_open(&options, &why, &resolver), -EINVAL);
-	assert_non_null(strstr(why.data, "x is no address"));
-	text_fini(&why);
-}
-
 static void a_failed_allocation_costs_no_more_than_the_answer(void **state)
 {
 	(void)state;
@@ -490,7 +475,6 @@ int main(void)
 		staged(targets_that_are_nowhere_are_absent),
 		staged(an_abandoned_look_up_tells_nothing),
 		staged(a_resolver_that_closes_ends_all_look_ups),
-		staged(servers_are_addresses_with_or_without_ports),
 		staged(a_failed_allocation_costs_no_more_than_the_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
