@@ -115,6 +115,13 @@ static void ask_next(struct dns_namer *namer)
 	ask(name);
 }
 
+/* What was found before is more, and not yet too old to be believed. */
+static bool keeps_whole(const struct dns_name *name, const struct dns_found *found)
+{
+	return found->is_partial && name->state == DNS_NAME_FOUND && !is_same(name, found) &&
+	       name->failures < DNS_PARTIAL_MOST;
+}
+
 static void on_found(void *owner, const struct dns_found *found)
 {
 	struct dns_name *name = owner;
@@ -122,7 +129,7 @@ static void on_found(void *owner, const struct dns_found *found)
 	name->lookup = NULL;
 	namer->under_way--;
 	namer->found[found->finding]++;
-	if (found->finding == DNS_UNKNOWN)
+	if (found->finding == DNS_UNKNOWN || keeps_whole(name, found))
 		take_failure(name, found->why);
 	else
 		take_answer(name, found);

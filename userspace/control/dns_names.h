@@ -11,9 +11,10 @@
 #include "control/source.h"
 #include "dns/pace.h"
 
-#define DNS_LOOKUPS_MOST 32              /* of one namer under way; the others wait in line */
-#define DNS_REFUSED_MOST 16              /* names without room that are told so at a time */
-#define DNS_REFUSED_NS   5000000000ull   /* for how long they are */
+#define DNS_LOOKUPS_MOST 32            /* of one namer under way; the others wait in line */
+#define DNS_REFUSED_MOST 16            /* names without room that are told so at a time */
+#define DNS_REFUSED_NS   5000000000ull /* for how long they are */
+#define DNS_PARTIAL_MOST 3 /* partial answers in a row for which the last whole one is kept */
 #define DNS_USED_NS      10000000000ull  /* what was used since then keeps its place */
 #define DNS_IDLE_NS      600000000000ull /* what was not used for so long is forgotten */
 

@@ -58,7 +58,8 @@ static void end(struct dns_lookup *lookup, enum dns_finding finding, uint32_t co
 {
 	struct dns_found found = {
 		.finding = finding,
-		.why = finding == DNS_FOUND ? NULL : lookup->why,
+		.is_partial = finding == DNS_FOUND && lookup->has_failed,
+		.why = finding == DNS_FOUND && !lookup->has_failed ? NULL : lookup->why,
 		.ttl_s = finding == DNS_FOUND ? lookup->ttl_s : lookup->negative_ttl_s,
 		.count = count,
 		.endpoints = lookup->endpoints,

@@ -31,6 +31,7 @@ struct dns_endpoint {
 
 struct dns_found {
 	enum dns_finding finding;
+	bool is_partial; /* found, but some question failed that might have found more */
 	const char *why; /* a sentence, of what is not found */
 	uint32_t ttl_s;  /* how long that holds; UINT32_MAX = nobody said */
 	uint32_t count;

@@ -214,6 +214,20 @@ static void what_dns_never_said_anything_of_has_no_endpoints(void **state)
 	until(endpoints_of("#/dns/web.example/80") == 1);
 }
 
+static void a_partial_answer_counts_only_after_some(void **state)
+{
+	(void)state;
+	server_add_host(&server, "web.example", "10.0.0.1");
+	server_add_host(&server, "web.example", "fd00::1");
+	stage_open(config_of(", family: both", "dtab: /a => /#/dns/web.example/80\n"));
+	until(endpoints_of("#/dns/web.example/80") == 2);
+	server.silent_type = "AAAA";
+	until(name_of("#/dns/web.example/80")->failures == 1);
+	assert_int_equal(endpoints_of("#/dns/web.example/80"), 2);
+	until(endpoints_of("#/dns/web.example/80") == 1);
+	assert_true(name_of("#/dns/web.example/80")->failed >= DNS_PARTIAL_MOST);
+}
+
 /* ---- bounds ---- */
 
 static void beyond_the_limit_the_one_unused_for_longest_makes_room(void **state)
@@ -338,6 +352,7 @@ int main(void)
 		dns_test(no_such_name_is_absent_until_there_is_one),
 		dns_test(the_last_answer_serves_while_dns_fails),
 		dns_test(what_dns_never_said_anything_of_has_no_endpoints),
+		dns_test(a_partial_answer_counts_only_after_some),
 		dns_test(beyond_the_limit_the_one_unused_for_longest_makes_room),
 		dns_test(refused_names_are_few),
 		dns_test(what_is_not_used_is_forgotten),

@@ -23,6 +23,7 @@ static struct {
 	unsigned told;
 	enum dns_finding finding;
 	char why[128];
+	bool is_partial;
 	uint32_t ttl_s;
 	uint32_t count;
 	struct dns_endpoint endpoints[DNS_ENDPOINTS_MAX];
@@ -70,6 +71,7 @@ static void on_done(void *owner, const struct dns_found *found)
 	(void)owner;
 	stage.told++;
 	stage.finding = found->finding;
+	stage.is_partial = found->is_partial;
 	snprintf(stage.why, sizeof(stage.why), "%s", found->why ? found->why : "");
 	stage.ttl_s = found->ttl_s;
 	stage.count = found->count;
@@ -256,6 +258,9 @@ static void what_is_missing_is_unknown_while_one_question_fails(void **state)
 	assert_int_equal(look_up("web.example", 80, DNS_FAMILY_AUTO), DNS_UNKNOWN);
 	server_add_host(&stage.server, "web.example", "10.0.0.2");
 	assert_int_equal(look_up("web.example", 80, DNS_FAMILY_BOTH), DNS_FOUND);
+	assert_true(stage.is_partial);
+	assert_int_equal(look_up("web.example", 80, DNS_FAMILY_AUTO), DNS_FOUND);
+	assert_false(stage.is_partial);
 }
 
 static void a_silent_server_ends_in_time(void **state)
