@@ -55,7 +55,7 @@ def ask(mesh, host="web"):
 
 
 def names(mesh):
-    namers = json.loads(mesh.weftd.admin("/namers.json")[1])
+    namers = json.loads(mesh.weftd.admin("/namers.json")[1])["namers"]
     return {name["name"]: name for namer in namers for name in namer["names"]}
 
 
@@ -83,6 +83,7 @@ def test_the_last_answer_serves_while_dns_fails(servers, use, dns):
     name = f"#/dns/shop.test/{PORTS['one']}"
     wait_for(lambda: names(servers)[name]["failures_in_a_row"] >= 2, "failures", 5)
     assert ask(servers) == "one" and names(servers)[name]["state"] == "found"
+    assert "found" in servers.weftd.cli("names").stdout
     metrics = servers.weftd.admin("/metrics")[1]
     metrics = metrics if isinstance(metrics, str) else metrics.decode()
     assert f'weft_dns_failures_total{{name="{name}"}}' in metrics

@@ -114,7 +114,7 @@ bool control_is_ready(const struct control *control);
  * the reasons counted by the kernel; and the outcome of the last config read. */
 void control_pods_json(const struct control *control, struct text *json);
 void control_config_json(const struct control *control, struct text *json);
-/* What namers know that learn from others: JSON array of namers with their names. */
+/* What namers know that learn from others: a JSON object with the list `namers`. */
 void control_namers_json(const struct control *control, struct text *json);
 void control_metrics(const struct control *control, struct text *page);
 

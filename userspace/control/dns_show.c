@@ -58,11 +58,12 @@ static void add_namer(cJSON *list, const struct dns_namer *namer)
 
 void dns_names_json(const struct dns_names *names, struct text *json)
 {
-	cJSON *tree = cJSON_CreateArray();
-	for (const struct list *at = names->namers.next; tree && at != &names->namers;
+	cJSON *tree = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(tree, "namers");
+	for (const struct list *at = names->namers.next; list && at != &names->namers;
 	     at = at->next)
-		add_namer(tree, list_entry(at, struct dns_namer, link));
-	char *printed = tree ? cJSON_PrintUnformatted(tree) : NULL;
+		add_namer(list, list_entry(at, struct dns_namer, link));
+	char *printed = list ? cJSON_PrintUnformatted(tree) : NULL;
 	if (printed)
 		text_add(json, span_text(printed));
 	else

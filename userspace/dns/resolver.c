@@ -3,7 +3,9 @@
 #include <ares.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
@@ -15,6 +17,7 @@
 #define READS_MOST  64 /* of one socket in a row: a stream is read in small pieces */
 #define TURN_NS     10000000ull
 #define EDNS_BYTES  1232 /* what passes unfragmented nearly everywhere (DNS flag day 2020) */
+#define DNS_PORT    53
 #define RESOLV_CONF "/etc/resolv.conf"
 #define LOOK_NS     1000000000ull /* at most once in this time is the file looked at */
 
@@ -36,6 +39,8 @@ struct dns_resolver {
 	struct timespec changed_at; /* of the file with the servers, when it was read */
 	uint64_t looked_ns;         /* when that was compared last */
 	uint32_t under_way;
+	const char *file;
+	uint16_t port;
 	bool follows_file;
 	bool is_inside; /* the library: its channel must stay */
 	bool is_closing;
@@ -170,6 +175,7 @@ static int error_of(int status)
 static int open_channel(struct dns_resolver *resolver)
 {
 	static char lookups[] = "b";
+	char file[PATH_MAX]; /* the library copies it */
 	struct ares_options options = {
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
 		.timeout = resolver->timeout_ms,
@@ -178,16 +184,21 @@ static int open_channel(struct dns_resolver *resolver)
 		.sock_state_cb = on_socket,
 		.sock_state_cb_data = resolver,
 		.ednspsz = EDNS_BYTES,
+		.resolvconf_path = file,
+		.udp_port = resolver->port,
+		.tcp_port = resolver->port,
 	};
 	int set = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-		  ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ | ARES_OPT_DOMAINS;
+		  ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ | ARES_OPT_DOMAINS |
+		  ARES_OPT_RESOLVCONF | ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT;
+	snprintf(file, sizeof(file), "%s", resolver->file);
 	return ares_init_options(&resolver->channel, &options, set);
 }
 
-static struct timespec change_of_file(void)
+static struct timespec change_of(const char *file)
 {
 	struct stat status;
-	return stat(RESOLV_CONF, &status) ? (struct timespec){0} : status.st_mtim;
+	return stat(file, &status) ? (struct timespec){0} : status.st_mtim;
 }
 
 /* Other servers may be in the file now. While something is under way the old ones are asked on. */
@@ -197,7 +208,7 @@ static void follow_file(struct dns_resolver *resolver)
 	if (!resolver->follows_file || resolver->under_way || resolver->is_inside ||
 	    now_ns - resolver->looked_ns < LOOK_NS)
 		return;
-	struct timespec changed_at = change_of_file();
+	struct timespec changed_at = change_of(resolver->file);
 	resolver->looked_ns = now_ns;
 	if (changed_at.tv_sec == resolver->changed_at.tv_sec &&
 	    changed_at.tv_nsec == resolver->changed_at.tv_nsec)
@@ -209,7 +220,7 @@ static void follow_file(struct dns_resolver *resolver)
 	}
 	resolver->changed_at = changed_at;
 	ares_destroy(before);
-	log_info("dns_servers_read", "file=" RESOLV_CONF);
+	log_info("dns_servers_read", "file=%s", resolver->file);
 }
 
 static void set_node(const struct weft_address *address, struct ares_addr_port_node *node)
@@ -254,7 +265,9 @@ int dns_resolver_open(const struct dns_resolver_options *options, struct text *w
 	resolver->timeout_ms = timeout_ms > 1 ? (int)timeout_ms : 1;
 	resolver->tries = (int)options->tries;
 	resolver->follows_file = options->server_count == 0;
-	resolver->changed_at = change_of_file();
+	resolver->file = options->file ? options->file : RESOLV_CONF;
+	resolver->port = options->port ? options->port : DNS_PORT;
+	resolver->changed_at = change_of(resolver->file);
 	list_init(&resolver->sockets);
 	timer_init(&resolver->timer, on_timer);
 	status = open_channel(resolver);

@@ -35,9 +35,11 @@ struct dns_query {
 struct dns_resolver_options {
 	struct io_ring *ring;
 	const struct weft_address *servers; /* the first is asked first */
-	uint32_t server_count; /* 0: those of /etc/resolv.conf, also when that changes */
-	uint64_t timeout_ns;   /* for a server's answer, doubled at a second try; at least 1 ms */
-	unsigned tries;        /* each server is asked so often; at least 1 */
+	uint32_t server_count;              /* 0: those of a file, also when it changes */
+	const char *file;                   /* that has them then; NULL = /etc/resolv.conf */
+	uint16_t port;                      /* of those in the file; 0 = 53 */
+	uint64_t timeout_ns; /* for a server's answer, doubled at a second try; at least 1 ms */
+	unsigned tries;      /* each server is asked so often; at least 1 */
 };
 
 /* 0 or -errno, with a sentence in `why`. Waits for no server. */

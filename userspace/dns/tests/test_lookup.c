@@ -426,6 +426,40 @@ static void a_resolver_that_closes_ends_all_look_ups(void **state)
 	assert_int_equal(stage.told, 0);
 }
 
+static void write_servers(const char *path, const char *server)
+{
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "search example\nnameserver %s\noptions timeout:30\n", server);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void servers_of_the_file_are_asked_also_when_it_changes(void **state)
+{
+	char path[] = "/tmp/weft-resolv-XXXXXX";
+	struct text why = {0};
+	int fd = mkstemp(path);
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	write_servers(path, "127.0.0.1");
+	const struct dns_resolver_options options = {.ring = stage.ring,
+						     .file = path,
+						     .port = stage.server.port,
+						     .timeout_ns = 100000000,
+						     .tries = 1};
+	dns_resolver_close(stage.resolver);
+	assert_int_equal(dns_resolver_open(&options, &why, &stage.resolver), 0);
+	server_add_host(&stage.server, "web.example", "10.0.0.1");
+	assert_int_equal(look_up("web.example", 80, DNS_FAMILY_V4), DNS_FOUND);
+	assert_int_equal(look_up("web", 80, DNS_FAMILY_V4), DNS_ABSENT); /* no search list */
+	write_servers(path, "127.0.0.2");                                /* nobody is there */
+	for (uint64_t end_ns = clock_ns() + 1100000000; clock_ns() < end_ns;)
+		io_turn(stage.ring, TURN_NS);
+	assert_int_equal(look_up("web.example", 80, DNS_FAMILY_V4), DNS_UNKNOWN);
+	unlink(path);
+}
+
 static void a_failed_allocation_costs_no_more_than_the_answer(void **state)
 {
 	(void)state;
@@ -480,6 +514,7 @@ int main(void)
 		staged(targets_that_are_nowhere_are_absent),
 		staged(an_abandoned_look_up_tells_nothing),
 		staged(a_resolver_that_closes_ends_all_look_ups),
+		staged(servers_of_the_file_are_asked_also_when_it_changes),
 		staged(a_failed_allocation_costs_no_more_than_the_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
