@@ -49,7 +49,6 @@ enum standing {
 };
 
 #define ENDPOINT_ID_NONE UINT32_MAX
-#define SERIES_UNCLAIMED UINT32_MAX /* by now; a worker claims at the first use */
 
 struct endpoint {
 	uint32_t id;         /* dense, stable for (service, address) while it exists */

@@ -134,8 +134,11 @@ static bool admit_fault(struct exchange *exchange, const struct http_head *head,
 	struct worker *worker = exchange->session->worker;
 	struct fault fault = fault_pick(rule, head, &worker->rng);
 	*ret_delay_ns = fault.delay_ns;
-	if (fault.delay_ns)
+	if (fault.delay_ns) {
 		worker_count(worker, WEFT_PROXY_FAULT_DELAYED);
+		series_add(&worker_row(worker, exchange->series)->faults_delayed, 1);
+		exchange->started_ns += fault.delay_ns; /* the delay is nobody's latency */
+	}
 	exchange->abort_status = fault.status;
 	if (!fault.status || fault.delay_ns)
 		return true; /* after the delay */
@@ -159,7 +162,7 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 	if (!admit_rate(exchange, guard, &rules->limit) ||
 	    !admit_concurrency(exchange, guard, &rules->limit))
 		return false;
-	if (retry_attempts_most(exchange, service) > 1)
+	if (retry_attempts_most(exchange, service) > 1 || hedge_is_wanted(&rules->hedge))
 		retry_budget_deposit(&guard->shared->budget, &rules->retry.budget,
 				     worker_now_ns(worker));
 	return admit_fault(exchange, head, &rules->fault, ret_delay_ns);

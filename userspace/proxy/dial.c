@@ -35,6 +35,25 @@ void dial_init(struct dial *dial, const struct session *session, const struct di
 	}
 }
 
+static void avoid(struct dial *dial, uint32_t endpoint_id)
+{
+	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
+		dial->tried_count = 0; /* many tries later: no matter which was first */
+	dial->tried[dial->tried_count++] = endpoint_id;
+}
+
+void dial_fork(struct dial *dial, const struct dial *from, const struct dial_events *events)
+{
+	*dial = *from;
+	dial->events = events;
+	list_init(&dial->waiting);
+	dial->attempts = 0;
+	if (from->upstream)
+		avoid(dial, from->upstream->endpoint_id);
+	dial->upstream = NULL;
+	dial->owes_outcome = false;
+}
+
 /* The one address that the app asked for, counted as the endpoint that it is. */
 static bool pick_destination(const struct dial *dial, const struct service *service,
 			     struct target *ret)
@@ -181,6 +200,20 @@ void dial_hold(struct dial *dial, struct upstream *upstream)
 	balance_begin(&dial->worker->balances, &upstream->attempt, worker_now_ns(dial->worker));
 }
 
+void dial_time_anew(struct dial *dial)
+{
+	struct balances *balances = &dial->worker->balances;
+	uint64_t now_ns = worker_now_ns(dial->worker);
+	balance_end(balances, &dial->upstream->attempt, now_ns, BALANCE_UNTIMED);
+	balance_begin(balances, &dial->upstream->attempt, now_ns);
+}
+
+void dial_answered(const struct dial *dial)
+{
+	balance_answered(&dial->worker->balances, &dial->upstream->attempt,
+			 worker_now_ns(dial->worker));
+}
+
 void dial_tell(struct dial *dial, enum breaker_outcome outcome)
 {
 	if (!dial->owes_outcome || !dial->upstream)
@@ -189,13 +222,22 @@ void dial_tell(struct dial *dial, enum breaker_outcome outcome)
 	guard_tell(dial->worker, &dial->upstream->attempt, outcome);
 }
 
+static void end_attempt(struct worker *worker, struct upstream *upstream,
+			enum balance_outcome outcome)
+{
+	struct balance_attempt *attempt = &upstream->attempt;
+	balance_end(&worker->balances, attempt, worker_now_ns(worker), outcome);
+	if (attempt->cost_ns > 0)
+		series_tell_cost(worker_row(worker, upstream->series.endpoint),
+				 (uint64_t)attempt->cost_ns, attempt->cost_at_ns);
+}
+
 struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
 	dial_tell(dial, BREAKER_NOT_COUNTED);
 	if (upstream)
-		balance_end(&dial->worker->balances, &upstream->attempt,
-			    worker_now_ns(dial->worker), outcome);
+		end_attempt(dial->worker, upstream, outcome);
 	dial->upstream = NULL;
 	return upstream;
 }
@@ -239,10 +281,19 @@ void dial_connected(struct dial *dial)
 	dial->events->ready(dial);
 }
 
+/* Some attempts are always allowed. Of pods that end together many may be picked before anyone
+ * tells that they do: who is refused, which takes no time, goes on while the budget lasts. */
 static bool may_try_again(const struct dial *dial)
 {
-	const struct settings *settings = &dial->worker->snapshot->settings;
-	return dial->attempts < settings->connect_attempts && dial->attempts < DIAL_ATTEMPTS_MAX;
+	const struct snapshot *snapshot = dial->worker->snapshot;
+	const struct service *service = snapshot_service(snapshot, dial->service_id);
+	if (dial->to_destination || !service || dial->attempts >= DIAL_ATTEMPTS_MAX)
+		return false;
+	if (dial->attempts < snapshot->settings.connect_attempts)
+		return true;
+	bool is_another_left = dial->attempts < service->ready_count;
+	return dial->error == -ECONNREFUSED && is_another_left &&
+	       guard_may_requeue(dial->worker, service);
 }
 
 /* Another endpoint; when there is none left, one that was merely slow may be asked once more: a
@@ -255,13 +306,6 @@ static bool pick_next(struct dial *dial, struct target *ret, enum weft_proxy_rea
 		return false;
 	dial->tried_count = 0;
 	return pick_target(dial, ret, ret_reason);
-}
-
-static void avoid(struct dial *dial, uint32_t endpoint_id)
-{
-	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
-		dial->tried_count = 0; /* many tries later: no matter which was first */
-	dial->tried[dial->tried_count++] = endpoint_id;
 }
 
 void dial_avoid(struct dial *dial)
@@ -277,11 +321,25 @@ static void count_failure(struct dial *dial)
 	series_add(&worker_row(dial->worker, upstream->series.endpoint)->connect_failures, 1);
 }
 
-/* Not what this node lacks. */
+/* Not what this node lacks, nor what its kernel does not let this pod do: other pods may. */
 static bool speaks_of_endpoint(int error)
 {
-	return error != -ENOMEM && error != -EAGAIN && error != -EAFNOSUPPORT &&
-	       error != -EADDRNOTAVAIL && error != -EMFILE && error != -ENFILE;
+	switch (-error) {
+	case ENOMEM:
+	case ENOBUFS:
+	case EAGAIN:
+	case EMFILE:
+	case ENFILE:
+	case EAFNOSUPPORT:
+	case EADDRNOTAVAIL:
+	case ENETUNREACH: /* no route: EHOSTUNREACH is what the other side may tell */
+	case ENETDOWN:
+	case EPERM: /* a firewall's or a policy's word */
+	case EACCES:
+		return false;
+	default:
+		return true;
+	}
 }
 
 void dial_attempt_failed(struct dial *dial, int error)

@@ -50,6 +50,8 @@ struct dial {
 
 /* For a session's destination, from its app's own address. */
 void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events);
+/* For the same as another dial, at other endpoints than that one's. */
+void dial_fork(struct dial *dial, const struct dial *from, const struct dial_events *events);
 /*
  * Finds an endpoint and begins to connect. True: dial->upstream takes writes, and `ready` or
  * `failed` follows later from the loop (with is_ready set already, nothing follows). False: failed
@@ -68,6 +70,10 @@ struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome);
 void dial_tell(struct dial *dial, enum breaker_outcome outcome);
 /* The dial's upstream is this one from now on. */
 void dial_hold(struct dial *dial, struct upstream *upstream);
+/* The attempt's time begins now: before, nobody had asked anything. */
+void dial_time_anew(struct dial *dial);
+/* The answer's head came: the balancer learns how long that took. */
+void dial_answered(const struct dial *dial);
 /* Moves an ongoing or ready dial to another owner. */
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events);
 /* Loop: sockets are there again, or time has passed. */

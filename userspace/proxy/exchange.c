@@ -17,7 +17,7 @@
 static void on_ready(struct dial *dial);
 static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason);
 
-static const struct dial_events exchange_dial_events = {
+const struct dial_events exchange_dial_events = {
 	.ready = on_ready,
 	.failed = on_dial_failed,
 };
@@ -29,11 +29,17 @@ static struct weft_series *service_row(const struct exchange *exchange)
 	return worker_row(exchange->session->worker, exchange->series);
 }
 
+/* A client may leave while its request is delayed on purpose, before that begins to count. */
+static uint64_t latency_us_since(const struct exchange *exchange, uint64_t from_ns)
+{
+	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	return now_ns > from_ns ? (now_ns - from_ns) / 1000 : 0;
+}
+
 static void count_outcome(const struct exchange *exchange, struct weft_series *row,
 			  uint64_t from_ns)
 {
-	uint64_t now_ns = worker_now_ns(exchange->session->worker);
-	uint64_t latency_us = (now_ns - from_ns) / 1000;
+	uint64_t latency_us = latency_us_since(exchange, from_ns);
 	unsigned class = exchange->status / 100;
 	series_add(&row->requests, 1);
 	/* what is no class counts as 5xx, as for a client (RFC 9110 15) */
@@ -64,13 +70,27 @@ static void count_all(const struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
 	const struct upstream *upstream = exchange->dial.upstream;
-	edge_answered(exchange->session->edge, exchange->status,
-		      (worker_now_ns(worker) - exchange->started_ns) / 1000);
-	count_outcome(exchange, service_row(exchange), exchange->started_ns);
 	series_add(&service_row(exchange)->requests_active, (uint64_t)-1);
+	if (exchange->answered_on_purpose) {
+		series_add(&service_row(exchange)->faults_aborted, 1);
+		return;
+	}
+	edge_answered(exchange->session->edge, exchange->status,
+		      latency_us_since(exchange, exchange->started_ns));
+	count_outcome(exchange, service_row(exchange), exchange->started_ns);
+	if (exchange->route.series != SERIES_NONE)
+		count_outcome(exchange, worker_row(worker, exchange->route.series),
+			      exchange->started_ns);
 	if (!upstream || !exchange->dial.is_ready)
 		return;
 	count_endpoint(exchange);
+}
+
+void exchange_count_retry(const struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	series_add(&service_row(exchange)->retries, 1);
+	series_add(&worker_row(worker, exchange->route.series)->retries, 1);
 }
 
 void exchange_count_attempt(struct exchange *exchange)
@@ -82,12 +102,13 @@ void exchange_count_attempt(struct exchange *exchange)
 
 /* ---- ends ---- */
 
-/* For the balancer: what the upstream did, whoever ended the exchange. */
+/* For the balancer: what the upstream did, whoever ended the exchange. How long an answer's body
+ * took says more of its size and of the client. */
 static enum balance_outcome outcome_of(const struct exchange *exchange)
 {
 	if (exchange->upstream_failed)
 		return BALANCE_FAILED;
-	return exchange->response_done ? BALANCE_ANSWERED : BALANCE_LEFT;
+	return exchange->is_timed ? BALANCE_UNTIMED : BALANCE_LEFT;
 }
 
 static void release_upstream(struct exchange *exchange)
@@ -122,6 +143,7 @@ static void free_exchange(struct exchange *exchange)
 	admit_leave(exchange);
 	replay_drop(&exchange->replay);
 	worker_series_use(session->worker, exchange->series, -1);
+	worker_series_use(session->worker, exchange->route.series, -1);
 	exchange_route_fini(&exchange->route);
 	mirrors_leave(exchange);
 	session->exchange = NULL;
@@ -139,7 +161,7 @@ void exchange_detach(struct exchange *exchange)
 {
 	count_all(exchange);
 	dial_tell(&exchange->dial, BREAKER_SUCCEEDED);
-	dial_release(&exchange->dial, BALANCE_ANSWERED);
+	dial_release(&exchange->dial, BALANCE_UNTIMED);
 	free_exchange(exchange);
 }
 
@@ -175,10 +197,18 @@ static bool may_go_on(const struct exchange *exchange)
 	       exchange->request_done && !session->closes && !session->pod->is_draining;
 }
 
+/* Ahead of the request, and it goes nowhere. */
+static void leave_what_was_dialled(struct session *session)
+{
+	if (session->tunnel)
+		tunnel_free(session->tunnel);
+}
+
 /* What a route makes of it; no failure of the service's. */
 static void redirect(struct exchange *exchange, const struct route_way *way)
 {
 	bool keep_alive = may_go_on(exchange);
+	leave_what_was_dialled(exchange->session);
 	worker_count(exchange->session->worker, way->reason);
 	exchange->status = (uint16_t)way->status;
 	if (answer_redirect(&exchange->session->client, way->status, way->location, keep_alive))
@@ -191,6 +221,7 @@ void exchange_reply(struct exchange *exchange, struct answer *answer, enum weft_
 {
 	struct session *session = exchange->session;
 	char destination[ADDRESS_TEXT_MAX];
+	leave_what_was_dialled(session);
 	answer->service = session_destination(session, destination);
 	answer->keep_alive = may_go_on(exchange);
 	answer->is_head = exchange->is_head;
@@ -212,16 +243,17 @@ void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy
 	exchange_reply(exchange, &answer, reason);
 }
 
-/* No server has seen anything of the request. */
-static void answer_unsent(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
-			  const char *text)
+/* Nobody can be reached; no server has seen anything of the request, but in an attempt before. */
+static void answer_unreached(struct exchange *exchange, unsigned status,
+			     enum weft_proxy_reason reason, const char *text)
 {
-	struct answer answer = {.status = status, .text = text, .is_unsent = true};
+	struct answer answer = {.status = status, .text = text, .is_unsent = !exchange->was_sent};
 	exchange_reply(exchange, &answer, reason);
 }
 
 void exchange_abort_on_purpose(struct exchange *exchange)
 {
+	exchange->answered_on_purpose = true;
 	exchange_answer(exchange, exchange->abort_status, WEFT_PROXY_FAULT_ABORTED,
 			"answered so on purpose (services[].faults); it was not sent");
 }
@@ -262,10 +294,10 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 {
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
-	if (retry_elsewhere(exchange))
+	if (retry_by_hedge(exchange, NULL) || retry_elsewhere(exchange))
 		return;
 	dial_failure_text(dial, text, sizeof(text));
-	answer_unsent(exchange, 502, reason, text);
+	answer_unreached(exchange, 502, reason, text);
 }
 
 static void on_ready(struct dial *dial)
@@ -278,9 +310,9 @@ void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reas
 	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
 		exchange_out_of_memory(exchange);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
-		answer_unsent(exchange, 503, reason, "the service has no ready endpoint");
+		answer_unreached(exchange, 503, reason, "the service has no ready endpoint");
 	else
-		answer_unsent(exchange, 502, reason, "no endpoint is left to try");
+		answer_unreached(exchange, 502, reason, "no endpoint is left to try");
 }
 
 /* What a balancer looks at in requests, where it does. */
@@ -344,11 +376,10 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
 		if (exchange->dial.is_ready) /* how long the client was silent does not count */
-			dial_hold(&exchange->dial, dial_release(&exchange->dial, BALANCE_UNTIMED));
+			dial_time_anew(&exchange->dial);
 		return true;
 	}
-	if (probe)
-		tunnel_free(probe);
+	leave_what_was_dialled(session);
 	return dial_start(&exchange->dial, ret_reason);
 }
 
@@ -432,6 +463,7 @@ static void adopt(struct session *session, struct exchange *exchange)
 			worker->series,
 			span_text(address_print(&exchange->route.address, address)));
 	worker_series_use(worker, exchange->series, 1);
+	worker_series_use(worker, exchange->route.series, 1);
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
 }
@@ -455,6 +487,7 @@ static void begin_attempt(struct exchange *exchange, const struct route_way *way
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
 	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
 	if (delay_ns) {
+		leave_what_was_dialled(exchange->session);
 		exchange->replay.is_only = true;
 		if (write_request_head(exchange, way, deadline))
 			exchange_out_of_memory(exchange);
@@ -487,13 +520,10 @@ static void send_request(struct exchange *exchange, const struct http_head *head
 		begin_attempt(exchange, way, &deadline, delay_ns);
 }
 
-/* Weft answers itself: what was dialled ahead is for nobody. */
+/* Weft answers itself. */
 static void answer_instead(struct exchange *exchange, const struct route_way *way)
 {
-	struct session *session = exchange->session;
-	dial_init(&exchange->dial, session, &exchange_dial_events);
-	if (session->tunnel)
-		tunnel_free(session->tunnel);
+	dial_init(&exchange->dial, exchange->session, &exchange_dial_events);
 	struct answer answer = {
 		.status = way->status,
 		.text = way->text,
@@ -637,7 +667,7 @@ static void try_again(struct exchange *exchange)
 	enum weft_proxy_reason reason;
 	struct upstream *dead = dial_release(&exchange->dial, BALANCE_LEFT);
 	exchange->retried = true;
-	series_add(&service_row(exchange)->retries, 1);
+	exchange_count_retry(exchange);
 	series_add(&worker_row(worker, dead->series.endpoint)->retries, 1);
 	series_add(&worker_row(worker, dead->series.endpoint)->requests_active, (uint64_t)-1);
 	exchange->dial.pool_idle_ns = 0;
@@ -656,23 +686,23 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 {
 	struct session *session = exchange->session;
 	bool ends_with_close = exchange->response.framing == HTTP_UNTIL_CLOSE;
+	bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
+	/* many servers give up when their client ends its side: that is no failure of theirs */
+	bool is_its_own = !is_ours && !exchange->client_finished;
 	exchange->upstream_keep_alive = false;
 	if (may_try_again(exchange)) {
 		try_again(exchange);
 		return;
 	}
-	exchange->upstream_failed = reason != WEFT_PROXY_OUT_OF_MEMORY;
+	exchange->upstream_failed = is_its_own;
+	dial_tell(&exchange->dial, is_its_own ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
 	if (!exchange->head_sent) {
-		bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
-		dial_tell(&exchange->dial, is_ours ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 		if (is_ours || !retry_unanswered(exchange, WEFT_PROXY_RETRIED_UNANSWERED))
 			exchange_answer(exchange, 502, reason, text);
 		return;
 	}
 	/* The client must notice that the answer was cut short. */
 	worker_count(session->worker, reason);
-	dial_tell(&exchange->dial,
-		  reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 	exchange->status = 0;
 	forget(exchange);
 	if (ends_with_close)

@@ -4,13 +4,14 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/balance_ewma.h"
 #include "policy/branch.h"
 #include "policy/identify.h"
 #include "policy/route_match.h"
 #include "proxy/ask.h"
 #include "proxy/explain_tree.h"
 #include "proxy/name.h"
-#include "proxy/node.h"
+#include "proxy/health.h"
 
 /* The request that is asked about. */
 struct asked {
@@ -131,24 +132,50 @@ static void read_query(struct asked *asked, struct span query)
 
 /* ---- services ---- */
 
-static void show_endpoint(struct asked *asked, const struct service *service,
-			  const struct endpoint *endpoint)
+/* "ejected: 5 failures in a row, 1 failed probe, next in 3.2 s" */
+static void close_endpoint(struct asked *asked, const struct breaker_view *view,
+			   const struct breaker_rule *rule)
 {
 	static const char *const states[] = {"ready", "ejected", "waits for its probe",
 					     "is being probed"};
+	uint64_t now_ns = worker_now_ns(asked->worker);
+	char why[BREAKER_WHY_MAX];
+	char probes[96] = "";
+	if (view->state == BREAKER_DEAD)
+		snprintf(probes, sizeof(probes), ", %u failed probes, next in %.1f s",
+			 view->failed_probes,
+			 view->until_ns > now_ns ? (double)(view->until_ns - now_ns) / 1e9 : 0);
+	breaker_why(view, rule, why);
+	tree_close(&asked->tree, "%s%s%s%s", states[view->state], *why ? ": " : "", why, probes);
+}
+
+static void show_endpoint(struct asked *asked, const struct service *service,
+			  const struct endpoint *endpoint)
+{
 	struct worker *worker = asked->worker;
-	struct node_endpoint *entry =
-		worker->node && service->resilience.breaker.kind != BREAKER_NONE
-			? node_endpoint_at(worker->node, endpoint->id)
-			: NULL;
+	struct breaker_view view = {.state = BREAKER_ALIVE};
 	uint32_t slot = series_kept(&endpoint->series);
 	struct weft_series sum = {0};
-	if (slot < WEFT_SERIES_MAX)
+	uint64_t cost_us = 0;
+	char estimate[48] = "";
+	if (slot < WEFT_SERIES_MAX) {
 		series_sum(worker->series, slot, &sum);
-	tree_open(&asked->tree, "endpoint", "%s weight %u, %llu requests in flight", endpoint->text,
-		  endpoint->weight, (unsigned long long)sum.requests_active);
-	const char *state = states[entry ? breaker_state(&entry->breaker) : BREAKER_ALIVE];
-	tree_close(&asked->tree, "%s", endpoint->weight ? state : "drained");
+		cost_us =
+			series_cost_us(worker->series, slot, worker_now_ns(worker), EWMA_DECAY_NS);
+	}
+	if (cost_us)
+		snprintf(estimate, sizeof(estimate), ", answers in about %.1f ms",
+			 (double)cost_us / 1e3);
+	tree_open(&asked->tree, "endpoint", "%s weight %u, %llu requests in flight%s",
+		  endpoint->text, endpoint->weight, (unsigned long long)sum.requests_active,
+		  estimate);
+	bool is_watched = health_breaker(worker->node, service, endpoint, &view);
+	if (!endpoint->weight)
+		tree_close(&asked->tree, "drained");
+	else if (!is_watched)
+		tree_close(&asked->tree, "ready");
+	else
+		close_endpoint(asked, &view, &service->resilience.breaker);
 }
 
 static void show_service(struct asked *asked, uint32_t service_id)

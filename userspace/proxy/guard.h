@@ -6,7 +6,6 @@
 #ifndef PROXY_GUARD_H
 #define PROXY_GUARD_H
 
-#include "policy/failover.h"
 #include "policy/balances.h"
 #include "proxy/node.h"
 
@@ -16,7 +15,6 @@ struct worker;
 struct guard {
 	struct node_service *shared; /* NULL = not looked up yet */
 	uint32_t version;            /* of the service that it was looked up for */
-	struct failover failover;    /* is it up, for the choice among alternates? */
 	uint32_t epoch;              /* of the breakers' changes that the balancer knows */
 };
 
@@ -28,9 +26,13 @@ void guard_picked(struct worker *worker, const struct service *service,
 		  const struct endpoint *endpoint);
 /* The endpoint is left out, or being probed. */
 bool guard_is_out(const struct worker *worker, uint32_t endpoint_id);
-/* How an attempt ended. Neither the service nor the endpoint need be there any more. */
+/* How an attempt ended: for its breaker and, a success, for the requeues. Neither the service nor
+ * the endpoint need be there any more. */
 void guard_tell(struct worker *worker, const struct balance_attempt *attempt,
 		enum breaker_outcome outcome);
+/* One more endpoint may be dialled for what all those before have refused: it is paid for from a
+ * budget of its own, of the service's budget rule, which successes fill (linkerd1.md Y4). */
+bool guard_may_requeue(struct worker *worker, const struct service *service);
 /* Makes guards[] long enough for this turn's snapshot. */
 void guards_grow(struct worker *worker);
 

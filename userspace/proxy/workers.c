@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "proxy/node.h"
+#include "proxy/health.h"
 #include "proxy/orders.h"
 
 struct workers {
@@ -192,6 +192,18 @@ void workers_names_changed(struct workers *workers)
 		if (!atomic_exchange(&worker->names_posted, true))
 			io_post(worker->ring, &worker->names_mail);
 	}
+}
+
+bool workers_breaker(const struct workers *workers, const struct service *service,
+		     const struct endpoint *endpoint, struct breaker_view *ret_view)
+{
+	return health_breaker(workers->options.node, service, endpoint, ret_view);
+}
+
+bool workers_service_is_up(const struct workers *workers, const struct snapshot *snapshot,
+			   const struct service *service, uint64_t now_ns)
+{
+	return health_is_up(workers->options.node, snapshot, service, now_ns);
 }
 
 unsigned workers_count(const struct workers *workers)

@@ -238,6 +238,21 @@ static void the_cap_answers_503(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_CONCURRENCY_LIMIT) == 1);
 }
 
+/* The client's first bytes were waited for with a connection at hand, which is for nobody now. */
+static void a_refused_request_leaves_no_connection(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, ANY);
+	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, client, "GET /a HTTP/1.1\r\nHost: any\r\nl5d-ctx-deadline: 1 2\r\n\r\n");
+	WANT(stage, is_answered(stage, client, "504", "deadline"));
+	WANT(stage, io_peer_saw_reset(server) || io_peer_saw_fin(server));
+	peer_sends(stage, client, GET);
+	server = reaches(stage, ANY_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
 static void the_rate_answers_429(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -281,6 +296,9 @@ static void a_request_is_delayed(struct stage *stage)
 	peer_sends(stage, server, HELLO);
 	sees(stage, client, HELLO);
 	WANT(stage, counted(stage, WEFT_PROXY_FAULT_DELAYED) == 1);
+	const struct weft_series *row = series_of(stage, "web", "");
+	WANT(stage, row->requests == 1 && row->responses[2] == 1 && row->faults_delayed == 1);
+	WANT(stage, row->latency_us_sum < 50000); /* the delay is not the server's */
 }
 
 static void a_client_leaves_during_the_delay(struct stage *stage)
@@ -290,6 +308,7 @@ static void a_client_leaves_during_the_delay(struct stage *stage)
 	io_peer_reset(client);
 	stage_run(stage, 100 * NS_PER_MS);
 	WANT(stage, dials_to(WEB_ENDPOINT) == 0);
+	WANT(stage, series_of(stage, "web", "")->latency_us_sum == 0);
 }
 
 static void a_request_is_answered_on_purpose(struct stage *stage)
@@ -299,6 +318,9 @@ static void a_request_is_answered_on_purpose(struct stage *stage)
 	WANT(stage, is_answered(stage, client, "418", "on+purpose"));
 	WANT(stage, dials_to(WEB_ENDPOINT) == 0);
 	WANT(stage, counted(stage, WEFT_PROXY_FAULT_ABORTED) == 1);
+	const struct weft_series *row = series_of(stage, "web", "");
+	WANT(stage, row->faults_aborted == 1 && row->requests_active == 0);
+	WANT(stage, row->requests == 0 && row->responses[4] == 0 && row->proxy_errors == 0);
 }
 
 static void a_header_asks_for_a_fault(struct stage *stage)
@@ -328,6 +350,7 @@ TEST(an_expired_request_is_not_sent, NULL)
 TEST(a_deadline_is_forwarded_and_kept, NULL)
 TEST(a_deadline_is_tightened, for_300ms)
 TEST(the_cap_answers_503, one_at_a_time)
+TEST(a_refused_request_leaves_no_connection, NULL)
 TEST(the_rate_answers_429, two_a_second)
 TEST(a_pod_has_a_rate_of_its_own, two_a_second)
 TEST(a_request_is_delayed, delayed)
@@ -348,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_a_deadline_is_forwarded_and_kept),
 		cmocka_unit_test(test_a_deadline_is_tightened),
 		cmocka_unit_test(test_the_cap_answers_503),
+		cmocka_unit_test(test_a_refused_request_leaves_no_connection),
 		cmocka_unit_test(test_the_rate_answers_429),
 		cmocka_unit_test(test_a_pod_has_a_rate_of_its_own),
 		cmocka_unit_test(test_a_request_is_delayed),
