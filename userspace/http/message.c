@@ -21,14 +21,18 @@ static struct span copy_span(char **text, struct span from)
 	return span_of(copy, from.size);
 }
 
-struct http_head *http_head_copy(const struct http_head *head)
+size_t http_head_bytes(const struct http_head *head)
 {
-	size_t size =
-		head->method_text.size + head->target.size + head->host.size + head->reason.size;
+	size_t size = sizeof(*head) + head->field_count * sizeof(struct http_field);
+	size += head->method_text.size + head->target.size + head->host.size + head->reason.size;
 	for (size_t i = 0; i < head->field_count; i++)
 		size += head->fields[i].name.size + head->fields[i].value.size;
-	struct http_head *copy =
-		mem_alloc(sizeof(*copy) + head->field_count * sizeof(struct http_field) + size);
+	return size;
+}
+
+struct http_head *http_head_copy(const struct http_head *head)
+{
+	struct http_head *copy = mem_alloc(http_head_bytes(head));
 	if (!copy)
 		return NULL;
 	struct http_field *fields = (struct http_field *)(copy + 1);

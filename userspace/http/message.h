@@ -61,6 +61,8 @@ struct http_head {
 
 /* First field of that name or NULL. */
 const struct http_field *http_find(const struct http_head *head, const char *name);
+/* Bytes of a copy. */
+size_t http_head_bytes(const struct http_head *head);
 /* A copy with all that it points to, one piece of memory for mem_free; NULL = out of memory. */
 struct http_head *http_head_copy(const struct http_head *head) MUST_CHECK;
 /* RFC 9110 9.2.2: may be sent again without asking. */

@@ -151,7 +151,7 @@ static void look_up_dns(const struct known_namer *known, struct name_path name,
 	if (!service) {
 		note_wanted(known->binder, text);
 		ret_answer->verdict = NAMER_PENDING;
-		ret_answer->why = "DNS is being asked";
+		ret_answer->why = "it was not looked up yet";
 		return;
 	}
 	note_used(known->binder, service);

@@ -23,12 +23,14 @@ static bool is_over(const struct parked *parked)
 static struct parked *parked_new(struct session *session, const struct http_head *head)
 {
 	struct worker *worker = session->worker;
-	if (worker->parked_count == PARKED_MOST)
+	size_t bytes = http_head_bytes(head);
+	if (worker->parked_count >= PARKED_MOST || bytes > PARKED_BYTES_MOST - worker->parked_bytes)
 		return NULL;
 	struct parked *parked = mem_zalloc(sizeof(*parked));
 	if (!parked)
 		return NULL;
 	parked->session = session;
+	parked->bytes = bytes;
 	parked->since_ns = worker_now_ns(worker);
 	parked->head = http_head_copy(head);
 	if (parked->head)
@@ -51,6 +53,7 @@ static void leave(struct parked *parked)
 	timer_clear(io_timers(session->worker->ring), &session->timer);
 	list_remove(&parked->item);
 	session->worker->parked_count--;
+	session->worker->parked_bytes -= parked->bytes;
 	session->parked = NULL;
 }
 
@@ -74,6 +77,7 @@ bool park(struct session *session, const struct http_head *head, struct parked *
 		tunnel_free(session->tunnel);
 	list_add_last(&worker->parked, &parked->item);
 	worker->parked_count++;
+	worker->parked_bytes += parked->bytes;
 	session->parked = parked;
 	h1_stop(&session->reader);
 	return true;

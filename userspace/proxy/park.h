@@ -7,13 +7,16 @@
 
 #include "proxy/session.h"
 
-#define PARKED_MOST 1024 /* of a worker at a time; further ones are answered at once */
+/* Of a worker at a time; further ones are answered at once. */
+#define PARKED_MOST       1024
+#define PARKED_BYTES_MOST (4u * 1024 * 1024) /* of their heads */
 
 /* A request that waits; its session has no exchange meanwhile, and its reader stands. */
 struct parked {
 	struct list item; /* of the worker, in the order in which they came */
 	struct session *session;
 	struct http_head *head; /* a copy */
+	size_t bytes;
 	uint64_t since_ns;
 };
 

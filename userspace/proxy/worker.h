@@ -106,6 +106,7 @@ struct worker {
 	struct list waiting_dials;  /* for a socket from an empty stock */
 	struct list parked;         /* requests that wait for a name (park.h) */
 	uint32_t parked_count;
+	size_t parked_bytes;
 	struct want wants[WORKER_WANTS];
 	struct io_mail names_mail; /* names are known that were not */
 	atomic_bool names_posted;

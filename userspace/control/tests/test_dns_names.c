@@ -303,6 +303,23 @@ static void more_names_than_may_be_asked_for_at_once_wait_in_line(void **state)
 	until(namer->counts[DNS_NAME_FOUND] == 2 * DNS_LOOKUPS_MOST);
 }
 
+static void a_failed_allocation_costs_at_most_that_name(void **state)
+{
+	char name[64];
+	(void)state;
+	server_add_host(&server, "web.example", "10.0.0.1");
+	stage_open(config_of("", ""));
+	for (unsigned long n = 1; n < 30; n++) {
+		snprintf(name, sizeof(name), "#/dns/web.example/%lu", n);
+		mem_fail_nth(n);
+		want(name);
+		turn_for(10000000);
+		mem_fail_nth(0);
+		want(name);
+		until(endpoints_of(name) == 1);
+	}
+}
+
 /* ---- the config ---- */
 
 static void a_change_of_the_namer_keeps_what_is_known(void **state)
@@ -357,6 +374,7 @@ int main(void)
 		dns_test(refused_names_are_few),
 		dns_test(what_is_not_used_is_forgotten),
 		dns_test(more_names_than_may_be_asked_for_at_once_wait_in_line),
+		dns_test(a_failed_allocation_costs_at_most_that_name),
 		dns_test(a_change_of_the_namer_keeps_what_is_known),
 		dns_test(two_namers_of_one_prefix_and_bounds_that_cross_are_refused),
 	};

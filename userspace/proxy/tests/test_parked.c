@@ -237,6 +237,15 @@ static void in_small_number(struct stage *stage)
 	peer_sends(stage, client, GET);
 	stage->worker.parked_count = 0;
 	WANT(stage, is_answered(stage, client, "503", "Retry-After: 1\r\n"));
+	stage->worker.parked_bytes = PARKED_BYTES_MOST - 100;
+	peer_sends(stage, client, GET);
+	stage->worker.parked_bytes = 0;
+	WANT(stage, is_answered(stage, client, "503", "Retry-After: 1\r\n"));
+	peer_sends(stage, client, GET);
+	WANT(stage, stage->worker.parked_bytes > 0);
+	io_peer_reset(client);
+	stage_settle(stage);
+	WANT(stage, stage->worker.parked_bytes == 0);
 }
 
 #define TEST(name, run, configure, later)                                                          \
