@@ -16,7 +16,7 @@ const char *dns_name_state_name(enum dns_name_state state)
 
 static double seconds(uint64_t ns)
 {
-	return (double)(ns / 1000000) / 1e3;
+	return (double)ns / 1e9;
 }
 
 static void add_name(cJSON *list, const struct dns_name *name)
