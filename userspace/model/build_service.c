@@ -220,7 +220,8 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 	       service->balances_endpoints == old->balances_endpoints &&
 	       service->trusts_dtabs == old->trusts_dtabs &&
 	       service->may_be_left_out == old->may_be_left_out &&
-	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
+	       service->standing == old->standing && has_same_addresses(service, old) &&
+	       service->endpoint_count == old->endpoint_count &&
 	       unchanged_endpoints == old->endpoint_count;
 }
 
@@ -294,6 +295,7 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 	service->balances_endpoints = draft->balances_endpoints;
 	service->trusts_dtabs = draft->trusts_dtabs;
 	service->may_be_left_out = draft->may_be_left_out;
+	service->standing = draft->standing;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
 	if (lacks_hash_name(draft))
 		build_fault(build, draft->line, "services[].hash_name",

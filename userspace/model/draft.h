@@ -37,6 +37,16 @@ struct namer_draft {
 	const char *root_dir;
 	const char *pattern;
 	const char *name;
+	/* Of those that ask DNS: */
+	const char *domain;        /* "" = none */
+	struct draft_list servers; /* of draft_value: address without port */
+	uint16_t server_port;
+	uint8_t family; /* enum dns_family */
+	uint32_t names_most;
+	uint64_t timeout_ns;
+	uint64_t refresh_ns; /* 0 = by the answers' TTL */
+	uint64_t ttl_min_ns;
+	uint64_t ttl_max_ns;
 };
 
 struct endpoint_draft {
@@ -61,6 +71,7 @@ struct service_draft {
 	bool balances_endpoints; /* as in struct service */
 	bool trusts_dtabs;
 	bool may_be_left_out; /* a fault in it costs only itself, not the build */
+	enum standing standing;
 	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */

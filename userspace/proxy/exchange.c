@@ -10,6 +10,7 @@
 #include "proxy/answer.h"
 #include "proxy/mirror.h"
 #include "proxy/onward.h"
+#include "proxy/park.h"
 #include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
@@ -523,13 +524,21 @@ static void send_request(struct exchange *exchange, const struct http_head *head
 static void answer_instead(struct exchange *exchange, const struct route_way *way)
 {
 	dial_init(&exchange->dial, exchange->session, &exchange_dial_events);
+	struct answer answer = {
+		.status = way->status,
+		.text = way->text,
+		.is_unsent = way->is_pending,
+		.has_retry_after = way->is_pending,
+		.retry_after_s = 1,
+	};
 	if (way->location.size)
 		redirect(exchange, way);
 	else
-		exchange_answer(exchange, way->status, way->reason, way->text);
+		exchange_reply(exchange, &answer, way->reason);
 }
 
-void exchange_begin(struct session *session, const struct http_head *head)
+/* `parked`: the one that waited until now; NULL = none. */
+static void begin(struct session *session, const struct http_head *head, struct parked *parked)
 {
 	struct route_way way;
 	struct exchange *exchange = new_exchange(session, head);
@@ -539,11 +548,28 @@ void exchange_begin(struct session *session, const struct http_head *head)
 		session_abort(session);
 		return;
 	}
+	if (way.is_pending && park(session, head, parked)) {
+		exchange_route_fini(&exchange->route);
+		mem_free(exchange);
+		return;
+	}
+	if (parked)
+		exchange->started_ns = parked->since_ns;
 	adopt(session, exchange);
 	if (way.status)
 		answer_instead(exchange, &way);
 	else
 		send_request(exchange, head, &way);
+}
+
+void exchange_begin(struct session *session, const struct http_head *head)
+{
+	begin(session, head, NULL);
+}
+
+void exchange_begin_again(struct session *session, struct parked *parked)
+{
+	begin(session, parked->head, parked);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)

@@ -65,6 +65,9 @@ struct exchange {
 
 /* Reader events of the client's side. */
 void exchange_begin(struct session *session, const struct http_head *head);
+/* The request that waited for its name; it may wait on. */
+struct parked;
+void exchange_begin_again(struct session *session, struct parked *parked);
 void exchange_request_body(struct exchange *exchange, struct span bytes);
 void exchange_request_trailers(struct exchange *exchange, const struct http_field *fields,
 			       size_t count);

@@ -5,6 +5,7 @@
 #include "policy/branch.h"
 #include "proxy/guard.h"
 #include "proxy/health.h"
+#include "proxy/park.h"
 
 /* ---- entries that a request brings ---- */
 
@@ -181,6 +182,12 @@ static void refuse_bound(struct worker *worker, struct span name, const struct b
 		words->size = WORKER_WORDS_MOST;
 		words->data[words->size] = '\0';
 	}
+	if (binding->bound->state == DELEGATE_PENDING) {
+		way->is_pending = true;
+		refuse(way, 503, WEFT_PROXY_NAME_UNKNOWN,
+		       words->failed ? "the request's name is not known yet" : words->data);
+		return;
+	}
 	refuse(way, status, WEFT_PROXY_UNBOUND,
 	       words->failed ? "the request's name is bound to nothing" : words->data);
 }
@@ -240,6 +247,8 @@ int name_bind(struct session *session, struct span name, const struct local_dtab
 		binder_bind(worker->binder, worker->snapshot, &request, &binding, &local, &where);
 	if (error == -ENOMEM)
 		return error;
+	for (uint32_t i = 0; !error && i < binding.wanted_count; i++)
+		park_want(worker, binding.wanted[i]);
 	if (!error) {
 		way->dtab = binding.local;
 		follow(worker, name, &binding, unbound_status, route, way);

@@ -69,6 +69,8 @@ struct stage {
 	unsigned pods_served;
 	unsigned pods_not_served;
 	unsigned pods_left;
+	unsigned wanted; /* names that namers are to find out */
+	char last_wanted[WEFT_NAME_MAX];
 	struct io_peer *peers[PEERS_MAX];
 	unsigned peer_count;
 	unsigned client_count;
@@ -102,6 +104,13 @@ void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker
 	(void)pod_id;
 	(void)worker;
 	((struct stage *)(void *)workers)->pods_left++;
+}
+
+void workers_told_wanted(struct workers *workers, struct span service)
+{
+	struct stage *stage = (struct stage *)(void *)workers;
+	stage->wanted++;
+	snprintf(stage->last_wanted, sizeof(stage->last_wanted), "%.*s", SPAN_PRINT(service));
 }
 
 unsigned workers_count(const struct workers *workers)
