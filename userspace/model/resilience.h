@@ -69,11 +69,14 @@ struct timeout_rule {
 
 /* 0 = no limit. */
 struct limit_rule {
+	uint64_t queue_wait_ns;          /* of each request in the queue */
 	uint32_t concurrency;            /* requests under way */
 	uint32_t rate_per_second;        /* of the service */
 	uint32_t rate_burst;             /* requests at once; 0 = a second's worth */
 	uint32_t client_rate_per_second; /* of each pod */
 	uint32_t client_rate_burst;
+	uint32_t queue;                /* requests that wait for a place of either cap; node-wide */
+	uint32_t endpoint_concurrency; /* requests under way at each endpoint */
 	uint32_t adapts; /* bool: a limit below `concurrency` that follows the latency */
 };
 
@@ -94,7 +97,7 @@ struct resilience {
 	uint32_t classifier; /* enum classifier */
 	uint32_t pad;
 };
-_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 24 + 24 + 8,
+_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 40 + 24 + 8,
 	       "compared by memcmp: no padding");
 
 #endif

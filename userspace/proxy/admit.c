@@ -4,6 +4,7 @@
 
 #include "policy/fault.h"
 #include "proxy/answer.h"
+#include "proxy/queue.h"
 #include "proxy/retry.h"
 
 #define NS_PER_S 1000000000ull
@@ -83,36 +84,24 @@ static bool admit_rate(struct exchange *exchange, struct guard *guard,
 	return wait_ns == 0;
 }
 
-/* linkerd1.md S3: refused at once, and the hop before may try elsewhere. */
+/* linkerd1.md S3: refused at once where there is no queue, and the hop before may try elsewhere. */
 static bool admit_concurrency(struct exchange *exchange, struct guard *guard,
-			      const struct limit_rule *rule)
+			      const struct service *service, uint64_t *ret_wait_ns)
 {
-	struct concurrency *concurrency = &guard->shared->concurrency;
-	uint32_t cap = rule->concurrency;
-	if (!cap && !rule->adapts)
+	if (queue_admit(exchange, guard, service, ret_wait_ns) != QUEUE_FULL)
 		return true;
-	if (rule->adapts)
-		cap = concurrency_limit(concurrency, cap);
-	if (concurrency_enter(concurrency, cap)) {
-		exchange->place = guard->shared;
-		return true;
-	}
-	struct answer answer = {
-		.status = 503,
-		.text = "too many requests to it are under way; it was not sent",
-		.is_unsent = true,
-		.is_nack = true,
-		.has_retry_after = true,
-	};
-	exchange_reply(exchange, &answer, WEFT_PROXY_CONCURRENCY_LIMIT);
+	queue_refuse(exchange, WEFT_PROXY_CONCURRENCY_LIMIT);
 	return false;
 }
 
 void admit_leave(struct exchange *exchange)
 {
-	if (exchange->place)
-		concurrency_leave(&exchange->place->concurrency);
+	queue_leave(exchange);
+	if (!exchange->place)
+		return;
+	concurrency_leave(&exchange->place->concurrency);
 	exchange->place = NULL;
+	queue_wake(exchange->session->worker, exchange->route.service_id);
 }
 
 void admit_answered(const struct exchange *exchange)
@@ -123,7 +112,7 @@ void admit_answered(const struct exchange *exchange)
 		return;
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
 	concurrency_answered(&exchange->place->concurrency, service->resilience.limit.concurrency,
-			     now_ns - exchange->started_ns, now_ns);
+			     now_ns - exchange->place_ns, now_ns);
 }
 
 /* ---- faults ---- */
@@ -157,10 +146,17 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 		return true;
 	const struct resilience *rules = &service->resilience;
 	if (!admit_rate(exchange, guard, &rules->limit) ||
-	    !admit_concurrency(exchange, guard, &rules->limit))
+	    !admit_concurrency(exchange, guard, service, ret_delay_ns))
 		return false;
 	if (retry_attempts_most(exchange, service) > 1)
 		retry_budget_deposit(&guard->shared->budget, &rules->retry.budget,
 				     worker_now_ns(worker));
-	return admit_fault(exchange, head, &rules->fault, ret_delay_ns);
+	uint64_t delay_ns;
+	if (!admit_fault(exchange, head, &rules->fault, &delay_ns))
+		return false;
+	if (queue_has(exchange))
+		exchange->delay_ns = delay_ns;
+	else
+		*ret_delay_ns = delay_ns;
+	return true;
 }

@@ -6,6 +6,7 @@
 #include "policy/balance_key.h"
 #include "proxy/guard.h"
 #include "proxy/leg.h"
+#include "proxy/queue.h"
 #include "proxy/session.h"
 
 /* What the balancer or the original destination gives for one attempt. */
@@ -54,6 +55,59 @@ static bool pick_destination(const struct dial *dial, const struct service *serv
 	return dial->attempts == 0;
 }
 
+/* ---- caps of endpoints ---- */
+
+static void leave_seat(struct dial *dial)
+{
+	if (!dial->seat)
+		return;
+	concurrency_leave(&dial->seat->seats);
+	dial->seat = NULL;
+	queue_wake(dial->worker, dial->service_id);
+}
+
+/* True: it may go there, and counts. */
+static bool take_seat(struct dial *dial, const struct service *service,
+		      const struct endpoint *endpoint)
+{
+	uint32_t cap = service->resilience.limit.endpoint_concurrency;
+	struct node_endpoint *entry = NULL;
+	if (dial->takes_seat && cap && dial->worker->node)
+		entry = node_endpoint(dial->worker->node, endpoint);
+	if (!entry)
+		return true;
+	if (!concurrency_enter(&entry->seats, cap))
+		return false;
+	dial->seat = entry;
+	return true;
+}
+
+/* One that is at its cap is none for this pick; one that is left out for its failures takes no
+ * overflow of the others. */
+static const struct endpoint *pick_with_seat(struct dial *dial, const struct service *service,
+					     struct balance_request *request, bool *ret_is_full)
+{
+	struct worker *worker = dial->worker;
+	uint32_t tried[BALANCE_TRIED_MOST];
+	leave_seat(dial);
+	if (request->tried_count)
+		memcpy(tried, request->tried, request->tried_count * sizeof(*tried));
+	request->tried = tried;
+	*ret_is_full = false;
+	for (;;) {
+		const struct endpoint *endpoint =
+			balance_pick(&worker->balances, service, request, &worker->rng);
+		if (!endpoint || (*ret_is_full && guard_is_out(worker, endpoint->id)))
+			return NULL;
+		if (take_seat(dial, service, endpoint))
+			return endpoint;
+		*ret_is_full = true;
+		if (request->tried_count == BALANCE_TRIED_MOST)
+			return NULL;
+		tried[request->tried_count++] = endpoint->id;
+	}
+}
+
 static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_reason *ret_reason)
 {
 	struct worker *worker = dial->worker;
@@ -63,6 +117,7 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 		return pick_destination(dial, service, ret);
 	}
 	const struct endpoint *endpoint = NULL;
+	bool is_full = false;
 	if (service) {
 		struct balance_request request = {
 			.now_ns = worker_now_ns(worker),
@@ -78,12 +133,14 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 			request.has_key =
 				balance_key(service, NULL, request.client_ip, &request.key);
 		const struct guard *guard = guard_service(worker, service);
-		endpoint = balance_pick(&worker->balances, service, &request, &worker->rng);
+		endpoint = pick_with_seat(dial, service, &request, &is_full);
 		if (endpoint && guard)
 			guard_picked(worker, service, endpoint);
 	}
 	if (!endpoint) {
-		*ret_reason = dial->attempts ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
+		*ret_reason = is_full          ? WEFT_PROXY_CONCURRENCY_LIMIT
+			      : dial->attempts ? WEFT_PROXY_DIAL_FAILED
+					       : WEFT_PROXY_NO_ENDPOINT;
 		return false;
 	}
 	*ret = (struct target){
@@ -193,6 +250,7 @@ struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
 	dial_tell(dial, BREAKER_NOT_COUNTED);
+	leave_seat(dial);
 	if (upstream)
 		balance_end(&dial->worker->balances, &upstream->attempt,
 			    worker_now_ns(dial->worker), outcome);
@@ -332,6 +390,7 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 		to->upstream->user = to;
 	from->upstream = NULL;
 	from->owes_outcome = false;
+	from->seat = NULL;
 }
 
 void dials_retry(struct worker *worker)

@@ -42,7 +42,9 @@ struct dial {
 	uint32_t attempts; /* that failed */
 	int error;         /* -errno of the last attempt */
 	struct weft_address last_address;
-	bool was_open; /* connected before it was asked for: may turn out dead */
+	struct node_endpoint *seat; /* of its endpoint's cap; NULL = it does not count */
+	bool takes_seat;            /* it is for a request */
+	bool was_open;              /* connected before it was asked for: may turn out dead */
 	bool is_ready;
 	bool owes_outcome; /* its upstream's endpoint is to be told how the attempt ended */
 };

@@ -10,6 +10,7 @@
 #include "proxy/answer.h"
 #include "proxy/mirror.h"
 #include "proxy/onward.h"
+#include "proxy/queue.h"
 #include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
@@ -274,6 +275,8 @@ void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reas
 {
 	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
 		exchange_out_of_memory(exchange);
+	else if (reason == WEFT_PROXY_CONCURRENCY_LIMIT)
+		queue_refuse(exchange, reason);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
 		answer_unsent(exchange, 503, reason, "the service has no ready endpoint");
 	else
@@ -299,6 +302,7 @@ static void prepare_dial(struct exchange *exchange, const struct http_head *head
 	bool can_replay = exchange->is_idempotent && !exchange->has_body;
 	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
 	dial_init(&exchange->dial, session, &exchange_dial_events);
+	exchange->dial.takes_seat = true;
 	if (exchange->route.service_id != session->service_id) {
 		exchange->dial.service_id = exchange->route.service_id;
 		exchange->dial.to_destination = false;
@@ -318,8 +322,7 @@ static bool leads_there(const struct exchange *exchange, uint32_t service_id)
 	       (service_id == 0 && exchange->route.service_id == exchange->session->service_id);
 }
 
-/* True: dial.upstream takes writes now. */
-static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason)
+bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason)
 {
 	struct session *session = exchange->session;
 	struct tunnel *probe = session->tunnel;
@@ -389,6 +392,7 @@ static struct exchange *new_exchange(struct session *session, const struct http_
 		return NULL;
 	exchange->session = session;
 	list_init(&exchange->mirrors);
+	list_init(&exchange->queued);
 	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
@@ -421,6 +425,20 @@ static void adopt(struct session *session, struct exchange *exchange)
 	series_add(&service_row(exchange)->requests_active, 1);
 }
 
+/* Keeps the request until a wait is over. */
+static void begin_later(struct exchange *exchange, const struct route_way *way,
+			const struct deadline *deadline, uint64_t wait_ns)
+{
+	struct session *session = exchange->session;
+	if (session->tunnel)
+		tunnel_free(session->tunnel); /* dialled ahead: it is not kept waiting */
+	exchange->replay.is_only = true;
+	if (write_request_head(exchange, way, deadline))
+		exchange_out_of_memory(exchange);
+	else
+		retry_wait(exchange, wait_ns);
+}
+
 /* Sends it, or keeps it until a delay is over. */
 static void begin_attempt(struct exchange *exchange, const struct route_way *way,
 			  const struct deadline *deadline, uint64_t delay_ns)
@@ -428,15 +446,15 @@ static void begin_attempt(struct exchange *exchange, const struct route_way *way
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
 	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
 	if (delay_ns) {
-		exchange->replay.is_only = true;
-		if (write_request_head(exchange, way, deadline))
-			exchange_out_of_memory(exchange);
-		else
-			retry_wait(exchange, delay_ns);
+		begin_later(exchange, way, deadline, delay_ns);
 		return;
 	}
-	if (!find_upstream(exchange, &reason)) {
-		exchange_not_started(exchange, reason);
+	if (!exchange_find_upstream(exchange, &reason)) {
+		if (reason == WEFT_PROXY_CONCURRENCY_LIMIT &&
+		    queue_for_endpoint(exchange, &delay_ns))
+			begin_later(exchange, way, deadline, delay_ns);
+		else
+			exchange_not_started(exchange, reason);
 		return;
 	}
 	retry_attempt_begins(exchange);

@@ -13,11 +13,16 @@
 struct exchange {
 	struct session *session;
 	struct dial dial;
-	struct forward_lent lent;   /* by the upstream's wire */
-	struct replay replay;       /* what was sent, for one more try */
-	struct node_service *place; /* whose concurrency it counts in; NULL = none */
-	struct timer timer;         /* the first of the three that follow */
-	uint64_t deadline_ns;       /* until the answer's head; 0 = none, of all three */
+	struct forward_lent lent;         /* by the upstream's wire */
+	struct replay replay;             /* what was sent, for one more try */
+	struct node_service *place;       /* whose concurrency it counts in; NULL = none */
+	uint64_t place_ns;                /* since when */
+	struct list queued;               /* queue.h */
+	struct node_service *queue_place; /* in whose queue it counts; NULL = it does not wait */
+	uint64_t queue_until_ns;          /* 0 = never waited */
+	uint64_t delay_ns;                /* on purpose, after the queue */
+	struct timer timer;               /* the first of the three that follow */
+	uint64_t deadline_ns;             /* until the answer's head; 0 = none, of all three */
 	uint64_t attempt_deadline_ns;
 	uint64_t wait_until_ns; /* not sent before: nothing is dialled */
 	uint64_t backoff_ns;    /* the last wait before a second try */
@@ -101,6 +106,8 @@ void exchange_reply(struct exchange *exchange, struct answer *answer,
 void exchange_abort_on_purpose(struct exchange *exchange);
 /* No upstream was found: answers. */
 void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason);
+/* The first attempt's. True: dial.upstream takes writes now. */
+bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason);
 void exchange_out_of_memory(struct exchange *exchange);
 /* The attempt on the upstream of now is over, and the exchange is not: for its endpoint's row. */
 void exchange_count_attempt(struct exchange *exchange);

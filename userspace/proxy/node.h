@@ -29,6 +29,7 @@ struct node_service {
 struct node_endpoint {
 	_Atomic uint32_t owner; /* its birth */
 	struct breaker breaker;
+	struct concurrency seats; /* attempts of requests, where it has a cap */
 };
 
 struct node *node_new(void);       /* NULL: out of memory */

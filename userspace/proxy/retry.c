@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "policy/backoff.h"
 #include "proxy/drain.h"
+#include "proxy/queue.h"
 
 static const struct service *service_of(const struct exchange *exchange)
 {
@@ -187,10 +188,18 @@ static void start(struct exchange *exchange)
 	}
 	if (exchange->client_finished)
 		dial->pool_idle_ns = 0; /* its FIN goes after the request, when it is connected */
-	bool is_started = dial_start(dial, &reason);
+	bool is_first = exchange->attempts == 0 && !exchange->client_finished;
+	bool is_started =
+		is_first ? exchange_find_upstream(exchange, &reason) : dial_start(dial, &reason);
 	if (!is_started && dial->tried_count) {
 		dial->tried_count = 0; /* better the same one again than none */
 		is_started = dial_start(dial, &reason);
+	}
+	uint64_t wait_ns;
+	if (!is_started && reason == WEFT_PROXY_CONCURRENCY_LIMIT &&
+	    queue_for_endpoint(exchange, &wait_ns)) {
+		retry_wait(exchange, wait_ns);
+		return;
 	}
 	if (!is_started) {
 		exchange_not_started(exchange, reason);
@@ -211,8 +220,32 @@ void retry_wait(struct exchange *exchange, uint64_t wait_ns)
 	exchange->replay.is_only = true;
 	if (!exchange->request_done)
 		wire_pause(&exchange->session->client);
+	if (watch(exchange))
+		return;
+	/* without a timer: at once */
+	if (queue_has(exchange))
+		queue_refuse(exchange, WEFT_PROXY_QUEUE_TIMEOUT);
+	else
+		start(exchange);
+}
+
+void retry_wait_less(struct exchange *exchange)
+{
+	exchange->wait_until_ns = worker_now_ns(exchange->session->worker);
 	if (!watch(exchange))
-		start(exchange); /* without a timer: at once */
+		log_warn("no_timer", "what=queue");
+}
+
+static void wait_is_over(struct exchange *exchange)
+{
+	uint64_t delay_ns = exchange->delay_ns;
+	if (queue_has(exchange) && !queue_turn(exchange))
+		return;
+	exchange->delay_ns = 0;
+	if (delay_ns)
+		retry_wait(exchange, delay_ns);
+	else
+		start(exchange);
 }
 
 static void discard(struct exchange *exchange, const struct http_head *head)
@@ -301,7 +334,7 @@ static void on_timer(struct timer *timer)
 				"no answer came before the request's deadline, second tries "
 				"included");
 	} else if (exchange->wait_until_ns) {
-		start(exchange);
+		wait_is_over(exchange);
 	} else {
 		tell_timeout(exchange);
 		if (!retry_unanswered(exchange, WEFT_PROXY_RETRIED_TIMEOUT))

@@ -28,6 +28,9 @@ bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason);
 /* Sends the request's kept bytes when this time has passed; the client is not read meanwhile. */
 void retry_wait(struct exchange *exchange, uint64_t wait_ns);
 
+/* It waits no longer than to this turn's end. */
+void retry_wait_less(struct exchange *exchange);
+
 /* An attempt begins: its own limit, and the timer for the next of all limits. */
 void retry_attempt_begins(struct exchange *exchange);
 /* The answer's head is passed on: no limit any more. */

@@ -10,6 +10,7 @@
 #include "proxy/dial.h"
 #include "proxy/mirror.h"
 #include "proxy/orders.h"
+#include "proxy/queue.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
 
@@ -163,6 +164,7 @@ void worker_fini(struct worker *worker)
 	balances_fini(&worker->balances);
 	route_matcher_free(worker->matcher);
 	rewriter_free(worker->rewriter);
+	queues_fini(worker);
 	mem_free(worker->guards);
 }
 

@@ -100,15 +100,17 @@ static void the_cap_holds(void **state)
 	assert_true(concurrency_enter(&concurrency, 0)); /* no cap */
 }
 
-static void who_waits_goes_first(void **state)
+static void the_queue_is_bounded(void **state)
 {
+	struct concurrency concurrency = {0};
 	(void)state;
-	assert_int_equal(concurrency_admits(0, 0, 0, 0), ADMISSION_RUN);
-	assert_int_equal(concurrency_admits(1, 2, 0, 1), ADMISSION_RUN);
-	assert_int_equal(concurrency_admits(2, 2, 0, 1), ADMISSION_QUEUE);
-	assert_int_equal(concurrency_admits(1, 2, 1, 2), ADMISSION_QUEUE);
-	assert_int_equal(concurrency_admits(2, 2, 1, 1), ADMISSION_REFUSE);
-	assert_int_equal(concurrency_admits(2, 2, 0, 0), ADMISSION_REFUSE);
+	assert_false(concurrency_queue(&concurrency, 0));
+	assert_true(concurrency_queue(&concurrency, 2));
+	assert_true(concurrency_queue(&concurrency, 2));
+	assert_false(concurrency_queue(&concurrency, 2));
+	assert_int_equal(concurrency_queued(&concurrency), 2);
+	concurrency_unqueue(&concurrency);
+	assert_true(concurrency_queue(&concurrency, 2));
 }
 
 /* A server that does 10 at once in 10 ms each, and queues the rest; clients fill the limit. */
@@ -171,7 +173,7 @@ int main(void)
 		cmocka_unit_test(keys_have_buckets_of_their_own),
 		cmocka_unit_test(many_keys_do_not_free_a_busy_one),
 		cmocka_unit_test(the_cap_holds),
-		cmocka_unit_test(who_waits_goes_first),
+		cmocka_unit_test(the_queue_is_bounded),
 		cmocka_unit_test(the_limit_follows_the_latency),
 		cmocka_unit_test(a_slower_service_is_learnt),
 		cmocka_unit_test(without_a_queue_the_limit_does_not_fall),
