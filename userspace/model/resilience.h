@@ -67,11 +67,16 @@ struct timeout_rule {
 	uint64_t per_try_ns;
 };
 
+/* Whose rate is counted apart. */
+enum rate_by { RATE_BY_SERVICE, RATE_BY_CLIENT, RATE_BY_HEADER };
+
 /* 0 = no limit. */
 struct limit_rule {
-	uint64_t queue_wait_ns;          /* of each request in the queue */
-	uint32_t concurrency;            /* requests under way */
-	uint32_t rate_per_second;        /* of the service */
+	uint64_t queue_wait_ns; /* of each request in the queue */
+	uint32_t concurrency;   /* requests under way */
+	uint32_t rate_by;       /* enum rate_by: of whom rate_per_second is */
+	uint32_t pad;
+	uint32_t rate_per_second;
 	uint32_t rate_burst;             /* requests at once; 0 = a second's worth */
 	uint32_t client_rate_per_second; /* of each pod */
 	uint32_t client_rate_burst;
@@ -97,7 +102,7 @@ struct resilience {
 	uint32_t classifier; /* enum classifier */
 	uint32_t pad;
 };
-_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 40 + 24 + 8,
+_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 48 + 24 + 8,
 	       "compared by memcmp: no padding");
 
 #endif

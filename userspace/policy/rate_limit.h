@@ -22,6 +22,7 @@ struct rate_limit_place {
 };
 
 struct rate_limit {
+	uint64_t seed; /* for rate_limit_key; the maker's */
 	struct rate_limit_place places[RATE_LIMIT_SETS][RATE_LIMIT_WAYS];
 };
 

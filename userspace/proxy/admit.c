@@ -58,27 +58,46 @@ static void refuse_rate(struct exchange *exchange, uint64_t wait_ns)
 	exchange_reply(exchange, &answer, WEFT_PROXY_RATE_LIMIT);
 }
 
-static uint64_t client_wait_ns(const struct exchange *exchange, struct guard *guard,
-			       const struct limit_rule *rule)
+/* One of many, by its name. Without memory nobody is limited. */
+static uint64_t wait_of_ns(struct exchange *exchange, _Atomic(struct rate_limit *) *place,
+			   struct span name, uint32_t per_second, uint32_t burst)
 {
-	struct rate_limit *clients = node_clients(guard->shared);
-	if (!clients)
+	struct worker *worker = exchange->session->worker;
+	struct rate_limit *rates = node_rates(place, &worker->rng);
+	if (!rates)
 		return 0;
-	uint64_t key = rate_limit_key(span_text(exchange->session->pod->name), 0);
-	return rate_limit_take(clients, key, rule->client_rate_per_second, rule->client_rate_burst,
-			       worker_now_ns(exchange->session->worker));
+	return rate_limit_take(rates, rate_limit_key(name, rates->seed), per_second, burst,
+			       worker_now_ns(worker));
 }
 
-static bool admit_rate(struct exchange *exchange, struct guard *guard,
-		       const struct limit_rule *rule)
+static uint64_t rate_wait_ns(struct exchange *exchange, const struct http_head *head,
+			     struct guard *guard, const struct service *service)
 {
-	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	const struct limit_rule *rule = &service->resilience.limit;
+	struct span name = span_text(exchange->session->pod->name);
+	if (rule->rate_by == RATE_BY_SERVICE)
+		return token_bucket_take(&guard->shared->rate, rule->rate_per_second,
+					 rule->rate_burst,
+					 worker_now_ns(exchange->session->worker));
+	if (rule->rate_by == RATE_BY_HEADER) {
+		const struct http_field *field = http_find(head, service->rate_header);
+		name = field ? field->value : span_of(NULL, 0);
+	}
+	return wait_of_ns(exchange, &guard->shared->values, name, rule->rate_per_second,
+			  rule->rate_burst);
+}
+
+static bool admit_rate(struct exchange *exchange, const struct http_head *head, struct guard *guard,
+		       const struct service *service)
+{
+	const struct limit_rule *rule = &service->resilience.limit;
 	uint64_t wait_ns = 0;
 	if (rule->client_rate_per_second)
-		wait_ns = client_wait_ns(exchange, guard, rule);
+		wait_ns = wait_of_ns(exchange, &guard->shared->clients,
+				     span_text(exchange->session->pod->name),
+				     rule->client_rate_per_second, rule->client_rate_burst);
 	if (!wait_ns && rule->rate_per_second)
-		wait_ns = token_bucket_take(&guard->shared->rate, rule->rate_per_second,
-					    rule->rate_burst, now_ns);
+		wait_ns = rate_wait_ns(exchange, head, guard, service);
 	if (wait_ns)
 		refuse_rate(exchange, wait_ns);
 	return wait_ns == 0;
@@ -145,7 +164,7 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 	if (!guard)
 		return true;
 	const struct resilience *rules = &service->resilience;
-	if (!admit_rate(exchange, guard, &rules->limit) ||
+	if (!admit_rate(exchange, head, guard, service) ||
 	    !admit_concurrency(exchange, guard, service, ret_delay_ns))
 		return false;
 	if (retry_attempts_most(exchange, service) > 1)

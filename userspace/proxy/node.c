@@ -18,6 +18,7 @@ struct node *node_new(void)
 static void free_service(struct node_service *service)
 {
 	mem_free(atomic_load(&service->clients));
+	mem_free(atomic_load(&service->values));
 }
 
 void node_free(struct node *node)
@@ -113,13 +114,15 @@ struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id)
 	return piece ? &piece[endpoint_id % PIECE] : NULL;
 }
 
-struct rate_limit *node_clients(struct node_service *service)
+struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, struct rng *rng)
 {
-	struct rate_limit *there = atomic_load_explicit(&service->clients, memory_order_acquire);
+	struct rate_limit *there = atomic_load_explicit(place, memory_order_acquire);
 	if (there)
 		return there;
 	struct rate_limit *own = mem_zalloc(sizeof(*own));
-	if (!own || atomic_compare_exchange_strong(&service->clients, &there, own))
+	if (own)
+		own->seed = rng_next(rng);
+	if (!own || atomic_compare_exchange_strong(place, &there, own))
 		return own;
 	mem_free(own);
 	return there;

@@ -24,6 +24,7 @@ struct node_service {
 	struct concurrency concurrency;
 	struct token_bucket rate;
 	_Atomic(struct rate_limit *) clients; /* NULL until the first is limited */
+	_Atomic(struct rate_limit *) values;  /* by limits.rate_by: likewise */
 };
 
 struct node_endpoint {
@@ -39,7 +40,7 @@ struct node_service *node_service(struct node *node, const struct service *servi
 struct node_endpoint *node_endpoint(struct node *node, const struct endpoint *endpoint);
 /* As looked up before; NULL = never was. */
 struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id);
-/* Of the service's clients; NULL: out of memory. */
-struct rate_limit *node_clients(struct node_service *service);
+/* `clients` or `values` of a service, made if need be; NULL: out of memory. */
+struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, struct rng *rng);
 
 #endif

@@ -42,6 +42,20 @@ static void two_a_second(struct stage_draft *all)
 	rules_of(all, "many")->limit.client_rate_per_second = 1;
 }
 
+static void by_key(struct stage_draft *all)
+{
+	rules_of(all, "web")->limit.rate_per_second = 1;
+	rules_of(all, "web")->limit.rate_by = RATE_BY_HEADER;
+	all->services[0].rate_header = "x-key";
+	rules_of(all, "many")->limit.rate_per_second = 1;
+	rules_of(all, "many")->limit.rate_by = RATE_BY_CLIENT;
+}
+
+static void adaptive(struct stage_draft *all)
+{
+	rules_of(all, "web")->limit.adapts = 1;
+}
+
 static void delayed(struct stage_draft *all)
 {
 	rules_of(all, "web")->fault.delay_ns = 50 * NS_PER_MS;
@@ -265,6 +279,54 @@ static void a_pod_has_a_rate_of_its_own(struct stage *stage)
 	WANT(stage, is_answered(stage, client, "429", "Retry-After: 1\r\n"));
 }
 
+#define KEYED(key) "GET /a HTTP/1.1\r\nHost: web\r\nX-Key: " key "\r\n\r\n"
+
+static void each_value_has_a_rate(struct stage *stage)
+{
+	static const char *const requests[] = {KEYED("a"), KEYED("b"), GET};
+	struct io_peer *client = client_connect(stage, WEB);
+	struct io_peer *server = NULL;
+	for (unsigned i = 0; i < array_count(requests); i++) {
+		peer_sends(stage, client, requests[i]);
+		server = server ? server : reaches(stage, WEB_ENDPOINT);
+		sees(stage, server, requests[i]);
+		peer_sends(stage, server, HELLO);
+		sees(stage, client, HELLO);
+	}
+	for (unsigned i = 0; i < array_count(requests); i++) {
+		peer_sends(stage, client, requests[i]);
+		WANT(stage, is_answered(stage, client, "429", "Retry-After: 1\r\n"));
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_RATE_LIMIT) == 3);
+}
+
+/* Twice as slow as it could be, for a while: fewer are let through. Played once, as it is long. */
+static void the_limit_follows_the_latency(void **state)
+{
+	struct stage stage;
+	unsigned refused = 0;
+	(void)state;
+	stage_open(&stage, adaptive, NULL);
+	struct io_peer *client = client_connect(&stage, WEB);
+	struct io_peer *server = NULL;
+	for (unsigned i = 0; i < 500; i++) {
+		peer_sends(&stage, client, GET);
+		server = server ? server : reaches(&stage, WEB_ENDPOINT);
+		stage_run(&stage, (i < 20 ? 10 : 40) * NS_PER_MS);
+		peer_sends(&stage, server, HELLO);
+		sees(&stage, client, HELLO);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		struct io_peer *one = client_connect(&stage, WEB);
+		peer_sends(&stage, one, GET);
+		refused += is_answered(&stage, one, "503", "finagle-http-nack: true");
+	}
+	assert_in_range(refused, 12, 16); /* it began at 20, and is 4 at least */
+	assert_int_equal(counted(&stage, WEFT_PROXY_CONCURRENCY_LIMIT), refused);
+	stage_empty(&stage);
+	stage_close(&stage);
+}
+
 /* ---- faults ---- */
 
 #define POST "POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 11\r\n\r\nhello world"
@@ -330,6 +392,13 @@ TEST(a_deadline_is_tightened, for_300ms)
 TEST(the_cap_answers_503, one_at_a_time)
 TEST(the_rate_answers_429, two_a_second)
 TEST(a_pod_has_a_rate_of_its_own, two_a_second)
+TEST(each_value_has_a_rate, by_key)
+static void test_rate_by_client(void **state)
+{
+	(void)state;
+	play_with(a_pod_has_a_rate_of_its_own, by_key);
+}
+
 TEST(a_request_is_delayed, delayed)
 TEST(a_client_leaves_during_the_delay, delayed)
 TEST(a_request_is_answered_on_purpose, aborted)
@@ -350,6 +419,9 @@ int main(void)
 		cmocka_unit_test(test_the_cap_answers_503),
 		cmocka_unit_test(test_the_rate_answers_429),
 		cmocka_unit_test(test_a_pod_has_a_rate_of_its_own),
+		cmocka_unit_test(test_each_value_has_a_rate),
+		cmocka_unit_test(test_rate_by_client),
+		cmocka_unit_test(the_limit_follows_the_latency),
 		cmocka_unit_test(test_a_request_is_delayed),
 		cmocka_unit_test(test_a_client_leaves_during_the_delay),
 		cmocka_unit_test(test_a_request_is_answered_on_purpose),

@@ -68,7 +68,9 @@ static void want_of_memory_is_told(void **state)
 {
 	struct service service = {.id = 1, .birth = 1};
 	struct endpoint endpoint = {.id = 1, .birth = 1};
+	struct rng rng;
 	(void)state;
+	rng_init(&rng, 1);
 	mem_fail_nth(1);
 	assert_null(node_new());
 	struct node *node = node_new();
@@ -79,8 +81,8 @@ static void want_of_memory_is_told(void **state)
 	struct node_service *shared = node_service(node, &service);
 	assert_non_null(shared);
 	mem_fail_nth(1);
-	assert_null(node_clients(shared));
-	assert_non_null(node_clients(shared));
+	assert_null(node_rates(&shared->clients, &rng));
+	assert_non_null(node_rates(&shared->clients, &rng));
 	node_free(node);
 }
 
@@ -94,11 +96,13 @@ static struct node_service *found[THREADS][64];
 static void *look_all_up(void *argument)
 {
 	struct node_service **mine = argument;
+	struct rng rng;
+	rng_init(&rng, 1);
 	for (uint32_t i = 0; i < 64; i++) {
 		struct service service = {.id = i * 256, .birth = i + 1};
 		mine[i] = node_service(common, &service);
 		if (mine[i])
-			node_clients(mine[i]);
+			node_rates(&mine[i]->clients, &rng);
 	}
 	return NULL;
 }
