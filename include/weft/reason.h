@@ -87,6 +87,9 @@
 	X(UNIDENTIFIED, "unidentified", "no identifier gives the request a name (400)")            \
 	X(UNBOUND, "unbound", "request's name is no service of the mesh (502)")                    \
 	X(MATCH_LIMIT, "match_limit", "a route's regular expression cost too much: no match")      \
+	X(BAD_DTAB, "bad_dtab", "l5d-dtab of a trusted pod is no dtab (400)")                      \
+	X(NAMED_STATUS, "named_status", "request answered with the status its name is bound to")   \
+	X(FAILED_OVER, "failed_over", "service was unreachable, an alternate took the request")    \
 	X(RETRIED_ANSWER, "retried_answer", "answer was discarded, the request tried again")       \
 	X(RETRIED_UNANSWERED, "retried_unanswered", "no answer came, the request tried again")     \
 	X(RETRIED_TIMEOUT, "retried_timeout", "per-try timeout, the request tried again")          \

@@ -36,6 +36,9 @@ struct admin_sources {
 				 void (*done)(void *request, const char *json), void *request);
 	void (*edges_json)(void *owner, struct span pod,
 			   void (*done)(void *request, const char *json), void *request);
+	/* The same for one tree: what would become of a request; `query` is the page's own. */
+	void (*explain_json)(void *owner, struct span query,
+			     void (*done)(void *request, const char *json), void *request);
 	/*
 	 * Enrols the pod of `spec` until pod_drop. -errno and a sentence, or 0; then `told` comes
 	 * once, later, in the admin's thread: NULL = its dials are captured, else why not. Not

@@ -20,6 +20,8 @@ static const struct admin_path paths[] = {
 	{"/pods.json", PAGE_PODS, false, "who is enrolled, and what was captured"},
 	{"/connections.json", PAGE_CONNECTIONS, false, "every connection of now; ?pod=NAME"},
 	{"/edges.json", PAGE_EDGES, false, "traffic per pod and destination; ?pod=NAME"},
+	{"/explain", PAGE_EXPLAIN, false,
+	 "what becomes of a request; ?method=M&url=U&pod=P&header=N:V"},
 	{"/config.json", PAGE_CONFIG, false, "the config in force"},
 	{"/kubernetes.json", PAGE_KUBERNETES, false, "what the API server told, and how old it is"},
 	{"/version.json", PAGE_VERSION, false, "weftd's version, and the node that it runs on"},
@@ -91,6 +93,13 @@ struct admin_verdict admin_route(const struct http_head *head, bool may_change)
 	if (path->page == PAGE_EDGES || path->page == PAGE_CONNECTIONS)
 		snprintf(verdict.pod, sizeof(verdict.pod), "%.*s",
 			 SPAN_PRINT(query_value(head->target, "pod")));
+	const char *query =
+		head->target.size ? memchr(head->target.data, '?', head->target.size) : NULL;
+	if (path->page == PAGE_EXPLAIN && query) {
+		size_t size = head->target.size - (size_t)(query + 1 - head->target.data);
+		if (size < sizeof(verdict.query))
+			memcpy(verdict.query, query + 1, size);
+	}
 	return verdict;
 }
 

@@ -19,6 +19,7 @@ enum admin_page {
 	PAGE_CONFIG,
 	PAGE_CONNECTIONS,
 	PAGE_EDGES,
+	PAGE_EXPLAIN,
 	PAGE_KUBERNETES,
 	PAGE_VERSION,
 	PAGE_POD_ADD,
@@ -27,11 +28,14 @@ enum admin_page {
 	PAGE_DRAIN,
 };
 
+#define ADMIN_QUERY_MOST 4096 /* bytes, with a NUL */
+
 struct admin_verdict {
 	enum admin_page page;
-	uint16_t status;         /* with PAGE_NONE: 403, 404 or 405 */
-	const char *allow;       /* with 405 */
-	char pod[WEFT_NAME_MAX]; /* PAGE_EDGES, PAGE_CONNECTIONS: of this one, "" = of all */
+	uint16_t status;              /* with PAGE_NONE: 403, 404 or 405 */
+	const char *allow;            /* with 405 */
+	char query[ADMIN_QUERY_MOST]; /* PAGE_EXPLAIN: as it stands, "" = none or too long */
+	char pod[WEFT_NAME_MAX];      /* PAGE_EDGES, PAGE_CONNECTIONS: of this one, "" = of all */
 };
 
 /* `may_change`: the request came by the Unix socket. */

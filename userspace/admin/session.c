@@ -181,6 +181,11 @@ static void on_workers_answer(void *request, const char *json)
 		admin_answer_text(session, 503);
 		return;
 	}
+	if (session->verdict.page == PAGE_EXPLAIN) {
+		text_printf(&session->page, "%s\n", json);
+		admin_answer_json(session);
+		return;
+	}
 	text_printf(&session->page,
 		    "{\"%s\":", session->verdict.page == PAGE_EDGES ? "edges" : "connections");
 	text_add(&session->page, span_text(json));
@@ -201,6 +206,11 @@ static void ask_workers(struct session *session)
 	wire_pause(&session->wire);
 	set_deadline(session, WORKERS_TIMEOUT_NS);
 	const struct admin_sources *sources = &admin_of(session)->sources;
+	if (session->verdict.page == PAGE_EXPLAIN) {
+		sources->explain_json(sources->owner, span_text(session->verdict.query),
+				      on_workers_answer, query);
+		return;
+	}
 	(session->verdict.page == PAGE_EDGES ? sources->edges_json : sources->connections_json)(
 		sources->owner, span_text(session->verdict.pod), on_workers_answer, query);
 }
@@ -267,6 +277,7 @@ static void answer_page(struct session *session, const struct page_view *view)
 		return;
 	case PAGE_CONNECTIONS:
 	case PAGE_EDGES:
+	case PAGE_EXPLAIN:
 		ask_workers(session);
 		return;
 	case PAGE_KUBERNETES:

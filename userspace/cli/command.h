@@ -34,6 +34,7 @@ extern const struct command command_connections;
 extern const struct command command_dtab;
 extern const struct command command_edges;
 extern const struct command command_endpoints;
+extern const struct command command_explain;
 extern const struct command command_leave;
 extern const struct command command_pods;
 extern const struct command command_routes;

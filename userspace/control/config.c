@@ -9,6 +9,7 @@
 #include "control/control.h"
 #include "control/load.h"
 #include "control/source.h"
+#include "policy/binder.h"
 #include "policy/route_match.h"
 
 struct config {
@@ -36,11 +37,12 @@ static int build(struct config *config, const struct list *sources,
 	with_faults.fault = builder_fault;
 	with_faults.fault_owner = config;
 	with_faults.routes = &route_compiler;
+	with_faults.namers = &namer_compiler;
 	/* Also when something is wrong already, so that all faults are told at once; but then
 	 * nothing may be claimed that outlives the attempt. */
 	if (config->faults.count > 0)
 		with_faults.series = NULL;
-	sources_refresh(sources);
+	sources_refresh(sources, &config->draft);
 	int error = sources_join(sources, &config->draft, &joined);
 	if (error)
 		return error;

@@ -317,6 +317,7 @@ static void control_free(struct control *control)
 {
 	destinations_fini(control);
 	guests_fini(&control->guests);
+	folders_close(&control->folders);
 	config_free(control->config);
 	mem_free(control->config_path);
 	mem_free(control->adopted);
@@ -358,6 +359,7 @@ int control_open(const struct control_options *options, struct text *why,
 	list_init(&control->enrolments);
 	list_init(&control->sources);
 	guests_init(&control->guests, control);
+	folders_init(&control->folders, control, options->ring);
 	timer_init(&control->build, on_build);
 	timer_init(&control->tick, on_tick);
 	int error = control->config_path ? control_start(control, why) : -ENOMEM;

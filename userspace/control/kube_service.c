@@ -90,9 +90,11 @@ enum protocol kube_service_protocol(const struct kube_service *service,
 	return is_http ? PROTOCOL_HTTP : PROTOCOL_AUTO;
 }
 
+/* By latency, a client that asks one after the other stays with one of two; the cluster has no word
+ * for that yet, so least requests it is, which draws where nothing is under way. */
 enum balancer kube_service_balancer(const struct kube_service *service)
 {
-	return service->affinity_s ? BALANCER_CLIENT_IP : BALANCER_EWMA;
+	return service->affinity_s ? BALANCER_CLIENT_IP : BALANCER_P2C;
 }
 
 bool kube_service_balances_endpoints(const struct kube_service *service)

@@ -139,6 +139,14 @@ static int load_list(struct loader *loader, const struct key *key, const struct 
 	return error;
 }
 
+static void note_place(const struct key *key, const struct node *node, void *holder)
+{
+	struct draft_text *text = (void *)((char *)holder + key->offset);
+	text->line = node->text_line;
+	text->column = node->text_column;
+	text->indent = node->text_indent;
+}
+
 static int load_entry(struct loader *loader, const struct key *key, const struct entry *entry,
 		      void *holder)
 {
@@ -149,6 +157,8 @@ static int load_entry(struct loader *loader, const struct key *key, const struct
 	if (key->type != KEY_MAP) {
 		if (read_scalar(loader, key, node, entry->line, &value))
 			key_set(key, &value, holder);
+		if (key->store == KEY_STORE_PLACED && node->type == NODE_SCALAR)
+			note_place(key, node, holder);
 		return 0;
 	}
 	if (node->type == NODE_NULL)

@@ -68,6 +68,7 @@ static void add_settings(cJSON *to, const struct enrolment *enrolment)
 				pod->on_proxy_death == ON_PROXY_DEATH_CLOSED ? "closed" : "open");
 	cJSON_AddStringToObject(to, "capture", pod->captures_all ? "all" : "services");
 	cJSON_AddStringToObject(to, "shortcut", shortcut_name(pod->shortcut));
+	cJSON_AddBoolToObject(to, "trust_dtab_headers", pod->trusts_dtabs);
 	cJSON *addresses = cJSON_AddArrayToObject(to, "addresses");
 	add_local(addresses, &pod->local4, is_open ? &enrolment->listeners.local4 : &none);
 	add_local(addresses, &pod->local6, is_open ? &enrolment->listeners.local6 : &none);
@@ -210,7 +211,8 @@ static void add_keys(cJSON *to, const struct key *parent, const struct settings 
 	for (size_t i = 0; i < keys_count(); i++) {
 		const struct key *key = keys_at(i);
 		struct text value = {0};
-		if (!key_is_child(key, parent) || key->type == KEY_LIST)
+		if (!key_is_child(key, parent) || key->type == KEY_LIST ||
+		    key->store == KEY_STORE_PLACED)
 			continue;
 		if (key->type == KEY_MAP) {
 			add_keys(cJSON_AddObjectToObject(to, key_name(key)), key, settings);
@@ -225,6 +227,14 @@ static void add_keys(cJSON *to, const struct key *parent, const struct settings 
 	}
 }
 
+static void add_dtab(cJSON *to, const struct dtab *dtab)
+{
+	struct text words = {0};
+	dtab_print(dtab, &words);
+	cJSON_AddStringToObject(to, "dtab", words.data ? words.data : "");
+	text_fini(&words);
+}
+
 void control_config_json(const struct control *control, struct text *json)
 {
 	const struct snapshot *current = control->current;
@@ -235,6 +245,7 @@ void control_config_json(const struct control *control, struct text *json)
 	cJSON_AddNumberToObject(tree, "services", current->service_count);
 	cJSON_AddNumberToObject(tree, "pods", current->pod_count);
 	cJSON_AddBoolToObject(tree, "watched", control->watch != NULL);
+	add_dtab(tree, current->naming->base);
 	add_errors(tree, &control->last_error);
 	add_time(tree, "failed_at", control->last_error.size > 0 ? control->failed_at : 0);
 	add_keys(cJSON_AddObjectToObject(tree, "settings"), NULL, &current->settings);

@@ -47,10 +47,12 @@ static void joined_fini(struct draft_list *joined, const struct draft_list *conf
 		mem_free(joined->items);
 }
 
-void sources_refresh(const struct list *sources)
+void sources_refresh(const struct list *sources, const struct draft *config)
 {
 	list_each (sources, item) {
 		struct source *source = list_entry(item, struct source, item);
+		if (source->configure)
+			source->configure(source, config);
 		if (source->refresh)
 			source->refresh(source);
 	}

@@ -16,7 +16,9 @@ struct source {
 	struct list item;
 	struct draft_list services; /* of service_draft */
 	struct draft_list pods;     /* of pod_draft */
-	/* Either may be NULL. Before the lists are read: the last moment to fill them. */
+	/* Any may be NULL. Which config the next build is of, before refresh. */
+	void (*configure)(struct source *source, const struct draft *config);
+	/* Before the lists are read: the last moment to fill them. */
 	void (*refresh)(struct source *source);
 	/* What was read is in this snapshot, which is current now. */
 	void (*built)(struct source *source, const struct snapshot *snapshot);
@@ -40,8 +42,8 @@ void control_release_destinations(struct control *control);
 
 /* ---- for config.c ---- */
 
-/* Calls `refresh` of all, or `built`. */
-void sources_refresh(const struct list *sources);
+/* Calls `configure` and `refresh` of all, or `built`. */
+void sources_refresh(const struct list *sources, const struct draft *config);
 void sources_built(const struct list *sources, const struct snapshot *snapshot);
 /* The config's draft and what the sources have as one, which borrows from all of them. */
 int sources_join(const struct list *sources, const struct draft *config,

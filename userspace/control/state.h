@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "control/config.h"
 #include "control/control.h"
+#include "control/folders.h"
 #include "control/guests.h"
 #include "control/source.h"
 #include "control/watch.h"
@@ -65,9 +66,10 @@ struct enrolment {
 struct control {
 	struct control_options options;
 	char *config_path;
-	struct config *config;          /* the last good one */
-	struct list sources;            /* of struct source */
-	struct guests guests;           /* the first of them */
+	struct config *config; /* the last good one */
+	struct list sources;   /* of struct source */
+	struct guests guests;  /* the first of them */
+	struct folders folders;
 	const struct snapshot *current; /* the published one */
 	enum weft_shortcut shortcut;    /* of the mesh, as pods' rows have it */
 	uint32_t shortcut_window;

@@ -25,6 +25,8 @@ struct reader {
 	bool is_done;
 	uint32_t values;
 	uint32_t depth;
+	struct span rest; /* of the file, from line rest_line on */
+	uint32_t rest_line;
 	uint32_t anchor_count;
 	struct frame frames[TREE_DEPTH_MOST];
 	struct anchor anchors[ANCHORS_MOST];
@@ -162,6 +164,42 @@ static struct node *node_new(struct reader *reader, enum node_type type, uint32_
 	return node;
 }
 
+static void skip_to_line(struct reader *reader, uint32_t line)
+{
+	struct span passed;
+	while (reader->rest_line < line && span_split(&reader->rest, '\n', &passed))
+		reader->rest_line++;
+}
+
+/* A block begins in the line below its | or >, as far right as its first line that is not blank. */
+static uint32_t block_indent(const struct reader *reader)
+{
+	struct span rest = reader->rest;
+	struct span line;
+	while (span_split(&rest, '\n', &line)) {
+		uint32_t indent = 0;
+		while (indent < line.size && line.data[indent] == ' ')
+			indent++;
+		if (indent < line.size && line.data[indent] != '\r')
+			return indent;
+	}
+	return 0;
+}
+
+static void note_place(struct reader *reader, const yaml_event_t *event, struct node *node)
+{
+	yaml_scalar_style_t style = event->data.scalar.style;
+	if (style == YAML_LITERAL_SCALAR_STYLE || style == YAML_FOLDED_SCALAR_STYLE) {
+		skip_to_line(reader, node->line + 1);
+		node->text_line = node->line + 1;
+		node->text_column = node->text_indent = block_indent(reader);
+		return;
+	}
+	bool is_quoted = style != YAML_PLAIN_SCALAR_STYLE;
+	node->text_line = node->line;
+	node->text_column = (uint32_t)event->start_mark.column + is_quoted;
+}
+
 static int read_scalar(struct reader *reader, const yaml_event_t *event)
 {
 	if (event->data.scalar.tag)
@@ -181,6 +219,7 @@ static int read_scalar(struct reader *reader, const yaml_event_t *event)
 			reader->arena, span_of((const char *)event->data.scalar.value, node->size));
 		if (!node->text)
 			return -ENOMEM;
+		note_place(reader, event, node);
 	}
 	int error = set_anchor(reader, event, event->data.scalar.anchor, node);
 	return error ? error : place(reader, node, node->line);
@@ -306,6 +345,8 @@ int tree_read(struct span bytes, struct arena *arena, struct faults *faults, str
 		return -ENOMEM;
 	reader->arena = arena;
 	reader->faults = faults;
+	reader->rest = bytes;
+	reader->rest_line = 1;
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)bytes.data, bytes.size);
 	int error = read_all(reader, &parser, bytes);

@@ -21,8 +21,11 @@ struct node {
 	uint8_t type; /* enum node_type */
 	bool is_open; /* while it is being read: an alias to it would be a loop */
 	uint32_t line;
-	uint32_t count; /* of entries */
-	uint32_t size;  /* of the text, which may contain NULs */
+	uint32_t text_line;   /* of a scalar: where its first character stands */
+	uint32_t text_column; /* characters before it */
+	uint32_t text_indent; /* characters before its further lines */
+	uint32_t count;       /* of entries */
+	uint32_t size;        /* of the text, which may contain NULs */
 	union {
 		const char *text;
 		struct entry *first;

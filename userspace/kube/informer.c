@@ -203,8 +203,7 @@ static void watch_on(struct informer *informer)
 		    "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%u&resourceVersion=",
 		    kinds[informer->kind].path, timeout_s);
 	add_encoded(&target, span_text(informer->version));
-	ask(informer, &target, informer->informers->stall_ns,
-	    informer->informers->rest_ns);
+	ask(informer, &target, informer->informers->stall_ns, informer->informers->rest_ns);
 }
 
 static void go_on(struct informer *informer)

@@ -185,6 +185,13 @@ static void edges_json(void *owner, struct span pod, void (*done)(void *request,
 	workers_edges(daemon->workers, daemon->ring, pod, done, request);
 }
 
+static void explain_json(void *owner, struct span query,
+			 void (*done)(void *request, const char *json), void *request)
+{
+	struct daemon *daemon = owner;
+	workers_explain(daemon->workers, daemon->ring, query, done, request);
+}
+
 static int add_pod(void *owner, struct span spec, void (*told)(void *request, const char *error),
 		   void *request, struct text *why, void **ret_pod)
 {
@@ -440,6 +447,7 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.kernel_metrics = metrics_of_kernel,
 		.connections_json = connections_json,
 		.edges_json = edges_json,
+		.explain_json = explain_json,
 		.pod_add = add_pod,
 		.pod_drop = drop_pod,
 		.drain = drain_for_good,

@@ -45,6 +45,8 @@ int build_pod(struct build *build, const struct pod_draft *draft, struct pod **r
 
 /* 0, -EINVAL (a fault was told) or -ENOMEM; the set is the snapshot's in any case. */
 int build_routes(struct build *build) MUST_CHECK;
+/* The same for names. */
+int build_naming(struct build *build) MUST_CHECK;
 /* When services have their ids. 0 or -ENOMEM. */
 int build_route_ids(struct build *build) MUST_CHECK;
 

@@ -97,6 +97,7 @@ static int fill(struct build *build, const struct pod_draft *draft, struct pod *
 	pod->on_proxy_death = draft->on_proxy_death;
 	pod->shortcut = draft->shortcut;
 	pod->captures_all = draft->captures_all;
+	pod->trusts_dtabs = draft->trusts_dtabs;
 	pod->holds_addresses = draft->holds_addresses;
 	snprintf(pod->name, sizeof(pod->name), "%s", draft->name);
 	if (!*draft->netns_path == !*draft->cgroup_path)
@@ -134,7 +135,7 @@ static bool same_ports(const struct port_list *a, const struct port_list *b)
 static bool is_unchanged(const struct pod *pod, const struct pod *old)
 {
 	return pod->on_proxy_death == old->on_proxy_death && pod->shortcut == old->shortcut &&
-	       pod->captures_all == old->captures_all &&
+	       pod->captures_all == old->captures_all && pod->trusts_dtabs == old->trusts_dtabs &&
 	       address_equal(&pod->local4, &old->local4) &&
 	       address_equal(&pod->local6, &old->local6) &&
 	       same_text(pod->netns_path, old->netns_path) &&

@@ -576,6 +576,8 @@ static int build_all(struct build *build)
 		error = build_pods(build);
 	if (!error)
 		error = build_routes(build);
+	if (!error)
+		error = build_naming(build);
 	if (!error && build->faults > 0)
 		error = -EINVAL;
 	return error ? error : sort_out(build);

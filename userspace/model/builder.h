@@ -38,6 +38,7 @@ struct build_options {
 	/* Told for each fault of a service or pod that may be left out. NULL: nobody listens. */
 	void (*left_out)(void *owner, const char *name, const char *sentence);
 	void *left_out_owner;
+	const struct namer_compiler *namers; /* NULL: nothing is rewritten */
 	const struct route_compiler *routes; /* NULL: routes are not looked up by anybody */
 };
 

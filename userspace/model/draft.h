@@ -22,6 +22,23 @@ struct draft_value {
 /* The default of services[].panic_threshold, for services that are not of the config. */
 #define PANIC_PERCENT 50
 
+/* A text of several lines, and where its first character stands in the file. */
+struct draft_text {
+	const char *text;
+	uint32_t line;   /* 0 = not from a file */
+	uint32_t column; /* characters before it, in its first line */
+	uint32_t indent; /* the same, in the other lines */
+};
+
+struct namer_draft {
+	uint32_t line;
+	enum namer_kind kind;
+	const char *prefix; /* "" = the kind's name */
+	const char *root_dir;
+	const char *pattern;
+	const char *name;
+};
+
 struct endpoint_draft {
 	uint32_t line;
 	uint32_t weight;
@@ -56,6 +73,7 @@ struct pod_draft {
 	enum on_proxy_death on_proxy_death;
 	enum weft_shortcut shortcut;
 	bool captures_all;
+	bool trusts_dtabs;    /* as in struct pod */
 	bool may_be_left_out; /* as in service_draft */
 	bool holds_addresses; /* `addresses` are the namespace's own: refused if it lacks them */
 	const char *name;
@@ -74,6 +92,8 @@ struct draft {
 	struct draft_list pods;        /* of pod_draft */
 	struct draft_list routes;      /* of route_draft */
 	struct draft_list identifiers; /* of identifier_draft */
+	struct draft_list namers;      /* of namer_draft */
+	struct draft_text dtab;
 };
 
 #endif

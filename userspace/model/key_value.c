@@ -322,6 +322,9 @@ int key_parse(const struct key *key, const char *text, struct key_value *ret_val
 	case KEY_URL:
 		fault = url_fault(key, given);
 		break;
+	case KEY_DTAB: /* the builder reads it */
+		fault = given.size > key->most ? "is longer than 64 KiB" : NULL;
+		break;
 	case KEY_TEXT:
 		fault = text_fault(key, given);
 		break;
@@ -384,6 +387,8 @@ void key_set(const struct key *key, const struct key_value *value, void *holder)
 		set_number(field, key->width, value->number);
 	else if (key->store == KEY_STORE_TEXT)
 		memcpy(field, &value->text, sizeof(value->text));
+	else if (key->store == KEY_STORE_PLACED)
+		*(struct draft_text *)field = (struct draft_text){.text = value->text};
 	else if (key->store == KEY_STORE_ADDRESS)
 		memcpy(field, &value->address, sizeof(value->address));
 }

@@ -375,6 +375,10 @@ static const struct key keys[] = {
 	{"pods[].capture", KEY_CHOICE, NUMBER(struct pod_draft, captures_all),
 	 .choices = "services|all", .fallback = "services",
 	 .meaning = "Captures dials to the services above, or every TCP dial."},
+	{"pods[].trust_dtab_headers", KEY_BOOL, NUMBER(struct pod_draft, trusts_dtabs),
+	 .fallback = "false",
+	 .meaning = "Its requests may bring dtab entries in l5d-dtab and l5d-ctx-dtab; otherwise "
+		    "these are removed."},
 	{"pods[].skip_outbound_ports", VALUES(struct pod_draft, skip_ports), .most = 1024,
 	 .meaning = "Destination ports that are never captured."},
 	{"pods[].skip_outbound_ports[]", KEY_INTEGER, RANGE(1, 65535), .example = "25",
@@ -396,7 +400,7 @@ static const struct key keys[] = {
 
 size_t keys_count(void)
 {
-	return array_count(keys) + route_key_count;
+	return array_count(keys) + route_key_count + naming_key_count;
 }
 
 const struct key *keys_at(size_t index)
@@ -404,7 +408,10 @@ const struct key *keys_at(size_t index)
 	if (index < array_count(keys))
 		return &keys[index];
 	index -= array_count(keys);
-	return index < route_key_count ? &route_keys[index] : NULL;
+	if (index < route_key_count)
+		return &route_keys[index];
+	index -= route_key_count;
+	return index < naming_key_count ? &naming_keys[index] : NULL;
 }
 
 /* The part of the key's path below parent ("ports", "endpoints[].weight"), or NULL. */

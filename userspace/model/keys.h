@@ -27,6 +27,7 @@ enum key_type {
 	KEY_NAME,     /* a metric's label: letters, digits and . _ - / */
 	KEY_PATH,     /* absolute, at most `most` bytes */
 	KEY_URL,      /* http:// or https:// and more, at most `most` bytes */
+	KEY_DTAB,     /* entries of a dtab, over any number of lines */
 	KEY_TEXT,     /* anything without control characters, at most `most` bytes */
 };
 
@@ -37,6 +38,7 @@ enum key_store {
 	KEY_STORE_TEXT,    /* const char * */
 	KEY_STORE_ADDRESS, /* struct weft_address */
 	KEY_STORE_LIST,    /* struct draft_list */
+	KEY_STORE_PLACED,  /* struct draft_text; the loader adds where it stands */
 };
 
 enum key_flag {

@@ -32,6 +32,8 @@ static const char *type_name(enum key_type type)
 		return "path";
 	case KEY_URL:
 		return "URL";
+	case KEY_DTAB:
+		return "dtab";
 	case KEY_TEXT:
 		return "text";
 	}
@@ -107,7 +109,7 @@ static void print_comment(const struct key *key, unsigned depth, struct text *te
 static void print_scalar(const struct key *key, struct text *text)
 {
 	const char *value = key->example ? key->example : key->fallback;
-	bool needs_quotes = !*value || strpbrk(value, ":[]{}, *");
+	bool needs_quotes = !*value || strpbrk(value, ":[]{}, *#");
 	text_printf(text, needs_quotes ? "\"%s\"" : "%s", value);
 }
 

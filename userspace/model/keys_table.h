@@ -3,6 +3,7 @@
 #define MODEL_KEYS_TABLE_H
 
 #include "model/keys.h"
+#include "model/naming.h"
 
 #define KIB 1024ull
 #define MIB (1024 * KIB)
@@ -29,5 +30,8 @@
 /* The part of the table that is about routes, after all others. */
 extern const struct key route_keys[];
 extern const size_t route_key_count;
+/* The part about names, after that. */
+extern const struct key naming_keys[];
+extern const size_t naming_key_count;
 
 #endif

@@ -180,6 +180,7 @@ void snapshot_free(struct snapshot *snapshot)
 	ids_fini(&snapshot->endpoint_ids);
 	index_free(snapshot->index);
 	route_set_drop(snapshot->routes);
+	naming_drop(snapshot->naming);
 	mem_free(snapshot->route_scopes);
 	mem_free(snapshot->backend_services);
 	settings_fini(&snapshot->settings);

@@ -14,6 +14,7 @@
 #include "base/attr.h"
 #include "base/siphash.h"
 #include "model/ids.h"
+#include "model/naming.h"
 #include "model/resilience.h"
 #include "model/route.h"
 #include "weft/limits.h"
@@ -137,6 +138,7 @@ struct pod {
 	enum on_proxy_death on_proxy_death;
 	enum weft_shortcut shortcut;
 	bool captures_all;    /* every TCP dial, not only those to mesh services */
+	bool trusts_dtabs;    /* its requests may bring entries of dtabs */
 	bool holds_addresses; /* local4 and local6 are the namespace's: refused if it lacks them */
 	struct port_list skip_ports;
 	struct port_list opaque_ports; /* what it dials there is never looked at */
@@ -164,7 +166,9 @@ struct settings {
 	uint32_t session_limit;          /* per worker */
 	uint32_t socket_stock;           /* unconnected sockets kept per pod, worker, family */
 	uint32_t service_endpoint_limit; /* of one Service of Kubernetes, over all its ports */
-	bool via;                        /* add Via */
+	uint32_t failover_ppm;           /* see keys_naming.c */
+	uint64_t failover_back_ns;
+	bool via; /* add Via */
 	enum compatibility compatibility;
 	enum weft_shortcut shortcut;
 	uint32_t shortcut_window; /* bytes outstanding past TCP towards one socket */
@@ -202,6 +206,7 @@ struct snapshot {
 	struct ids endpoint_ids;      /* in use */
 	struct snapshot_index *index; /* (address, port) -> service */
 	struct route_set *routes;     /* NULL = none, and no identifiers */
+	struct naming *naming;        /* never NULL */
 	uint32_t *route_scopes;       /* [service id]: as routes' scopes, 0 = none; with routes */
 	uint32_t *backend_services;   /* [backend's number]: service id, 0 = no such service now */
 	struct settings settings;

@@ -27,6 +27,12 @@ enum balance_status { STATUS_OPEN, STATUS_EJECTED, STATUS_TRIED };
 
 enum balance_status balance_status(const struct balance_call *call,
 				   const struct endpoint *endpoint);
+/* True: whatever is drawn, its status is STATUS_OPEN. */
+static inline bool balance_is_all_open(const struct balance_call *call)
+{
+	return !call->request->tried_count &&
+	       (call->ignores_ejection || !call->state || !call->state->tallies[TIER_ALL].ejected);
+}
 /* Slow start: 0.1 to 1, its share of its weight. */
 double balance_warmth(const struct balance_call *call, const struct endpoint *endpoint);
 /* False: a warming endpoint lets this turn pass, as often as its share says. */

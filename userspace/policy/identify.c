@@ -191,6 +191,8 @@ static bool by_destination(struct span service, struct name *name)
 {
 	if (service.size == 0)
 		return false;
+	if (span_starts(service, span_text("/svc/"))) /* of Kubernetes */
+		service = span_of(service.data + 5, service.size - 5);
 	add(name, "/", 1);
 	add(name, service.data, service.size);
 	return true;

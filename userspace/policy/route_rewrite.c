@@ -293,15 +293,13 @@ int rewrite_request(struct rewriter *rewriter, const struct rewrite_request *req
 
 int rewrite_answer(struct rewriter *rewriter, const struct route_filters *rule,
 		   const struct route_filters *backend, const struct http_head *head,
-		   const struct http_field *more, struct rewritten *ret_rewritten)
+		   struct rewritten *ret_rewritten)
 {
 	struct rewritten result = {.head = *head};
-	int error = change_fields(rewriter, answer_change(rule), answer_change(backend),
-				  more ? 1 : 0, &result);
+	int error =
+		change_fields(rewriter, answer_change(rule), answer_change(backend), 0, &result);
 	if (error)
 		return error;
-	if (more)
-		rewriter->fields[result.head.field_count + result.extra_count++] = *more;
 	*ret_rewritten = result;
 	return 0;
 }

@@ -36,10 +36,10 @@ struct rewrite_request {
  */
 int rewrite_request(struct rewriter *rewriter, const struct rewrite_request *request,
 		    const struct http_head *head, struct rewritten *ret_rewritten) MUST_CHECK;
-/* `more`: one field that is put there in any case, NULL = none. 0 or -ENOMEM. */
+/* 0 or -ENOMEM. */
 int rewrite_answer(struct rewriter *rewriter, const struct route_filters *rule,
 		   const struct route_filters *backend, const struct http_head *head,
-		   const struct http_field *more, struct rewritten *ret_rewritten) MUST_CHECK;
+		   struct rewritten *ret_rewritten) MUST_CHECK;
 /* One more field behind what this rewriter made last, or behind a head as it came. 0 or -ENOMEM. */
 int rewritten_add(struct rewriter *rewriter, struct rewritten *rewritten,
 		  struct http_field field) MUST_CHECK;

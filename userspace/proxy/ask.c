@@ -22,6 +22,7 @@ struct question {
 	atomic_uint left;
 	unsigned count;
 	bool was_answered;
+	struct text about; /* the copy that ask.about is of */
 	struct text texts[WEFT_WORKERS_MAX];
 	struct part parts[];
 };
@@ -60,7 +61,9 @@ static void write_part(struct io_mail *mail)
 	struct text *text = &question->texts[part - question->parts];
 	if (!list_is_linked(&part->place.item))
 		ask_place_init(&part->place, part->worker);
-	if (question->ask.write(part->worker, question->ask.pod, &part->place, text)) {
+	if (question->ask.write(part->worker,
+				question->about.data ? question->about.data : question->ask.pod,
+				&part->place, text)) {
 		io_post(part->worker->ring, mail);
 		return;
 	}
@@ -90,6 +93,7 @@ static void on_all_written(struct io_mail *mail)
 	for (unsigned i = 0; i < question->count; i++)
 		text_fini(&question->texts[i]);
 	text_fini(&json);
+	text_fini(&question->about);
 	mem_free(question);
 }
 
@@ -108,11 +112,15 @@ void ask_workers(const struct ask *ask)
 		return;
 	}
 	question->ask = *ask;
+	if (ask->about.size)
+		text_add(&question->about, ask->about);
 	question->count = count;
 	question->answer_mail.run = on_all_written;
 	atomic_store(&question->left, count);
 	timer_init(&question->timer, on_timeout);
-	if (timer_set(io_timers(ask->ring), &question->timer, io_now_ns(ask->ring) + ANSWER_NS)) {
+	if (question->about.failed ||
+	    timer_set(io_timers(ask->ring), &question->timer, io_now_ns(ask->ring) + ANSWER_NS)) {
+		text_fini(&question->about);
 		mem_free(question);
 		ask->done(ask->request, NULL);
 		return;

@@ -28,6 +28,7 @@ struct ask {
 	struct workers *workers;
 	struct io_ring *ring;    /* of the thread that asks */
 	char pod[WEFT_NAME_MAX]; /* "" = of all */
+	struct span about; /* copied, and given to `write` instead of the pod; size 0 = none */
 	/* In a worker's thread. True: there is more, it is called again in the next turn. */
 	bool (*write)(struct worker *worker, const char *pod, struct ask_place *place,
 		      struct text *part);

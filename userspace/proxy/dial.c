@@ -174,7 +174,7 @@ static struct upstream *new_attempt(struct dial *dial, const struct target *targ
 static uint64_t patience_ns(const struct dial *dial)
 {
 	const struct settings *settings = &dial->worker->snapshot->settings;
-	return dial->to_destination ? 0 : settings->connect_timeout_ns;
+	return dial->to_destination && !dial->is_named ? 0 : settings->connect_timeout_ns;
 }
 
 /* The kernel counts this connection under its service (weft_traffic); it was marked as ours,

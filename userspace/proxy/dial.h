@@ -29,6 +29,7 @@ struct dial {
 	struct upstream *upstream; /* takes writes from dial_start on */
 	uint32_t service_id;       /* 0: no mesh service */
 	bool to_destination;       /* there and nowhere else: no service, or one of its endpoints */
+	bool is_named;             /* the destination comes from a dtab, not from the app */
 	struct weft_address destination;
 	struct series_pair series; /* of a destination that is no endpoint */
 	struct weft_address local; /* to bind to; all zero = none */

@@ -262,6 +262,8 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 {
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
+	if (retry_elsewhere(exchange))
+		return;
 	dial_failure_text(dial, text, sizeof(text));
 	answer_unsent(exchange, 502, reason, text);
 }
@@ -308,6 +310,10 @@ static void prepare_dial(struct exchange *exchange, const struct http_head *head
 		exchange->dial.to_destination = false;
 		exchange->dial.series.service = exchange->series;
 	}
+	if (exchange->route.has_address) {
+		exchange->dial.to_destination = exchange->dial.is_named = true;
+		exchange->dial.destination = exchange->route.address;
+	}
 	find_key(exchange, head);
 	exchange->dial.pool_idle_ns =
 		can_replay ? settings->upstream_idle_timeout_ns : settings->upstream_fresh_ns;
@@ -318,6 +324,8 @@ static void prepare_dial(struct exchange *exchange, const struct http_head *head
 /* One that was opened for this service; 0: for the session's own, when that was gone already. */
 static bool leads_there(const struct exchange *exchange, uint32_t service_id)
 {
+	if (exchange->route.has_address)
+		return false; /* opened for somewhere else, or by chance for the same */
 	return service_id == exchange->dial.service_id ||
 	       (service_id == 0 && exchange->route.service_id == exchange->session->service_id);
 }
@@ -360,8 +368,8 @@ static int write_request_head(struct exchange *exchange, const struct route_way 
 {
 	struct onward onward;
 	struct span written;
-	int error = onward_init(&onward, &way->forwarded, deadline,
-				io_wall_ns(exchange->session->worker->ring));
+	uint64_t wall_ns = deadline->at_ns ? io_wall_ns(exchange->session->worker->ring) : 0;
+	int error = onward_init(&onward, way, deadline, wall_ns);
 	if (error)
 		return error;
 	const struct http_head *head = &onward.result.head;
@@ -374,12 +382,13 @@ static int write_request_head(struct exchange *exchange, const struct route_way 
 		.extra = onward.result.extra,
 		.extra_count = onward.result.extra_count,
 	};
-	if (!exchange->dial.upstream)
+	if (!exchange->dial.upstream) {
 		error = forward_head_later(&exchange->replay, head, &rewrite);
-	else
+	} else {
 		error = forward_head(&exchange->dial.upstream->wire, head, &rewrite, &written);
-	if (!error && exchange->dial.upstream)
-		keep_head(exchange, written);
+		if (!error)
+			keep_head(exchange, written);
+	}
 	onward_fini(&onward);
 	return error;
 }
@@ -418,8 +427,13 @@ static void adopt(struct session *session, struct exchange *exchange)
 	struct worker *worker = session->worker;
 	const struct service *service =
 		snapshot_service(worker->snapshot, exchange->route.service_id);
+	char address[ADDRESS_TEXT_MAX];
 	bool is_other = service && service->id != session->service_id;
 	exchange->series = is_other ? worker_service_series(worker, service) : session->series;
+	if (exchange->route.has_address)
+		exchange->series = series_slot_spare(
+			worker->series,
+			span_text(address_print(&exchange->route.address, address)));
 	worker_series_use(worker, exchange->series, 1);
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
@@ -437,6 +451,18 @@ static void begin_later(struct exchange *exchange, const struct route_way *way,
 		exchange_out_of_memory(exchange);
 	else
 		retry_wait(exchange, wait_ns);
+}
+
+/* A copy has the deadline that came. */
+static void begin_mirrors(struct exchange *exchange, const struct route_way *way)
+{
+	static const struct deadline none;
+	struct onward onward;
+	if (way->mirror_count == 0 || onward_init(&onward, way, &none, 0))
+		return; /* without memory there is no copy */
+	for (uint32_t i = 0; i < way->mirror_count; i++)
+		mirror_begin(exchange, &onward.result, way->mirrors[i]);
+	onward_fini(&onward);
 }
 
 /* Sends it, or keeps it until a delay is over. */
@@ -464,8 +490,7 @@ static void begin_attempt(struct exchange *exchange, const struct route_way *way
 		exchange_out_of_memory(exchange);
 		return;
 	}
-	for (uint32_t i = 0; i < way->mirror_count; i++)
-		mirror_begin(exchange, &way->forwarded, way->mirrors[i]);
+	begin_mirrors(exchange, way);
 }
 
 /* `head` as it came. */

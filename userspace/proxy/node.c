@@ -6,8 +6,8 @@
 #define PIECES 8192u /* 2 million ids */
 
 struct node {
-	_Atomic(struct node_service *) services[PIECES];
-	_Atomic(struct node_endpoint *) endpoints[PIECES];
+	_Atomic(void *) services[PIECES];  /* of node_service[PIECE] */
+	_Atomic(void *) endpoints[PIECES]; /* of node_endpoint[PIECE] */
 };
 
 struct node *node_new(void)
@@ -35,39 +35,33 @@ void node_free(struct node *node)
 	mem_free(node);
 }
 
-/* Two workers that need a piece at once: one of them gives its own back. */
-static struct node_service *service_at(struct node *node, uint32_t id)
+/* A piece of entries of so many bytes; NULL: no memory. Two workers that need it at once: one of
+ * them gives its own back. */
+static void *piece_at(_Atomic(void *) *pieces, uint32_t id, size_t entry_bytes)
 {
 	if (id / PIECE >= PIECES)
 		return NULL;
-	_Atomic(struct node_service *) *piece = &node->services[id / PIECE];
-	struct node_service *there = atomic_load_explicit(piece, memory_order_acquire);
+	_Atomic(void *) *piece = &pieces[id / PIECE];
+	void *there = atomic_load_explicit(piece, memory_order_acquire);
 	if (there)
-		return &there[id % PIECE];
-	struct node_service *own = mem_zalloc(PIECE * sizeof(*own));
-	if (!own)
-		return NULL;
-	if (atomic_compare_exchange_strong(piece, &there, own))
-		return &own[id % PIECE];
+		return there;
+	void *own = mem_zalloc(PIECE * entry_bytes);
+	if (!own || atomic_compare_exchange_strong(piece, &there, own))
+		return own;
 	mem_free(own);
-	return &there[id % PIECE];
+	return there;
+}
+
+static struct node_service *service_at(struct node *node, uint32_t id)
+{
+	struct node_service *piece = piece_at(node->services, id, sizeof(*piece));
+	return piece ? &piece[id % PIECE] : NULL;
 }
 
 static struct node_endpoint *endpoint_at(struct node *node, uint32_t id)
 {
-	if (id / PIECE >= PIECES)
-		return NULL;
-	_Atomic(struct node_endpoint *) *piece = &node->endpoints[id / PIECE];
-	struct node_endpoint *there = atomic_load_explicit(piece, memory_order_acquire);
-	if (there)
-		return &there[id % PIECE];
-	struct node_endpoint *own = mem_zalloc(PIECE * sizeof(*own));
-	if (!own)
-		return NULL;
-	if (atomic_compare_exchange_strong(piece, &there, own))
-		return &own[id % PIECE];
-	mem_free(own);
-	return &there[id % PIECE];
+	struct node_endpoint *piece = piece_at(node->endpoints, id, sizeof(*piece));
+	return piece ? &piece[id % PIECE] : NULL;
 }
 
 /* True: this call made it the owner's; whatever it holds is of the one before. */

@@ -3,8 +3,9 @@
 #include <errno.h>
 
 #include "base/mem.h"
+#include "proxy/route.h"
 
-#define OWN_FIELDS_MAX 2
+#define OWN_FIELDS_MAX 3
 
 static bool is_deadline(const struct http_field *field)
 {
@@ -26,12 +27,20 @@ static void add_deadline(struct onward *onward, const struct http_head *head,
 			span_text("grpc-timeout"), deadline_print_grpc(left_ns, onward->grpc)};
 }
 
-int onward_init(struct onward *onward, const struct rewritten *from,
-		const struct deadline *deadline, uint64_t wall_ns)
+static bool is_dtab(const struct http_field *field)
 {
+	return span_is_nocase(field->name, "l5d-dtab") ||
+	       span_is_nocase(field->name, "l5d-ctx-dtab");
+}
+
+int onward_init(struct onward *onward, const struct route_way *way, const struct deadline *deadline,
+		uint64_t wall_ns)
+{
+	const struct rewritten *from = &way->forwarded;
+	bool tells_deadline = deadline->at_ns > 0;
 	onward->result = *from;
 	onward->fields = NULL;
-	if (deadline->at_ns == 0)
+	if (!tells_deadline && !way->strips_dtab)
 		return 0;
 	const struct http_head *head = &from->head;
 	size_t most = head->field_count + from->extra_count + OWN_FIELDS_MAX;
@@ -40,13 +49,19 @@ int onward_init(struct onward *onward, const struct rewritten *from,
 		return -ENOMEM;
 	uint16_t count = 0;
 	for (uint16_t i = 0; i < head->field_count; i++) {
-		if (!is_deadline(&head->fields[i]))
+		bool is_out = (tells_deadline && is_deadline(&head->fields[i])) ||
+			      (way->strips_dtab && is_dtab(&head->fields[i]));
+		if (!is_out)
 			fields[count++] = head->fields[i];
 	}
 	struct http_field *extra = fields + count;
 	for (size_t i = 0; i < from->extra_count; i++)
 		extra[i] = from->extra[i];
-	add_deadline(onward, head, deadline, wall_ns, extra);
+	if (tells_deadline)
+		add_deadline(onward, head, deadline, wall_ns, extra);
+	if (way->dtab.size)
+		extra[onward->result.extra_count++] =
+			(struct http_field){span_text("l5d-ctx-dtab"), way->dtab};
 	onward->result.head.fields = fields;
 	onward->result.head.field_count = count;
 	onward->result.extra = extra;

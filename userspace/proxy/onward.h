@@ -8,6 +8,8 @@
 #include "policy/deadline.h"
 #include "policy/route_rewrite.h"
 
+struct route_way;
+
 struct onward {
 	struct rewritten result;
 	struct http_field *fields; /* NULL: nothing is different from what the route made */
@@ -15,9 +17,9 @@ struct onward {
 	char grpc[GRPC_TIMEOUT_TEXT_MAX];
 };
 
-/* `deadline` with at_ns 0: what came stays. Borrows `from`'s spans. 0 or -ENOMEM. */
-int onward_init(struct onward *onward, const struct rewritten *from,
-		const struct deadline *deadline, uint64_t wall_ns) MUST_CHECK;
+/* `deadline` with at_ns 0: what came stays. Borrows `way`'s spans. 0 or -ENOMEM. */
+int onward_init(struct onward *onward, const struct route_way *way, const struct deadline *deadline,
+		uint64_t wall_ns) MUST_CHECK;
 void onward_fini(struct onward *onward);
 
 #endif

@@ -49,8 +49,9 @@ static int write_head(struct exchange *exchange, const struct http_head *head, b
 	bool has_no_body = exchange->is_head || head->status == 304;
 	struct rewritten answer = {.head = *head};
 	bool is_final = head->status >= 200 || head->status == 101;
-	if (is_final &&
-	    route_answer(exchange->session->worker, &exchange->route, head, extra, &answer))
+	if (is_final && route_answer(exchange->session->worker, &exchange->route, head, &answer))
+		return -ENOMEM;
+	if (extra && rewritten_add(exchange->session->worker->rewriter, &answer, *extra))
 		return -ENOMEM;
 	bool adds_class = settings->compatibility == COMPATIBILITY_LINKERD && head->status >= 200 &&
 			  !exchange->has_success_class;

@@ -5,6 +5,9 @@
 #include "proxy/drain.h"
 #include "proxy/queue.h"
 
+/* Kept of a request for as long as its service may turn out unreachable. */
+#define FALLBACK_BUFFER_BYTES BLOCK_LARGE_BYTES
+
 static const struct service *service_of(const struct exchange *exchange)
 {
 	return snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
@@ -108,6 +111,8 @@ uint32_t retry_buffer_bytes(const struct exchange *exchange)
 	const struct service *service = service_of(exchange);
 	/* a connection from before the request may turn out dead: the head alone */
 	uint32_t least = exchange->is_idempotent && !exchange->has_body ? BLOCK_LARGE_BYTES : 0;
+	if (exchange->route.fallback_id)
+		least = FALLBACK_BUFFER_BYTES;
 	if (exchange->is_connect || exchange->wants_upgrade || !service ||
 	    retry_attempts_most(exchange, service) <= 1)
 		return least;
@@ -246,6 +251,40 @@ static void wait_is_over(struct exchange *exchange)
 		retry_wait(exchange, delay_ns);
 	else
 		start(exchange);
+}
+
+/* From here on it is the alternate's, and counts there. */
+static void move_to_fallback(struct exchange *exchange, const struct service *service)
+{
+	struct worker *worker = exchange->session->worker;
+	struct dial *dial = &exchange->dial;
+	uint32_t series = worker_service_series(worker, service);
+	series_add(&worker_row(worker, exchange->series)->requests_active, (uint64_t)-1);
+	worker_series_use(worker, series, 1);
+	worker_series_use(worker, exchange->series, -1);
+	series_add(&worker_row(worker, series)->requests_active, 1);
+	exchange->series = series;
+	exchange->route.service_id = service->id;
+	exchange->route.fallback_id = 0;
+	dial->service_id = service->id;
+	dial->to_destination = false;
+	dial->series.service = series;
+	dial->tried_count = 0;
+	dial->has_key = false;
+}
+
+bool retry_elsewhere(struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	const struct service *service =
+		snapshot_service(worker->snapshot, exchange->route.fallback_id);
+	if (!service || exchange->is_connect || exchange->wants_upgrade ||
+	    !replay_is_whole(&exchange->replay))
+		return false;
+	worker_count(worker, WEFT_PROXY_FAILED_OVER);
+	move_to_fallback(exchange, service);
+	start(exchange);
+	return true;
 }
 
 static void discard(struct exchange *exchange, const struct http_head *head)

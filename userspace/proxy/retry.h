@@ -37,4 +37,8 @@ void retry_attempt_begins(struct exchange *exchange);
 void retry_clock_stops(struct exchange *exchange);
 void retry_timer_init(struct exchange *exchange);
 
+/* Nothing of it reached its service, which cannot be reached: the alternate that its name has takes
+ * it, if all of it is kept. False: there is none. */
+bool retry_elsewhere(struct exchange *exchange);
+
 #endif

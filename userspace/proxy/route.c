@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "policy/route_match.h"
+#include "proxy/name.h"
 
 /* Changes of a rule and of its backend, copied out of the snapshot into one piece of memory. */
 struct kept_change {
@@ -90,14 +92,12 @@ void exchange_route_fini(struct exchange_route *route)
 }
 
 int route_answer(struct worker *worker, const struct exchange_route *route,
-		 const struct http_head *head, const struct http_field *more,
-		 struct rewritten *ret_rewritten)
+		 const struct http_head *head, struct rewritten *ret_rewritten)
 {
 	if (route->answer)
 		return rewrite_answer(worker->rewriter, &route->answer->rule,
-				      &route->answer->backend, head, more, ret_rewritten);
-	*ret_rewritten =
-		(struct rewritten){.head = *head, .extra = more, .extra_count = more ? 1 : 0};
+				      &route->answer->backend, head, ret_rewritten);
+	*ret_rewritten = (struct rewritten){.head = *head};
 	return 0;
 }
 
@@ -111,31 +111,31 @@ static void refuse(struct route_way *way, unsigned status, enum weft_proxy_reaso
 	way->text = text;
 }
 
-/* Without a dtab, /svc/NAME is the service of that name. */
-static const struct service *service_by_name(const struct snapshot *snapshot, struct span name)
-{
-	struct span front = span_text("/svc/");
-	if (!span_starts(name, front))
-		return NULL;
-	return snapshot_service_named(snapshot,
-				      span_of(name.data + front.size, name.size - front.size));
-}
+/* What a request is called. */
+struct called {
+	struct identified identified;
+	struct span name; /* "/svc/web"; not where is_plain and nothing identifies it */
+	const struct service *service; /* the one of that name; NULL = none */
+	uint32_t consumed;
+	bool is_plain;
+	struct local_dtabs locals;
+};
 
-/* 0 or -ENOMEM. *ret_service NULL: no service of the mesh, and way says whether that is refused. */
+/* 0 or -ENOMEM. Nothing is called so: way says whether that is refused. */
 static int name_request(struct session *session, const struct http_head *head,
-			struct route_way *way, uint32_t *ret_consumed,
-			const struct service **ret_service)
+			struct route_way *way, struct called *called)
 {
 	struct worker *worker = session->worker;
-	const struct snapshot *snapshot = worker->snapshot;
+	const struct route_set *routes = worker->snapshot->routes;
 	const struct service *dialled = session_service(session);
-	struct identified identified;
-	*ret_service = dialled;
-	*ret_consumed = 0;
-	if (snapshot->routes->identifier_count == 0)
+	bool is_identified = routes && routes->identifier_count > 0;
+	called->service = dialled;
+	called->consumed = 0;
+	called->name = span_of(NULL, 0);
+	if (!is_identified && (called->is_plain || !dialled))
 		return 0;
-	int error = identify(snapshot->routes, head, span_text(dialled ? dialled->name : ""),
-			     worker->matcher, &identified);
+	int error = identify(routes, head, span_text(dialled ? dialled->name : ""), worker->matcher,
+			     &called->identified);
 	if (error == -ENOMEM)
 		return error;
 	if (error) {
@@ -143,9 +143,10 @@ static int name_request(struct session *session, const struct http_head *head,
 		       "no identifier of the config gives this request a name");
 		return 0;
 	}
-	*ret_consumed = identified.consumed;
-	*ret_service = service_by_name(snapshot, identified_name(&identified));
-	if (!*ret_service)
+	called->name = identified_name(&called->identified);
+	called->consumed = called->identified.consumed;
+	called->service = name_service(worker->snapshot, called->name);
+	if (!called->service && called->is_plain)
 		refuse(way, 502, WEFT_PROXY_UNBOUND,
 		       "the request's name is no service of the mesh");
 	return 0;
@@ -189,6 +190,29 @@ static int redirect(struct session *session, const struct http_head *head,
 				ntohs(session->destination.port), &way->location);
 }
 
+/* Where a rule's backend leads. The share of one that leads nowhere gets 500 (Gateway API,
+ * backendRefs). 0 or -ENOMEM. */
+static int bind_backend(struct session *session, const struct called *called,
+			const struct route_backend *backend, struct exchange_route *route,
+			struct route_way *way)
+{
+	char name[WEFT_NAME_MAX + 8];
+	if (backend->path.size)
+		return name_bind(session, backend->path, &called->locals, 500, route, way);
+	if (!called->is_plain) {
+		bool has_front = span_starts(backend->service, span_text("/svc/"));
+		int size = snprintf(name, sizeof(name), "%s%.*s", has_front ? "" : "/svc/",
+				    SPAN_PRINT(backend->service));
+		return name_bind(session, span_of(name, (size_t)size), &called->locals, 500, route,
+				 way);
+	}
+	route->service_id = session->worker->snapshot->backend_services[backend->number];
+	if (!route->service_id)
+		refuse(way, 500, WEFT_PROXY_NO_BACKEND,
+		       "the backend that the route gives is no service of the mesh");
+	return 0;
+}
+
 /* Each is drawn for itself. Upgrades and CONNECT have no copies: what follows is no request. */
 static void draw_mirrors(struct session *session, const struct http_head *head,
 			 const struct route_filters *filters, struct route_way *way)
@@ -208,83 +232,101 @@ static void draw_mirrors(struct session *session, const struct http_head *head,
 	}
 }
 
-/* The share of a backend that is no service gets 500 (Gateway API, backendRefs). 0 or -ENOMEM. */
+/* 0 or -ENOMEM. */
 static int follow_rule(struct session *session, const struct http_head *head,
-		       const struct route_choice *choice, uint32_t consumed,
+		       const struct route_choice *choice, const struct called *called,
 		       struct exchange_route *route, struct route_way *way)
 {
 	struct worker *worker = session->worker;
-	const struct snapshot *snapshot = worker->snapshot;
 	const struct route_rule *rule = choice->rule;
 	if (rule->filters.redirect.is_set)
 		return redirect(session, head, &rule->filters.redirect, choice->match, way);
 	const struct route_backend *backend = draw_backend(rule, &worker->rng);
 	if (backend && backend->filters.redirect.is_set)
 		return redirect(session, head, &backend->filters.redirect, choice->match, way);
-	route->service_id = backend ? snapshot->backend_services[backend->number] : 0;
-	if (!route->service_id) {
-		refuse(way, 500, WEFT_PROXY_NO_BACKEND,
-		       backend ? "the backend that the route gives is no service of the mesh"
-			       : "the route has no backend with a weight");
+	if (!backend) {
+		refuse(way, 500, WEFT_PROXY_NO_BACKEND, "the route has no backend with a weight");
 		return 0;
 	}
+	int error = bind_backend(session, called, backend, route, way);
+	if (error || way->status)
+		return error;
 	keep_numbers(rule, route);
 	draw_mirrors(session, head, &rule->filters, way);
 	draw_mirrors(session, head, &backend->filters, way);
 	struct rewrite_request how = {.match = choice->match,
 				      .rule = &rule->filters,
 				      .backend = &backend->filters,
-				      .consumed = consumed};
-	int error = keep_answer(&rule->filters, &backend->filters, route);
+				      .consumed = called->consumed};
+	error = keep_answer(&rule->filters, &backend->filters, route);
 	if (!error && !rewrite_request_keeps(&how))
 		error = rewrite_request(worker->rewriter, &how, head, &way->forwarded);
 	return error;
 }
 
+/* No rule takes it: it goes where its name leads. 0 or -ENOMEM. */
+static int follow_name(struct session *session, const struct http_head *head,
+		       const struct called *called, struct exchange_route *route,
+		       struct route_way *way)
+{
+	struct rewrite_request how = {.consumed = called->consumed};
+	int error = 0;
+	if (called->is_plain)
+		route->service_id = called->service->id;
+	else
+		error = name_bind(session, called->name, &called->locals, 502, route, way);
+	if (!error && !way->status && called->consumed)
+		error = rewrite_request(session->worker->rewriter, &how, head, &way->forwarded);
+	return error;
+}
+
 /* 0 or -ENOMEM. */
 static int match_rule(struct session *session, const struct http_head *head,
-		      const struct service *service, uint32_t consumed,
-		      struct exchange_route *route, struct route_way *way)
+		      const struct called *called, struct exchange_route *route,
+		      struct route_way *way)
 {
 	struct worker *worker = session->worker;
 	const struct snapshot *snapshot = worker->snapshot;
-	struct rewrite_request how = {.consumed = consumed};
 	struct route_choice choice;
-	uint32_t scope = snapshot_route_scope(snapshot, service->id);
+	if (!snapshot->routes)
+		return follow_name(session, head, called, route, way);
+	uint32_t scope = called->service ? snapshot_route_scope(snapshot, called->service->id) : 0;
 	uint64_t hits = route_matcher_limit_hits(worker->matcher);
 	int error = route_find(snapshot->routes, scope, head, worker->matcher, &choice);
 	if (route_matcher_limit_hits(worker->matcher) > hits)
 		worker_count(worker, WEFT_PROXY_MATCH_LIMIT);
 	if (!error)
-		return follow_rule(session, head, &choice, consumed, route, way);
+		return follow_rule(session, head, &choice, called, route, way);
 	if (error == -ENOMEM)
 		return error;
 	if (route_is_claimed(scope)) {
 		refuse(way, 404, WEFT_PROXY_NO_ROUTE, "no route of the service takes this request");
 		return 0;
 	}
-	if (consumed)
-		return rewrite_request(worker->rewriter, &how, head, &way->forwarded);
-	return 0;
+	return follow_name(session, head, called, route, way);
 }
 
 int route_request(struct session *session, const struct http_head *head,
 		  struct exchange_route *ret_route, struct route_way *ret_way)
 {
-	const struct service *service;
-	uint32_t consumed;
+	const struct snapshot *snapshot = session->worker->snapshot;
+	struct called called;
 	*ret_route = (struct exchange_route){.service_id = session->service_id,
 					     .retry_attempts = ROUTE_NONE};
 	*ret_way = (struct route_way){.forwarded = {.head = *head}};
+	bool is_read =
+		name_read_locals(snapshot, session->pod->name, head, &called.locals, ret_way);
+	ret_way->strips_dtab = called.locals.has_fields;
 	/* Who dials an endpoint by its own address wants that one. */
-	if (!session->worker->snapshot->routes ||
-	    (session->destination_flags & WEFT_DESTINATION_ENDPOINT))
+	if (!is_read || (session->destination_flags & WEFT_DESTINATION_ENDPOINT))
 		return 0;
-	int error = name_request(session, head, ret_way, &consumed, &service);
-	if (error || ret_way->status || !service)
+	called.is_plain = name_is_plain(snapshot, &called.locals);
+	if (called.is_plain && !snapshot->routes)
+		return 0;
+	int error = name_request(session, head, ret_way, &called);
+	if (error || ret_way->status || (!called.service && !called.name.size))
 		return error;
-	ret_route->service_id = service->id;
-	error = match_rule(session, head, service, consumed, ret_route, ret_way);
+	error = match_rule(session, head, &called, ret_route, ret_way);
 	if (error)
 		exchange_route_fini(ret_route);
 	return error;

@@ -16,7 +16,10 @@ struct kept_change;
 
 /* Of an exchange, for as long as it lasts. */
 struct exchange_route {
-	uint32_t service_id;        /* where the request goes; 0: to its original destination */
+	uint32_t service_id;  /* where the request goes; 0: to its original destination */
+	uint32_t fallback_id; /* service that takes it when that is unreachable; 0 = none */
+	bool has_address;     /* it goes to `address`, which is no service's */
+	struct weft_address address;
 	uint32_t retry_attempts;    /* beside the first; ROUTE_NONE = the rule says nothing */
 	uint64_t retry_codes[4];    /* bit N: status 400 + N */
 	uint64_t backoff_ns;        /* base between tries; 0 = the rule says nothing */
@@ -32,6 +35,8 @@ struct route_way {
 	const char *text;           /* of an answer that is no redirect */
 	struct span location;       /* of a redirect */
 	struct rewritten forwarded; /* the head as it goes on */
+	bool strips_dtab;           /* without its l5d-dtab and l5d-ctx-dtab ... */
+	struct span dtab;           /* ... but with this l5d-ctx-dtab; size 0 = none */
 	uint32_t mirror_count;
 	uint32_t mirrors[ROUTE_MIRRORS_MOST]; /* services that get a copy */
 };
@@ -46,10 +51,8 @@ static inline bool route_retries_code(const struct exchange_route *route, unsign
 	return status >= 400 && status < 600 && (route->retry_codes[bit / 64] >> (bit % 64) & 1);
 }
 
-/* The head of a final answer as it goes to the client, with one field more (NULL = none). 0 or
- * -ENOMEM. */
+/* The head of a final answer as it goes to the client. 0 or -ENOMEM. */
 int route_answer(struct worker *worker, const struct exchange_route *route,
-		 const struct http_head *head, const struct http_field *more,
-		 struct rewritten *ret_rewritten) MUST_CHECK;
+		 const struct http_head *head, struct rewritten *ret_rewritten) MUST_CHECK;
 
 #endif

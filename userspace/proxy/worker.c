@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "policy/binder.h"
 #include "policy/route_rewrite.h"
 #include "policy/route_match.h"
 #include "proxy/dial.h"
@@ -165,6 +166,8 @@ void worker_fini(struct worker *worker)
 	route_matcher_free(worker->matcher);
 	rewriter_free(worker->rewriter);
 	queues_fini(worker);
+	binder_free(worker->binder);
+	text_fini(&worker->words);
 	mem_free(worker->guards);
 }
 
@@ -179,7 +182,8 @@ int worker_open(struct worker *worker)
 	blocks_init(&worker->blocks, UINT64_MAX);
 	worker->matcher = route_matcher_new();
 	worker->rewriter = rewriter_new();
-	if (!worker->matcher || !worker->rewriter)
+	worker->binder = binder_new();
+	if (!worker->matcher || !worker->rewriter || !worker->binder)
 		return -ENOMEM;
 	int error = io_ring_open(&options, &worker->ring);
 	if (error)

@@ -18,6 +18,9 @@
 
 struct rewriter;
 struct route_matcher;
+struct binder;
+
+#define WORKER_WORDS_MOST 2000 /* bytes; they go into a header too */
 
 #define WORKER_TICK_NS 200000000ull /* housekeeping; also the slowest heartbeat */
 #define POOL_BUCKETS   64
@@ -80,6 +83,8 @@ struct worker {
 	struct balances balances;
 	struct route_matcher *matcher;
 	struct rewriter *rewriter;
+	struct binder *binder;
+	struct text words;    /* why a name is refused, until the next request */
 	struct node *node;    /* shared with the other workers; NULL = nothing is guarded */
 	struct guard *guards; /* by service id */
 	uint32_t guard_count;

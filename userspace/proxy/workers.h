@@ -48,6 +48,10 @@ void workers_sweep_series(struct workers *workers);
  * with NULL when a worker did not answer within a second. */
 void workers_connections(struct workers *workers, struct io_ring *ring, struct span pod,
 			 void (*done)(void *request, const char *json), void *request);
+/* As workers_connections: what would become of a request (explain.h), as one tree. `query`: that of
+ * the page. */
+void workers_explain(struct workers *workers, struct io_ring *ring, struct span query,
+		     void (*done)(void *request, const char *json), void *request);
 /* As workers_connections: what each pod sent where. */
 void workers_edges(struct workers *workers, struct io_ring *ring, struct span pod,
 		   void (*done)(void *request, const char *json), void *request);

@@ -11,13 +11,13 @@ static void a_slice_may_come_before_its_service(void **state)
 	put_slice(0, slice);
 	expect("");
 	put_service(0, new_service(0, 1));
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
 	put_service(0, NULL);
 	expect("");
 	put_service(0, new_service(0, 1)); /* anew: its slice was there all the time */
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
 	put_slice(0, NULL);
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 :\n");
 	put_service(0, NULL);
 	expect("");
 	assert_int_equal(world.catalog.entries.count, 0);
@@ -34,9 +34,9 @@ static void a_slice_without_a_service_or_of_another_namespace_is_nobodys(void **
 	put_slice(0, none);
 	put_slice(1, foreign);
 	put_service(0, new_service(0, 1));
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 :\n");
 	put_slice(0, NULL);
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 :\n");
 }
 
 static void a_slice_may_move_to_another_service(void **state)
@@ -48,8 +48,8 @@ static void a_slice_may_move_to_another_service(void **state)
 	(void)refresh();
 	add_endpoint(moved, "10.0.0.1");
 	put_slice(0, moved);
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n"
-	       "/svc/shop/b/80 p1 b0 10.96.0.2 80 : 10.0.0.1:8080/1!\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 :\n"
+	       "/svc/shop/b/80 p1 b1 10.96.0.2 80 : 10.0.0.1:8080/1!\n");
 }
 
 static void a_pod_of_two_services_is_the_cluster_ip_ones_until_that_goes(void **state)
@@ -58,22 +58,22 @@ static void a_pod_of_two_services_is_the_cluster_ip_ones_until_that_goes(void **
 	put_pair(0, true, 1, "10.0.0.1");
 	put_pair(1, false, 200, "10.0.0.1");
 	put_pair(2, false, 300, "10.0.0.1");
-	expect("/svc/shop/a/80 p1 b0 80 : 10.0.0.1:8080/1\n"
-	       "/svc/shop/b/80 p1 b0 10.96.0.2 80 : 10.0.0.1:8080/1!\n"
-	       "/svc/shop/c/80 p1 b0 10.96.0.3 80 : 10.0.0.1:8080/1\n");
+	expect("/svc/shop/a/80 p1 b1 80 : 10.0.0.1:8080/1\n"
+	       "/svc/shop/b/80 p1 b1 10.96.0.2 80 : 10.0.0.1:8080/1!\n"
+	       "/svc/shop/c/80 p1 b1 10.96.0.3 80 : 10.0.0.1:8080/1\n");
 	put_service(1, NULL);
-	expect("/svc/shop/a/80 p1 b0 80 : 10.0.0.1:8080/1\n"
-	       "/svc/shop/c/80 p1 b0 10.96.0.3 80 : 10.0.0.1:8080/1!\n");
+	expect("/svc/shop/a/80 p1 b1 80 : 10.0.0.1:8080/1\n"
+	       "/svc/shop/c/80 p1 b1 10.96.0.3 80 : 10.0.0.1:8080/1!\n");
 	put_slice(2, NULL);
-	expect("/svc/shop/a/80 p1 b0 80 : 10.0.0.1:8080/1!\n"
-	       "/svc/shop/c/80 p1 b0 10.96.0.3 80 :\n");
+	expect("/svc/shop/a/80 p1 b1 80 : 10.0.0.1:8080/1!\n"
+	       "/svc/shop/c/80 p1 b1 10.96.0.3 80 :\n");
 }
 
 /* "a" is balanced by its own namespace's wish; "b" of another says that one of its pods is b's. */
 static void an_address_that_two_namespaces_claim_is_not_balanced(void **state)
 {
 	static const char both[] =
-		"/svc/shop/a/80 p1 b0 balanced 80 : 10.0.0.1:8080/1! 10.0.0.2:8080/1!\n";
+		"/svc/shop/a/80 p1 b1 balanced 80 : 10.0.0.1:8080/1! 10.0.0.2:8080/1!\n";
 	struct held_service *mine = new_service(0, 1);
 	struct held_service *foreign = new_service(1, 1);
 	struct held_slice *slice = new_slice(0, "a");
@@ -153,7 +153,7 @@ static void tcp_and_udp_of_one_number_are_one_service(void **state)
 	dns->ports[0].protocol = KUBE_UDP;
 	dns->ports[0].number = dns->ports[1].number = 53;
 	put_service(0, dns);
-	expect("/svc/shop/a/53 p0 b0 10.96.0.1 53 :\n");
+	expect("/svc/shop/a/53 p0 b1 10.96.0.1 53 :\n");
 }
 
 /* ... and is not taken for it afterwards. */
@@ -185,17 +185,17 @@ static void another_zone_is_another_choice(void **state)
 	add_endpoint(slice, "10.0.0.2")->zone = "z2";
 	put_service(0, service);
 	put_slice(0, slice);
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1! 10.0.0.2:8080/0!\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/1! 10.0.0.2:8080/0!\n");
 	world.place.zone = "z2";
 	catalog_place_changed(&world.catalog);
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/0! 10.0.0.2:8080/1!\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/0! 10.0.0.2:8080/1!\n");
 }
 
 static void a_service_says_what_shortcut_it_has_before_its_namespace(void **state)
 {
 	static const char alone[] =
-		"/svc/shop/a/80 p1 b0 10.96.0.1 80 :\n"
-		"/svc/shop/b/80 p1 b0 s3/65536 10.96.0.2 80 :\n";
+		"/svc/shop/a/80 p1 b1 10.96.0.1 80 :\n"
+		"/svc/shop/b/80 p1 b1 s3/65536 10.96.0.2 80 :\n";
 	struct held_service *own = new_service(1, 1);
 	(void)state;
 	put_service(0, new_service(0, 1));
@@ -204,8 +204,8 @@ static void a_service_says_what_shortcut_it_has_before_its_namespace(void **stat
 	put_service(1, own);
 	expect(alone);
 	assert_true(say_in_namespace("off"));
-	expect("/svc/shop/a/80 p1 b0 s1/0 10.96.0.1 80 :\n"
-	       "/svc/shop/b/80 p1 b0 s3/65536 10.96.0.2 80 :\n");
+	expect("/svc/shop/a/80 p1 b1 s1/0 10.96.0.1 80 :\n"
+	       "/svc/shop/b/80 p1 b1 s3/65536 10.96.0.2 80 :\n");
 	assert_true(say_in_namespace(NULL));
 	expect(alone);
 }
@@ -216,7 +216,7 @@ static void a_namespace_without_another_word_makes_nothing_stale(void **state)
 	struct kube_object other = object_of(KUBE_NAMESPACES, "", "bank");
 	(void)state;
 	put_pair(0, false, 100, "10.0.0.1");
-	expect("/svc/shop/a/80 p1 b0 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/1!\n");
 	assert_false(say_in_namespace(NULL));
 	other.annotations = &world.said;
 	other.annotation_count = 1;

@@ -290,6 +290,37 @@ static void all_faults_are_told_at_once_in_the_order_of_lines(void **state)
 		"weft.yaml:9: workers: \"many\" is not a whole number from 0 to 16\n");
 }
 
+static void faults_of_names_are_told_with_line_and_column(void **state)
+{
+	static const struct bad cases[] = {
+		{"workers: 1\ndtab: |\n\n  # base\n  /svc => /#/fs ;\n  /a => (/b\n",
+		 "weft.yaml:7: dtab: column 3: expected '|', '&' or ')', found the end\n"},
+		{"dtab: |\n    /svc => /a\n    /b\n",
+		 "weft.yaml:3: dtab: column 5: expected '|', '&' or ';', found '/'\n"},
+		{"dtab: \"/svc => \"\n",
+		 "weft.yaml:1: dtab: column 16: expected a path, '(', '~', '!' or '$', found the "
+		 "end\n"},
+		{"dtab: /svc => /a /b\n",
+		 "weft.yaml:1: dtab: column 18: expected '|', '&' or ';', found '/'\n"},
+		{"namers:\n- {kind: fs}\n",
+		 "weft.yaml:2: namers[].root_dir: is needed where kind is fs: the folder whose "
+		 "files are services\n"},
+		{"namers:\n- {kind: rewrite, pattern: \"/{a\", name: /b}\n",
+		 "weft.yaml:2: namers[].pattern: column 4: expected '}' after the name of the "
+		 "capture, found the end\n"},
+		{"namers:\n- {kind: rewrite, prefix: weft, pattern: \"/{a}\", name: \"/{a}\"}\n",
+		 "weft.yaml:2: namers[].prefix: weft is what names the mesh's own services\n"},
+		{"namers:\n- {kind: rewrite}\n",
+		 "weft.yaml:2: namers[].pattern: and name are needed where kind is rewrite\n"},
+		{"failover: {threshold: 101%}\n",
+		 "weft.yaml:1: failover.threshold: \"101%\" is not a percentage such as 20, 0.5 or "
+		 "99.9% from 0 to 100\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++)
+		expect_refused(span_text(cases[i].yaml), cases[i].why);
+}
+
 static void twenty_faults_are_shown_and_the_rest_is_counted(void **state)
 {
 	struct text yaml = {0};
@@ -601,6 +632,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_in_routes_is_named_with_its_line),
 		cmocka_unit_test(routes_are_read_from_yaml),
 		cmocka_unit_test(what_is_no_plain_yaml_is_refused_with_its_line),
+		cmocka_unit_test(faults_of_names_are_told_with_line_and_column),
 		cmocka_unit_test(all_faults_are_told_at_once_in_the_order_of_lines),
 		cmocka_unit_test(twenty_faults_are_shown_and_the_rest_is_counted),
 		cmocka_unit_test(nesting_keys_and_anchors_are_bounded),

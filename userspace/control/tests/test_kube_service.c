@@ -337,7 +337,7 @@ static void the_longest_name_fits(void **state)
 static void session_affinity_balances_by_client(void **state)
 {
 	(void)state;
-	assert_int_equal(kube_service_balancer(&web.service), BALANCER_EWMA);
+	assert_int_equal(kube_service_balancer(&web.service), BALANCER_P2C);
 	web.service.affinity_s = 10800;
 	assert_int_equal(kube_service_balancer(&web.service), BALANCER_CLIENT_IP);
 }

@@ -534,15 +534,15 @@ static void a_pod_is_shown_with_all_that_is_known_of_it(void **state)
 	cJSON_DeleteItemFromObject((cJSON *)pod, "netns");
 	cJSON_DeleteItemFromObject((cJSON *)pod, "listeners");
 	char *printed = cJSON_PrintUnformatted(pod);
-	assert_string_equal(
-		printed,
-		"{\"name\":\"client\",\"id\":1,\"state\":\"captured\",\"error\":null,"
-		"\"on_proxy_death\":\"open\",\"capture\":\"services\",\"shortcut\":\"inherit\","
-		"\"addresses\":[\"10.0.0.1\",\"fd00::1\"],\"skip_outbound_ports\":[25],"
-		"\"skip_outbound_cidrs\":[\"192.0.2.0/24\"],"
-		"\"uncaptured_connections\":[{\"local\":\"10.0.0.1:40000\",\"peer\":\"["
-		"fd00::2]:5432\"}],"
-		"\"decisions\":{\"captured\":7,\"pass_not_mesh\":2}}");
+	assert_string_equal(printed,
+			    "{\"name\":\"client\",\"id\":1,\"state\":\"captured\",\"error\":null,"
+			    "\"on_proxy_death\":\"open\",\"capture\":\"services\",\"shortcut\":"
+			    "\"inherit\",\"trust_dtab_headers\":false,"
+			    "\"addresses\":[\"10.0.0.1\",\"fd00::1\"],\"skip_outbound_ports\":[25],"
+			    "\"skip_outbound_cidrs\":[\"192.0.2.0/24\"],"
+			    "\"uncaptured_connections\":[{\"local\":\"10.0.0.1:40000\",\"peer\":\"["
+			    "fd00::2]:5432\"}],"
+			    "\"decisions\":{\"captured\":7,\"pass_not_mesh\":2}}");
 	cJSON_free(printed);
 	cJSON_Delete(list);
 

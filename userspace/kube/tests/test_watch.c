@@ -125,18 +125,24 @@ static void assert_next_watch_from(struct stage *stage, const char *version)
 	io_peer_forget(stage->server);
 }
 
+/* As stage_synced, with a rest after what a watch told. */
+static void stage_that_rests(struct stage *stage)
+{
+	stage_open_ring(stage);
+	struct kube_options options = stage_options(stage);
+	options.rest_ns = 200 * NS_PER_MS;
+	stage_open(stage, &options);
+	asked(stage, "GET /api/v1/services?limit=500 ");
+	lists(stage, "\"resourceVersion\":\"7\"", META("a", "u1", "5"));
+	asked(stage, "GET /api/v1/services?watch=1&");
+	stream_begins(stage);
+}
+
 static void changes_that_follow_a_change_are_read_together(void **state)
 {
 	struct stage stage;
 	(void)state;
-	stage_open_ring(&stage);
-	struct kube_options options = stage_options(&stage);
-	options.rest_ns = 200 * NS_PER_MS;
-	stage_open(&stage, &options);
-	asked(&stage, "GET /api/v1/services?limit=500 ");
-	lists(&stage, "\"resourceVersion\":\"7\"", META("a", "u1", "5"));
-	asked(&stage, "GET /api/v1/services?watch=1&");
-	stream_begins(&stage);
+	stage_that_rests(&stage);
 	assert_told(&stage, "+shop/a@5 =services ");
 	streams(&stage, EVENT("ADDED", META("b", "u2", "8")));
 	assert_told(&stage, "+shop/b@8 ");
@@ -157,14 +163,7 @@ static void a_stream_may_end_while_it_rests(void **state)
 {
 	struct stage stage;
 	(void)state;
-	stage_open_ring(&stage);
-	struct kube_options options = stage_options(&stage);
-	options.rest_ns = 200 * NS_PER_MS;
-	stage_open(&stage, &options);
-	asked(&stage, "GET /api/v1/services?limit=500 ");
-	lists(&stage, "\"resourceVersion\":\"7\"", META("a", "u1", "5"));
-	asked(&stage, "GET /api/v1/services?watch=1&");
-	stream_begins(&stage);
+	stage_that_rests(&stage);
 	streams(&stage, EVENT("ADDED", META("b", "u2", "8")));
 	stage_run(&stage, 10);
 	says(&stage, "0\r\n\r\n");

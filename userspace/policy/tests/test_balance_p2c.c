@@ -57,6 +57,30 @@ static void a_loaded_endpoint_is_avoided(void **state)
 	farm_fini(&farm);
 }
 
+/* A busy endpoint's only rival in a draw must not be one that is left out. */
+static void both_of_the_two_are_open(void **state)
+{
+	static const uint32_t weights[] = {2, 1, 1, 4, 1, 3, 2, 1, 1, 2};
+	static const struct {
+		uint32_t count, ejected;
+		const uint32_t *weights;
+	} cases[] = {{3, 1, NULL}, {10, 5, NULL}, {10, 3, NULL}, {3, 1, weights}, {10, 5, weights}};
+	unsigned counts[10];
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct farm farm;
+		uint32_t busy = cases[i].ejected;
+		farm_init(&farm, BALANCER_P2C, cases[i].count, cases[i].weights);
+		for (uint32_t at = 0; at < cases[i].ejected; at++)
+			farm_eject(&farm, at, true);
+		farm_load(&farm, busy, 100);
+		farm_pick_many(&farm, 10000, counts);
+		assert_in_range(counts[busy], 0, 200);
+		assert_int_equal(counts[0], 0);
+		farm_fini(&farm);
+	}
+}
+
 /* Mitzenmacher: the longest queue is nearly as short as the mean. */
 static void queues_stay_level(void **state)
 {
@@ -79,6 +103,7 @@ int main(void)
 		cmocka_unit_test(loads_follow_the_weights),
 		cmocka_unit_test(the_less_loaded_of_two_is_taken),
 		cmocka_unit_test(a_loaded_endpoint_is_avoided),
+		cmocka_unit_test(both_of_the_two_are_open),
 		cmocka_unit_test(queues_stay_level),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,8 +148,8 @@ static void headers_are_set_added_and_removed(void **state)
 		assert_int_equal(rewrite_request(rewriter, &how, &request.head, &got), 0);
 		print_fields(&got, &text);
 		assert_string_equal(text.data, rows[i].expected);
-		assert_int_equal(
-			rewrite_answer(rewriter, &rule, how.backend, &request.head, NULL, &got), 0);
+		assert_int_equal(rewrite_answer(rewriter, &rule, how.backend, &request.head, &got),
+				 0);
 		print_fields(&got, &text);
 		assert_string_equal(text.data, rows[i].expected);
 	}
@@ -165,9 +165,26 @@ static void one_more_field_comes_with_an_answer(void **state)
 	struct text text = {0};
 	(void)state;
 	request_read(&request, span_text("GET h /"));
-	assert_int_equal(rewrite_answer(rewriter, &rule, NULL, &request.head, &cookie, &got), 0);
+	assert_int_equal(rewrite_answer(rewriter, &rule, NULL, &request.head, &got), 0);
+	assert_int_equal(rewritten_add(rewriter, &got, cookie), 0);
 	print_fields(&got, &text);
 	assert_string_equal(text.data, "Host=h | x=new Y=more Set-Cookie=a=b");
+	text_fini(&text);
+}
+
+static void fields_are_added_to_a_head_as_it_came(void **state)
+{
+	const struct http_field cookie = {span_text("Set-Cookie"), span_text("a=b")};
+	const struct http_field verdict = {span_text("l5d-success-class"), span_text("1.0")};
+	struct request request;
+	struct text text = {0};
+	(void)state;
+	request_read(&request, span_text("GET h /"));
+	struct rewritten got = {.head = request.head};
+	assert_int_equal(rewritten_add(rewriter, &got, cookie), 0);
+	assert_int_equal(rewritten_add(rewriter, &got, verdict), 0);
+	print_fields(&got, &text);
+	assert_string_equal(text.data, "Host=h | Set-Cookie=a=b l5d-success-class=1.0");
 	text_fini(&text);
 }
 
@@ -287,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_full_path_and_consumed_segments),
 		cmocka_unit_test(headers_are_set_added_and_removed),
 		cmocka_unit_test(one_more_field_comes_with_an_answer),
+		cmocka_unit_test(fields_are_added_to_a_head_as_it_came),
 		cmocka_unit_test(a_hostname_takes_hosts_place),
 		cmocka_unit_test(nothing_to_do_is_known),
 		cmocka_unit_test(a_redirect_says_where_to_look),

@@ -22,6 +22,7 @@
 #include "kernel/double.h"
 #include "model/builder.h"
 #include "model/keys.h"
+#include "policy/binder.h"
 #include "policy/route_match.h"
 #include "proxy/exchange.h"
 #include "proxy/node.h"
@@ -197,6 +198,7 @@ static inline struct snapshot *stage_build(struct stage *stage, configuration *c
 		.series_owner = &stage->series,
 		.fault = stage_fault,
 		.routes = &route_compiler,
+		.namers = &namer_compiler,
 	};
 	stage_draft_init(&all);
 	if (configure)

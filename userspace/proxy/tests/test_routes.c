@@ -8,6 +8,10 @@
 static struct notation routes;
 static struct notation auto_routes;
 static struct notation none;
+/* What the rule adds, its timeout as the deadline of the next hop. */
+#define TEAM_IN_5_S                                                                                \
+	"X-Team: shop\r\nl5d-ctx-deadline: 1700001000000000000 1700001005000000000\r\n\r\n"
+
 static struct route_field_draft team = {1, "X-Team", "shop"};
 static struct route_field_draft seen = {1, "X-Seen", "weft"};
 static struct route_mirror_draft copy = {.line = 1, .percent = 100, .service = "any"};
@@ -134,8 +138,7 @@ static void filtered(struct stage *stage)
 		   "Connection: x-team\r\nContent-Length: 2\r\n\r\n");
 	struct io_peer *server = one_of_many(stage);
 	sees(stage, server,
-	     "POST /v1/x?y HTTP/1.1\r\nHost: many.local\r\nContent-Length: 2\r\nX-Team: "
-	     "shop\r\n\r\n");
+	     "POST /v1/x?y HTTP/1.1\r\nHost: many.local\r\nContent-Length: 2\r\n" TEAM_IN_5_S);
 	WANT(stage, list_entry(stage->worker.sessions.next, struct session, link)
 				    ->exchange->route.request_ns == 5 * NS_PER_S);
 	peer_sends(stage, client, "ok");
@@ -152,7 +155,7 @@ static void changed_meanwhile(struct stage *stage)
 	struct io_peer *client = client_connect(stage, WEB);
 	peer_sends(stage, client, GET("/api"));
 	struct io_peer *server = one_of_many(stage);
-	sees(stage, server, "GET /v1 HTTP/1.1\r\nHost: many.local\r\nX-Team: shop\r\n\r\n");
+	sees(stage, server, "GET /v1 HTTP/1.1\r\nHost: many.local\r\n" TEAM_IN_5_S);
 	stage_publish_later(stage);
 	peer_sends(stage, server, HELLO);
 	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Seen: weft\r\n\r\nhello");
