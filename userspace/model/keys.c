@@ -304,11 +304,16 @@ static const struct key keys[] = {
 	 NUMBER(struct service_draft, resilience.limit.rate_by), .choices = "service|client|header",
 	 .fallback = "service",
 	 .meaning = "Whose rate that is: of all clients, of each pod, or of each value of "
-		    "rate_header; of 1024 clients or values the most recent are known."},
+		    "rate_header."},
 	{"services[].limits.rate_header", KEY_NAME, TEXT(struct service_draft, rate_header),
 	 RANGE(0, HASH_NAME_MAX - 1), .flags = KEY_MAY_BE_EMPTY, .fallback = "",
 	 .example = "x-api-key",
 	 .meaning = "Name of that header; requests without it share one rate."},
+	{"services[].limits.rate_values", KEY_INTEGER,
+	 NUMBER(struct service_draft, resilience.limit.rate_values), RANGE(8, 1000000),
+	 .fallback = "1024", .unit = "values",
+	 .meaning = "Pods or values with a rate of their own; a new one takes the place of the "
+		    "least recent."},
 	{"services[].limits.burst", KEY_INTEGER,
 	 NUMBER(struct service_draft, resilience.limit.rate_burst), RANGE(0, 1000000),
 	 .fallback = "0", .unit = "requests", .meaning = "At once; 0 is as many as in a second."},

@@ -75,7 +75,7 @@ struct limit_rule {
 	uint64_t queue_wait_ns; /* of each request in the queue */
 	uint32_t concurrency;   /* requests under way */
 	uint32_t rate_by;       /* enum rate_by: of whom rate_per_second is */
-	uint32_t pad;
+	uint32_t rate_values;   /* clients or header values that are known at a time */
 	uint32_t rate_per_second;
 	uint32_t rate_burst;             /* requests at once; 0 = a second's worth */
 	uint32_t client_rate_per_second; /* of each pod */

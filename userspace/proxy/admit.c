@@ -58,16 +58,32 @@ static void refuse_rate(struct exchange *exchange, uint64_t wait_ns)
 	exchange_reply(exchange, &answer, WEFT_PROXY_RATE_LIMIT);
 }
 
-/* One of many, by its name. Without memory nobody is limited. */
-static uint64_t wait_of_ns(struct exchange *exchange, _Atomic(struct rate_limit *) *place,
-			   struct span name, uint32_t per_second, uint32_t burst)
+/* One pod's rate of those of all pods. Without memory nobody is limited. */
+static uint64_t client_wait_ns(struct exchange *exchange, struct guard *guard,
+			       const struct limit_rule *rule)
 {
 	struct worker *worker = exchange->session->worker;
-	struct rate_limit *rates = node_rates(place, &worker->rng);
+	struct span name = span_text(exchange->session->pod->name);
+	struct rate_limit *rates =
+		node_rates(&guard->shared->clients, rule->rate_values, &worker->rng);
 	if (!rates)
 		return 0;
-	return rate_limit_take(rates, rate_limit_key(name, rates->seed), per_second, burst,
+	return rate_limit_take(rates, rate_limit_key(name, rates->seed), rule->rate_values,
+			       rule->client_rate_per_second, rule->client_rate_burst,
 			       worker_now_ns(worker));
+}
+
+/* The same by `rate_by`. */
+static uint64_t value_wait_ns(struct exchange *exchange, struct span name, struct guard *guard,
+			      const struct limit_rule *rule)
+{
+	struct worker *worker = exchange->session->worker;
+	struct rate_limit *rates =
+		node_rates(&guard->shared->values, rule->rate_values, &worker->rng);
+	if (!rates)
+		return 0;
+	return rate_limit_take(rates, rate_limit_key(name, rates->seed), rule->rate_values,
+			       rule->rate_per_second, rule->rate_burst, worker_now_ns(worker));
 }
 
 static uint64_t rate_wait_ns(struct exchange *exchange, const struct http_head *head,
@@ -83,8 +99,7 @@ static uint64_t rate_wait_ns(struct exchange *exchange, const struct http_head *
 		const struct http_field *field = http_find(head, service->rate_header);
 		name = field ? field->value : span_of(NULL, 0);
 	}
-	return wait_of_ns(exchange, &guard->shared->values, name, rule->rate_per_second,
-			  rule->rate_burst);
+	return value_wait_ns(exchange, name, guard, rule);
 }
 
 static bool admit_rate(struct exchange *exchange, const struct http_head *head, struct guard *guard,
@@ -93,9 +108,7 @@ static bool admit_rate(struct exchange *exchange, const struct http_head *head, 
 	const struct limit_rule *rule = &service->resilience.limit;
 	uint64_t wait_ns = 0;
 	if (rule->client_rate_per_second)
-		wait_ns = wait_of_ns(exchange, &guard->shared->clients,
-				     span_text(exchange->session->pod->name),
-				     rule->client_rate_per_second, rule->client_rate_burst);
+		wait_ns = client_wait_ns(exchange, guard, rule);
 	if (!wait_ns && rule->rate_per_second)
 		wait_ns = rate_wait_ns(exchange, head, guard, service);
 	if (wait_ns)

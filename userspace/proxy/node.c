@@ -17,8 +17,8 @@ struct node *node_new(void)
 
 static void free_service(struct node_service *service)
 {
-	mem_free(atomic_load(&service->clients));
-	mem_free(atomic_load(&service->values));
+	rate_limit_free(atomic_load(&service->clients));
+	rate_limit_free(atomic_load(&service->values));
 }
 
 void node_free(struct node *node)
@@ -108,15 +108,16 @@ struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id)
 	return piece ? &piece[endpoint_id % PIECE] : NULL;
 }
 
-struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, struct rng *rng)
+/* One that has become too small stays, as other workers may be in it. */
+struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, uint32_t keys, struct rng *rng)
 {
 	struct rate_limit *there = atomic_load_explicit(place, memory_order_acquire);
-	if (there)
+	if (there && rate_limit_holds(there, keys))
 		return there;
-	struct rate_limit *own = mem_zalloc(sizeof(*own));
-	if (own)
-		own->seed = rng_next(rng);
-	if (!own || atomic_compare_exchange_strong(place, &there, own))
+	struct rate_limit *own = rate_limit_new(keys, there ? there->seed : rng_next(rng), there);
+	if (!own)
+		return there;
+	if (atomic_compare_exchange_strong(place, &there, own))
 		return own;
 	mem_free(own);
 	return there;

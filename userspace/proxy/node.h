@@ -40,7 +40,8 @@ struct node_service *node_service(struct node *node, const struct service *servi
 struct node_endpoint *node_endpoint(struct node *node, const struct endpoint *endpoint);
 /* As looked up before; NULL = never was. */
 struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id);
-/* `clients` or `values` of a service, made if need be; NULL: out of memory. */
-struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, struct rng *rng);
+/* `clients` or `values` of a service, made for so many of them if need be; NULL: out of memory. */
+struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, uint32_t keys,
+			      struct rng *rng) MUST_CHECK;
 
 #endif
