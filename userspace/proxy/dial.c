@@ -36,25 +36,6 @@ void dial_init(struct dial *dial, const struct session *session, const struct di
 	}
 }
 
-/* The one address that the app asked for, counted as the endpoint that it is. */
-static bool pick_destination(const struct dial *dial, const struct service *service,
-			     struct target *ret)
-{
-	const struct endpoint *endpoint =
-		service ? service_endpoint_at(service, &dial->destination) : NULL;
-	*ret = (struct target){
-		.address = dial->destination,
-		.endpoint_id = ENDPOINT_ID_NONE,
-		.series = dial->series,
-	};
-	if (endpoint) {
-		ret->endpoint_id = endpoint->id;
-		balance_place(&dial->worker->balances, service, endpoint, &ret->attempt);
-		ret->series.endpoint = worker_endpoint_series(dial->worker, service, endpoint);
-	}
-	return dial->attempts == 0;
-}
-
 /* ---- caps of endpoints ---- */
 
 static void leave_seat(struct dial *dial)
@@ -80,6 +61,42 @@ static bool take_seat(struct dial *dial, const struct service *service,
 		return false;
 	dial->seat = entry;
 	return true;
+}
+
+bool dial_take_seat(struct dial *dial, const struct upstream *upstream)
+{
+	const struct service *service =
+		snapshot_service(dial->worker->snapshot, upstream->service_id);
+	const struct endpoint *endpoint =
+		service ? service_endpoint(service, upstream->endpoint_id) : NULL;
+	leave_seat(dial);
+	return !endpoint || take_seat(dial, service, endpoint);
+}
+
+/* ---- what to dial ---- */
+
+/* The one address that the app asked for, counted as the endpoint that it is. */
+static bool pick_destination(struct dial *dial, const struct service *service, struct target *ret,
+			     enum weft_proxy_reason *ret_reason)
+{
+	const struct endpoint *endpoint =
+		service ? service_endpoint_at(service, &dial->destination) : NULL;
+	*ret = (struct target){
+		.address = dial->destination,
+		.endpoint_id = ENDPOINT_ID_NONE,
+		.series = dial->series,
+	};
+	if (endpoint) {
+		ret->endpoint_id = endpoint->id;
+		balance_place(&dial->worker->balances, service, endpoint, &ret->attempt);
+		ret->series.endpoint = worker_endpoint_series(dial->worker, service, endpoint);
+	}
+	*ret_reason = WEFT_PROXY_DIAL_FAILED;
+	if (dial->attempts)
+		return false;
+	leave_seat(dial);
+	*ret_reason = WEFT_PROXY_CONCURRENCY_LIMIT;
+	return !endpoint || take_seat(dial, service, endpoint);
 }
 
 /* One that is at its cap is none for this pick; one that is left out for its failures takes no
@@ -112,10 +129,8 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 {
 	struct worker *worker = dial->worker;
 	const struct service *service = snapshot_service(worker->snapshot, dial->service_id);
-	if (dial->to_destination) {
-		*ret_reason = WEFT_PROXY_DIAL_FAILED;
-		return pick_destination(dial, service, ret);
-	}
+	if (dial->to_destination)
+		return pick_destination(dial, service, ret, ret_reason);
 	const struct endpoint *endpoint = NULL;
 	bool is_full = false;
 	if (service) {
@@ -236,6 +251,14 @@ void dial_hold(struct dial *dial, struct upstream *upstream)
 	dial->upstream = upstream;
 	dial->owes_outcome = upstream->endpoint_id != ENDPOINT_ID_NONE;
 	balance_begin(&dial->worker->balances, &upstream->attempt, worker_now_ns(dial->worker));
+}
+
+void dial_time_anew(struct dial *dial)
+{
+	struct balances *balances = &dial->worker->balances;
+	uint64_t now_ns = worker_now_ns(dial->worker);
+	balance_end(balances, &dial->upstream->attempt, now_ns, BALANCE_UNTIMED);
+	balance_begin(balances, &dial->upstream->attempt, now_ns);
 }
 
 void dial_tell(struct dial *dial, enum breaker_outcome outcome)
@@ -365,7 +388,8 @@ void dial_attempt_failed(struct dial *dial, int error)
 		return;
 	}
 	upstream_abort(old);
-	dial->events->failed(dial, WEFT_PROXY_DIAL_FAILED);
+	dial->events->failed(dial, reason == WEFT_PROXY_CONCURRENCY_LIMIT ? reason
+									  : WEFT_PROXY_DIAL_FAILED);
 }
 
 void dial_cancel(struct dial *dial)
@@ -381,7 +405,11 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 	bool is_waiting = list_is_linked(&from->waiting);
 	if (is_waiting)
 		list_remove(&from->waiting);
+	struct node_endpoint *seat = to->seat;
+	bool takes_seat = to->takes_seat;
 	*to = *from;
+	to->seat = seat;
+	to->takes_seat = takes_seat;
 	to->events = events;
 	list_init(&to->waiting);
 	if (is_waiting)
@@ -390,7 +418,6 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 		to->upstream->user = to;
 	from->upstream = NULL;
 	from->owes_outcome = false;
-	from->seat = NULL;
 }
 
 void dials_retry(struct worker *worker)

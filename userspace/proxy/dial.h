@@ -70,7 +70,11 @@ struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome);
 void dial_tell(struct dial *dial, enum breaker_outcome outcome);
 /* The dial's upstream is this one from now on. */
 void dial_hold(struct dial *dial, struct upstream *upstream);
-/* Moves an ongoing or ready dial to another owner. */
+/* The attempt's time begins now: before, nobody had asked anything. */
+void dial_time_anew(struct dial *dial);
+/* A request goes to an upstream that was not picked for it. False: its endpoint is at its cap. */
+bool dial_take_seat(struct dial *dial, const struct upstream *upstream) MUST_CHECK;
+/* Moves an ongoing or ready dial to another owner, whose seat stays its own. */
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events);
 /* Loop: sockets are there again, or time has passed. */
 void dials_retry(struct worker *worker);

@@ -262,8 +262,14 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 {
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
+	if (reason == WEFT_PROXY_CONCURRENCY_LIMIT && retry_with_a_place(exchange))
+		return;
 	if (retry_elsewhere(exchange))
 		return;
+	if (reason == WEFT_PROXY_CONCURRENCY_LIMIT) {
+		queue_refuse(exchange, reason);
+		return;
+	}
 	dial_failure_text(dial, text, sizeof(text));
 	answer_unsent(exchange, 502, reason, text);
 }
@@ -335,6 +341,9 @@ bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *r
 	struct session *session = exchange->session;
 	struct tunnel *probe = session->tunnel;
 	if (session->pinned && leads_there(exchange, session->pinned->service_id)) {
+		*ret_reason = WEFT_PROXY_CONCURRENCY_LIMIT;
+		if (!dial_take_seat(&exchange->dial, session->pinned))
+			return false;
 		dial_hold(&exchange->dial, session->pinned);
 		exchange->dial.is_ready = exchange->dial.was_open = true;
 		session->pinned = NULL;
@@ -342,11 +351,12 @@ bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *r
 	}
 	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
 	if (probe && probe->dial.upstream && !exchange->dial.has_key && !exchange->dial.has_token &&
-	    leads_there(exchange, probe->dial.service_id)) {
+	    leads_there(exchange, probe->dial.service_id) &&
+	    dial_take_seat(&exchange->dial, probe->dial.upstream)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
 		if (exchange->dial.is_ready) /* how long the client was silent does not count */
-			dial_hold(&exchange->dial, dial_release(&exchange->dial, BALANCE_UNTIMED));
+			dial_time_anew(&exchange->dial);
 		return true;
 	}
 	if (probe)
@@ -589,7 +599,9 @@ void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason r
 void exchange_client_finished(struct exchange *exchange)
 {
 	exchange->client_finished = true;
-	if (exchange->dial.is_ready)
+	if (queue_has(exchange)) /* most of those have left; nobody keeps a place for them */
+		queue_refuse(exchange, WEFT_PROXY_CLIENT_CLOSED);
+	else if (exchange->dial.is_ready)
 		wire_finish(&exchange->dial.upstream->wire);
 }
 

@@ -22,6 +22,7 @@ struct node_service {
 	struct breaker_group breakers;
 	struct retry_budget budget;
 	struct concurrency concurrency;
+	_Atomic uint32_t heir; /* 1 + the worker whose turn it is (queue.c); 0 = anybody's */
 	struct token_bucket rate;
 	_Atomic(struct rate_limit *) clients; /* NULL until the first is limited */
 	_Atomic(struct rate_limit *) values;  /* by limits.rate_by: likewise */

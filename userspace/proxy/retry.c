@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "policy/backoff.h"
+#include "proxy/admit.h"
 #include "proxy/drain.h"
 #include "proxy/queue.h"
 
@@ -94,6 +95,7 @@ void retry_attempt_begins(struct exchange *exchange)
 	exchange->attempt_ns = worker_now_ns(exchange->session->worker);
 	exchange->attempt_deadline_ns = limit_ns ? exchange->attempt_ns + limit_ns : 0;
 	exchange->attempts++;
+	queue_served(exchange);
 	if (!watch(exchange))
 		log_warn("no_timer", "what=attempt");
 }
@@ -196,7 +198,8 @@ static void start(struct exchange *exchange)
 	bool is_first = exchange->attempts == 0 && !exchange->client_finished;
 	bool is_started =
 		is_first ? exchange_find_upstream(exchange, &reason) : dial_start(dial, &reason);
-	if (!is_started && dial->tried_count) {
+	bool is_full = !is_started && reason == WEFT_PROXY_CONCURRENCY_LIMIT;
+	if (!is_started && dial->tried_count && !(is_full && dial->error)) {
 		dial->tried_count = 0; /* better the same one again than none */
 		is_started = dial_start(dial, &reason);
 	}
@@ -273,6 +276,15 @@ static void move_to_fallback(struct exchange *exchange, const struct service *se
 	dial->has_key = false;
 }
 
+bool retry_with_a_place(struct exchange *exchange)
+{
+	uint64_t wait_ns;
+	if (!replay_is_whole(&exchange->replay) || !queue_for_endpoint(exchange, &wait_ns))
+		return false;
+	retry_wait(exchange, wait_ns);
+	return true;
+}
+
 bool retry_elsewhere(struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
@@ -282,8 +294,10 @@ bool retry_elsewhere(struct exchange *exchange)
 	    !replay_is_whole(&exchange->replay))
 		return false;
 	worker_count(worker, WEFT_PROXY_FAILED_OVER);
+	admit_leave(exchange);
 	move_to_fallback(exchange, service);
-	start(exchange);
+	if (queue_moved(exchange))
+		start(exchange);
 	return true;
 }
 
@@ -370,8 +384,11 @@ static void on_timer(struct timer *timer)
 	if (exchange->deadline_ns && now_ns >= exchange->deadline_ns) {
 		tell_timeout(exchange);
 		exchange_answer(exchange, timeout_status(exchange), WEFT_PROXY_DEADLINE_EXCEEDED,
-				"no answer came before the request's deadline, second tries "
-				"included");
+				queue_has(exchange)
+					? "the request's deadline passed while it waited for one "
+					  "of the requests under way to end"
+					: "no answer came before the request's deadline, second "
+					  "tries included");
 	} else if (exchange->wait_until_ns) {
 		wait_is_over(exchange);
 	} else {

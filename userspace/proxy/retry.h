@@ -28,6 +28,9 @@ bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason);
 /* Sends the request's kept bytes when this time has passed; the client is not read meanwhile. */
 void retry_wait(struct exchange *exchange, uint64_t wait_ns);
 
+/* Endpoints could not be reached, and the others are at their caps. True: it waits for one. */
+bool retry_with_a_place(struct exchange *exchange) MUST_CHECK;
+
 /* It waits no longer than to this turn's end. */
 void retry_wait_less(struct exchange *exchange);
 

@@ -42,6 +42,23 @@ static void one_each_and_retries(struct stage_draft *all)
 	rules_of(all, "many")->classifier = CLASSIFIER_RETRYABLE_READ_5XX;
 }
 
+static void one_at_any_endpoint(struct stage_draft *all)
+{
+	one_each_and_a_queue(all);
+	rules_of(all, "web")->limit.endpoint_concurrency = 1;
+	rules_of(all, "any")->limit.endpoint_concurrency = 1;
+}
+
+/* "none" is web, else any, which has room for one and its queue for one more. */
+static void alternate_has_a_cap(struct stage_draft *all)
+{
+	all->draft.dtab.text = "/svc/none => /#/weft/web | /#/weft/any";
+	rules_of(all, "web")->limit.concurrency = 1;
+	rules_of(all, "any")->limit = rules_of(all, "web")->limit;
+	rules_of(all, "any")->limit.queue = 1;
+	rules_of(all, "any")->limit.queue_wait_ns = 100 * NS_PER_MS;
+}
+
 static bool is_refused(struct stage *stage, struct io_peer *client)
 {
 	return is_answered(stage, client, "503", NACK);
@@ -124,6 +141,87 @@ static void leaves(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_CONCURRENCY_LIMIT) == 0);
 }
 
+/* Most clients that give up close, which is a FIN. One that only ended its side learns that its
+ * request was not sent. */
+static void ends_its_side(struct stage *stage)
+{
+	struct io_peer *first = client_connect(stage, WEB);
+	struct io_peer *second = client_connect(stage, WEB);
+	peer_sends(stage, first, OF("/1"));
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, OF("/1"));
+	peer_sends(stage, second, OF("/2"));
+	sees(stage, second, "");
+	io_peer_finish(second);
+	WANT(stage, is_refused(stage, second));
+	WANT(stage, counted(stage, WEFT_PROXY_CLIENT_CLOSED) == 1);
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+	sees(stage, server, "");
+	peer_sends(stage, first, OF("/3"));
+	sees(stage, server, OF("/3"));
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+}
+
+/* The other workers' queues leave the next place to the one that got none for long. */
+static void in_turn(struct stage *stage)
+{
+	struct io_peer *first = client_connect(stage, WEB);
+	peer_sends(stage, first, OF("/1"));
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+	io_peer_forget(server);
+	struct node_service *shared = node_service(
+		stage->node, snapshot_service(stage->worker.snapshot, service_id_at(stage, WEB)));
+	WANT(stage, shared && concurrency_enter(&shared->concurrency, 1)); /* another worker */
+	peer_sends(stage, first, OF("/2"));
+	stage_run(stage, 15 * NS_PER_MS);
+	bool was_early = shared->heir != 0;
+	stage_run(stage, 7 * NS_PER_MS);
+	uint32_t heir = shared->heir;
+	atomic_store(&shared->heir, 2); /* that of another worker goes before */
+	concurrency_leave(&shared->concurrency);
+	stage_run(stage, 10 * NS_PER_MS);
+	bool has_waited = io_peer_received(server).size == 0;
+	atomic_store(&shared->heir, 0);
+	WANT(stage, !was_early && heir == 1 && has_waited);
+	stage_run(stage, 2 * NS_PER_MS);
+	sees(stage, server, OF("/2"));
+	WANT(stage, shared->heir == 0);
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+}
+
+static void the_alternates_cap(struct stage *stage)
+{
+	struct io_peer *clients[4];
+	endpoint_answers(WEB_ENDPOINT, IO_DOUBLE_REFUSES, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		clients[i] = client_connect(stage, NONE);
+		peer_sends(stage, clients[i], GET);
+	}
+	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+	sees(stage, server, GET);
+	WANT(stage, counted(stage, WEFT_PROXY_FAILED_OVER) == 3);
+	sees(stage, clients[1], "");
+	WANT(stage, is_answered(stage, clients[2], "503", "Retry-After: 0"));
+	/* and it keeps no place of the first */
+	endpoint_answers(WEB_ENDPOINT, IO_DOUBLE_ACCEPTS, 0);
+	clients[3] = client_connect(stage, WEB);
+	peer_sends(stage, clients[3], GET);
+	struct io_peer *web = reaches(stage, WEB_ENDPOINT);
+	sees(stage, web, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, clients[0], HELLO);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, clients[1], HELLO);
+	peer_sends(stage, web, HELLO);
+	sees(stage, clients[3], HELLO);
+}
+
 static void with_a_body(struct stage *stage)
 {
 	struct io_peer *first = client_connect(stage, WEB);
@@ -154,7 +252,7 @@ static void until_a_deadline(struct stage *stage)
 		 (unsigned long long)(now_ns - 50 * NS_PER_MS));
 	peer_sends(stage, second, text);
 	stage_run(stage, 60 * NS_PER_MS);
-	WANT(stage, is_answered(stage, second, "504", "deadline"));
+	WANT(stage, is_answered(stage, second, "504", "while+it+waited"));
 }
 
 /* The fault's delay begins when it has its place. */
@@ -265,6 +363,94 @@ static void a_retry_takes_its_own_place(struct stage *stage)
 	sees(stage, clients[0], HELLO);
 }
 
+/* One does not accept, the others are full: it waits, and is not asked again and again. */
+static void the_rest_cannot_be_reached(struct stage *stage)
+{
+	struct io_peer *clients[REPLICAS];
+	struct io_peer *servers[REPLICAS];
+	struct io_peer *fifth = client_connect(stage, MANY);
+	fill(stage, clients, servers);
+	endpoint_answers(replicas[1], IO_DOUBLE_REFUSES, 0);
+	io_peer_reset(servers[1]);
+	stage_settle(stage);
+	WANT(stage, io_peer_received(clients[1]).size > 12);
+	size_t dials = dials_to(replicas[1]);
+	peer_sends(stage, fifth, OF("/5"));
+	stage_run(stage, 50 * NS_PER_MS);
+	WANT(stage, dials_to(replicas[1]) == dials + 1);
+	sees(stage, fifth, "");
+	peer_sends(stage, servers[2], HELLO);
+	sees(stage, clients[2], HELLO);
+	stage_run(stage, 2 * NS_PER_MS);
+	sees(stage, servers[2], OF("/5"));
+	peer_sends(stage, servers[2], HELLO);
+	sees(stage, fifth, HELLO);
+}
+
+/* ---- not picked by the balancer ---- */
+
+static void its_own_address(struct stage *stage)
+{
+	struct io_peer *first = client_dials_endpoint(stage, MANY, replicas[0]);
+	struct io_peer *server = reaches(stage, replicas[0]);
+	struct io_peer *second = client_dials_endpoint(stage, MANY, replicas[0]);
+	reaches(stage, replicas[0]);
+	peer_sends(stage, first, OF("/1"));
+	sees(stage, server, OF("/1"));
+	peer_sends(stage, second, OF("/2"));
+	sees(stage, server, "");
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+	stage_run(stage, 2 * NS_PER_MS);
+	sees(stage, server, OF("/2"));
+	peer_sends(stage, server, HELLO);
+	sees(stage, second, HELLO);
+}
+
+#define ASKS_NTLM "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n"
+
+static void pinned(struct stage *stage)
+{
+	struct io_peer *first = client_connect(stage, WEB);
+	struct io_peer *second = client_connect(stage, WEB);
+	peer_sends(stage, first, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, ASKS_NTLM);
+	sees(stage, first, ASKS_NTLM);
+	peer_sends(stage, second, GET);
+	struct io_peer *other = reaches(stage, WEB_ENDPOINT);
+	sees(stage, other, GET);
+	peer_sends(stage, first, GET);
+	WANT(stage, is_refused(stage, first));
+	peer_sends(stage, other, HELLO);
+	sees(stage, second, HELLO);
+	peer_sends(stage, first, GET); /* still on its own */
+	sees(stage, server, GET);
+	peer_sends(stage, second, GET);
+	WANT(stage, is_refused(stage, second));
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+}
+
+static void dialled_ahead(struct stage *stage)
+{
+	struct io_peer *first = client_connect(stage, ANY);
+	struct io_peer *one = reaches(stage, ANY_ENDPOINT);
+	struct io_peer *second = client_connect(stage, ANY);
+	reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, first, GET);
+	sees(stage, one, GET);
+	peer_sends(stage, second, GET);
+	WANT(stage, is_refused(stage, second));
+	peer_sends(stage, one, HELLO);
+	sees(stage, first, HELLO);
+	peer_sends(stage, second, GET);
+	sees(stage, one, GET);
+	peer_sends(stage, one, HELLO);
+	sees(stage, second, HELLO);
+}
+
 #define TEST(name, run, configure)                                                                 \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -275,11 +461,19 @@ static void a_retry_takes_its_own_place(struct stage *stage)
 TEST(requests_wait_in_order_and_no_more_than_may, in_order, two_wait)
 TEST(who_waits_too_long_is_refused, too_long, one_waits)
 TEST(a_client_that_leaves_leaves_the_queue, leaves, one_waits)
+TEST(a_client_that_ends_its_side_leaves_the_queue, ends_its_side, one_waits)
+TEST(workers_get_their_turns, in_turn, one_waits)
+TEST(an_alternate_has_its_own_cap, the_alternates_cap, alternate_has_a_cap)
 TEST(a_body_is_kept_while_it_waits, with_a_body, one_waits)
 TEST(a_deadline_ends_the_wait, until_a_deadline, one_waits)
 TEST(a_delay_on_purpose_comes_after_the_wait, delayed_then, one_waits_and_is_delayed)
 TEST(an_endpoint_at_its_cap_is_not_picked, the_one_with_room, one_each)
 TEST(requests_wait_for_an_endpoint, waits_for_room, one_each_and_a_queue)
+TEST(who_cannot_be_reached_leaves_a_wait_for_the_others, the_rest_cannot_be_reached,
+     one_each_and_a_queue)
+TEST(a_dial_to_an_endpoint_counts_there, its_own_address, one_each_and_a_queue)
+TEST(a_pinned_connection_counts_at_its_endpoint, pinned, one_at_any_endpoint)
+TEST(a_connection_dialled_ahead_counts_at_its_endpoint, dialled_ahead, one_at_any_endpoint)
 TEST(a_second_try_counts_once, a_retry_takes_its_own_place, one_each_and_retries)
 
 int main(void)
@@ -288,11 +482,18 @@ int main(void)
 		cmocka_unit_test(requests_wait_in_order_and_no_more_than_may),
 		cmocka_unit_test(who_waits_too_long_is_refused),
 		cmocka_unit_test(a_client_that_leaves_leaves_the_queue),
+		cmocka_unit_test(a_client_that_ends_its_side_leaves_the_queue),
+		cmocka_unit_test(workers_get_their_turns),
+		cmocka_unit_test(an_alternate_has_its_own_cap),
 		cmocka_unit_test(a_body_is_kept_while_it_waits),
 		cmocka_unit_test(a_deadline_ends_the_wait),
 		cmocka_unit_test(a_delay_on_purpose_comes_after_the_wait),
 		cmocka_unit_test(an_endpoint_at_its_cap_is_not_picked),
 		cmocka_unit_test(requests_wait_for_an_endpoint),
+		cmocka_unit_test(who_cannot_be_reached_leaves_a_wait_for_the_others),
+		cmocka_unit_test(a_dial_to_an_endpoint_counts_there),
+		cmocka_unit_test(a_pinned_connection_counts_at_its_endpoint),
+		cmocka_unit_test(a_connection_dialled_ahead_counts_at_its_endpoint),
 		cmocka_unit_test(a_second_try_counts_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
