@@ -49,7 +49,12 @@ struct io_peer *io_double_pair(int *ret_fd);
 /* A connection that the listener's accept delivers; also for a real listening descriptor. */
 struct io_peer *io_double_arrives(int listener, const struct weft_address *from);
 
-enum io_double_answer { IO_DOUBLE_REFUSES, IO_DOUBLE_ACCEPTS, IO_DOUBLE_IS_SILENT };
+enum io_double_answer {
+	IO_DOUBLE_REFUSES,
+	IO_DOUBLE_ACCEPTS,
+	IO_DOUBLE_IS_SILENT,
+	IO_DOUBLE_HAS_NO_ROUTE, /* ENETUNREACH */
+};
 /* How connects to the address end, and after what time. Unknown addresses refuse at once. */
 void io_double_address(const struct weft_address *address, enum io_double_answer answer,
 		       uint64_t delay_ns);

@@ -54,7 +54,9 @@ static const struct key keys[] = {
 	{"limits", KEY_MAP, .meaning = "How much things may take."},
 	{"limits.connect_attempts", KEY_INTEGER, SETTING(connect_attempts), RANGE(1, 16),
 	 .fallback = "3", .unit = "endpoints",
-	 .meaning = "Endpoints that are dialled for one connection or request before it fails."},
+	 .meaning =
+		 "Endpoints that are dialled for one connection or request before it fails; "
+		 "when each has refused, a service's budget of retries allows more, 16 at most."},
 	{"limits.header_bytes", KEY_SIZE, SETTING(head_limit_bytes), RANGE(KIB, MIB),
 	 .fallback = "64KiB", .unit = "bytes",
 	 .meaning = "Largest head of a request or response; beyond it 431 or 502."},

@@ -249,14 +249,25 @@ void balance_end(struct balances *balances, struct balance_attempt *attempt, uin
 	balance_ewma_ended(load, now_ns - attempt->began_ns, now_ns, outcome);
 }
 
-void balance_connected(struct balances *balances, const struct balance_attempt *attempt,
-		       uint64_t now_ns)
+static void observe(struct balances *balances, const struct balance_attempt *attempt,
+		    double least_ns, uint64_t now_ns)
 {
 	struct endpoint_load *load = load_of(balances, attempt->endpoint_id, attempt->birth);
 	double rtt_ns = (double)(now_ns - attempt->began_ns);
 	if (attempt->is_open && attempt->is_counted && load)
-		balance_ewma_observe(load, rtt_ns > EWMA_CONNECT_NS ? rtt_ns : EWMA_CONNECT_NS,
-				     now_ns);
+		balance_ewma_observe(load, rtt_ns > least_ns ? rtt_ns : least_ns, now_ns);
+}
+
+void balance_answered(struct balances *balances, const struct balance_attempt *attempt,
+		      uint64_t now_ns)
+{
+	observe(balances, attempt, 0, now_ns);
+}
+
+void balance_connected(struct balances *balances, const struct balance_attempt *attempt,
+		       uint64_t now_ns)
+{
+	observe(balances, attempt, EWMA_CONNECT_NS, now_ns);
 }
 
 uint64_t balances_active(const struct balances *balances)

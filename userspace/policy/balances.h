@@ -89,10 +89,10 @@ struct balance_attempt {
 };
 
 enum balance_outcome {
-	BALANCE_ANSWERED, /* its whole answer has come: how long it took counts */
+	BALANCE_ANSWERED, /* the attempt's length is the answer's: it counts */
 	BALANCE_FAILED,   /* no connection, no answer or half of one */
 	BALANCE_LEFT,     /* the client left, or nothing was sent: counts only if it was long */
-	BALANCE_UNTIMED,  /* a tunnel, whose length says nothing of the endpoint */
+	BALANCE_UNTIMED,  /* its length says nothing (a tunnel), or was told before */
 };
 
 /* For ids of this snapshot: before the first pick in it. When memory is short new ids stay unknown
@@ -110,6 +110,9 @@ void balance_place(struct balances *balances, const struct service *service,
 void balance_begin(struct balances *balances, struct balance_attempt *attempt, uint64_t now_ns);
 void balance_end(struct balances *balances, struct balance_attempt *attempt, uint64_t now_ns,
 		 enum balance_outcome outcome);
+/* The answer's head is there: how long that took counts, how long its body takes does not. */
+void balance_answered(struct balances *balances, const struct balance_attempt *attempt,
+		      uint64_t now_ns);
 /* A tunnel's connection is there: its round trip counts, how long it is used does not. */
 void balance_connected(struct balances *balances, const struct balance_attempt *attempt,
 		       uint64_t now_ns);

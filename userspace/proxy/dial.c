@@ -261,6 +261,12 @@ void dial_time_anew(struct dial *dial)
 	balance_begin(balances, &dial->upstream->attempt, now_ns);
 }
 
+void dial_answered(const struct dial *dial)
+{
+	balance_answered(&dial->worker->balances, &dial->upstream->attempt,
+			 worker_now_ns(dial->worker));
+}
+
 void dial_tell(struct dial *dial, enum breaker_outcome outcome)
 {
 	if (!dial->owes_outcome || !dial->upstream)
@@ -320,10 +326,19 @@ void dial_connected(struct dial *dial)
 	dial->events->ready(dial);
 }
 
+/* Some attempts are always allowed. Of pods that end together many may be picked before anyone
+ * tells that they do: who is refused, which takes no time, goes on while the budget lasts. */
 static bool may_try_again(const struct dial *dial)
 {
-	const struct settings *settings = &dial->worker->snapshot->settings;
-	return dial->attempts < settings->connect_attempts && dial->attempts < DIAL_ATTEMPTS_MAX;
+	const struct snapshot *snapshot = dial->worker->snapshot;
+	const struct service *service = snapshot_service(snapshot, dial->service_id);
+	if (dial->to_destination || !service || dial->attempts >= DIAL_ATTEMPTS_MAX)
+		return false;
+	if (dial->attempts < snapshot->settings.connect_attempts)
+		return true;
+	bool is_another_left = dial->attempts < service->ready_count;
+	return dial->error == -ECONNREFUSED && is_another_left &&
+	       guard_may_requeue(dial->worker, service);
 }
 
 /* Another endpoint; when there is none left, one that was merely slow may be asked once more: a
@@ -358,11 +373,25 @@ static void count_failure(struct dial *dial)
 	series_add(&worker_row(dial->worker, upstream->series.endpoint)->connect_failures, 1);
 }
 
-/* Not what this node lacks. */
+/* Not what this node lacks, nor what its kernel does not let this pod do: other pods may. */
 static bool speaks_of_endpoint(int error)
 {
-	return error != -ENOMEM && error != -EAGAIN && error != -EAFNOSUPPORT &&
-	       error != -EADDRNOTAVAIL && error != -EMFILE && error != -ENFILE;
+	switch (-error) {
+	case ENOMEM:
+	case ENOBUFS:
+	case EAGAIN:
+	case EMFILE:
+	case ENFILE:
+	case EAFNOSUPPORT:
+	case EADDRNOTAVAIL:
+	case ENETUNREACH: /* no route: EHOSTUNREACH is what the other side may tell */
+	case ENETDOWN:
+	case EPERM: /* a firewall's or a policy's word */
+	case EACCES:
+		return false;
+	default:
+		return true;
+	}
 }
 
 void dial_attempt_failed(struct dial *dial, int error)

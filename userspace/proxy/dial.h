@@ -74,6 +74,8 @@ void dial_hold(struct dial *dial, struct upstream *upstream);
 void dial_time_anew(struct dial *dial);
 /* A request goes to an upstream that was not picked for it. False: its endpoint is at its cap. */
 bool dial_take_seat(struct dial *dial, const struct upstream *upstream) MUST_CHECK;
+/* The answer's head came: the balancer learns how long that took. */
+void dial_answered(const struct dial *dial);
 /* Moves an ongoing or ready dial to another owner, whose seat stays its own. */
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events);
 /* Loop: sockets are there again, or time has passed. */

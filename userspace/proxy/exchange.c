@@ -82,12 +82,13 @@ void exchange_count_attempt(struct exchange *exchange)
 
 /* ---- ends ---- */
 
-/* For the balancer: what the upstream did, whoever ended the exchange. */
+/* For the balancer: what the upstream did, whoever ended the exchange. How long an answer's body
+ * took says more of its size and of the client. */
 static enum balance_outcome outcome_of(const struct exchange *exchange)
 {
 	if (exchange->upstream_failed)
 		return BALANCE_FAILED;
-	return exchange->response_done ? BALANCE_ANSWERED : BALANCE_LEFT;
+	return exchange->is_timed ? BALANCE_UNTIMED : BALANCE_LEFT;
 }
 
 static void release_upstream(struct exchange *exchange)
@@ -139,7 +140,7 @@ void exchange_detach(struct exchange *exchange)
 {
 	count_all(exchange);
 	dial_tell(&exchange->dial, BREAKER_SUCCEEDED);
-	dial_release(&exchange->dial, BALANCE_ANSWERED);
+	dial_release(&exchange->dial, BALANCE_UNTIMED);
 	free_exchange(exchange);
 }
 
@@ -175,10 +176,18 @@ static bool may_go_on(const struct exchange *exchange)
 	       exchange->request_done && !session->closes && !session->pod->is_draining;
 }
 
+/* Ahead of the request, and it goes nowhere. */
+static void leave_what_was_dialled(struct session *session)
+{
+	if (session->tunnel)
+		tunnel_free(session->tunnel);
+}
+
 /* What a route makes of it; no failure of the service's. */
 static void redirect(struct exchange *exchange, const struct route_way *way)
 {
 	bool keep_alive = may_go_on(exchange);
+	leave_what_was_dialled(exchange->session);
 	worker_count(exchange->session->worker, way->reason);
 	exchange->status = (uint16_t)way->status;
 	if (answer_redirect(&exchange->session->client, way->status, way->location, keep_alive))
@@ -191,6 +200,7 @@ void exchange_reply(struct exchange *exchange, struct answer *answer, enum weft_
 {
 	struct session *session = exchange->session;
 	char destination[ADDRESS_TEXT_MAX];
+	leave_what_was_dialled(session);
 	answer->service = session_destination(session, destination);
 	answer->keep_alive = may_go_on(exchange);
 	answer->is_head = exchange->is_head;
@@ -212,11 +222,11 @@ void exchange_answer(struct exchange *exchange, unsigned status, enum weft_proxy
 	exchange_reply(exchange, &answer, reason);
 }
 
-/* No server has seen anything of the request. */
-static void answer_unsent(struct exchange *exchange, unsigned status, enum weft_proxy_reason reason,
-			  const char *text)
+/* Nobody can be reached; no server has seen anything of the request, but in an attempt before. */
+static void answer_unreached(struct exchange *exchange, unsigned status,
+			     enum weft_proxy_reason reason, const char *text)
 {
-	struct answer answer = {.status = status, .text = text, .is_unsent = true};
+	struct answer answer = {.status = status, .text = text, .is_unsent = !exchange->was_sent};
 	exchange_reply(exchange, &answer, reason);
 }
 
@@ -271,7 +281,7 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 		return;
 	}
 	dial_failure_text(dial, text, sizeof(text));
-	answer_unsent(exchange, 502, reason, text);
+	answer_unreached(exchange, 502, reason, text);
 }
 
 static void on_ready(struct dial *dial)
@@ -286,9 +296,9 @@ void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reas
 	else if (reason == WEFT_PROXY_CONCURRENCY_LIMIT)
 		queue_refuse(exchange, reason);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
-		answer_unsent(exchange, 503, reason, "the service has no ready endpoint");
+		answer_unreached(exchange, 503, reason, "the service has no ready endpoint");
 	else
-		answer_unsent(exchange, 502, reason, "no endpoint is left to try");
+		answer_unreached(exchange, 502, reason, "no endpoint is left to try");
 }
 
 /* What a balancer looks at in requests, where it does. */
@@ -359,8 +369,7 @@ bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *r
 			dial_time_anew(&exchange->dial);
 		return true;
 	}
-	if (probe)
-		tunnel_free(probe);
+	leave_what_was_dialled(session);
 	return dial_start(&exchange->dial, ret_reason);
 }
 
@@ -453,9 +462,7 @@ static void adopt(struct session *session, struct exchange *exchange)
 static void begin_later(struct exchange *exchange, const struct route_way *way,
 			const struct deadline *deadline, uint64_t wait_ns)
 {
-	struct session *session = exchange->session;
-	if (session->tunnel)
-		tunnel_free(session->tunnel); /* dialled ahead: it is not kept waiting */
+	leave_what_was_dialled(exchange->session);
 	exchange->replay.is_only = true;
 	if (write_request_head(exchange, way, deadline))
 		exchange_out_of_memory(exchange);
@@ -514,13 +521,10 @@ static void send_request(struct exchange *exchange, const struct http_head *head
 		begin_attempt(exchange, way, &deadline, delay_ns);
 }
 
-/* Weft answers itself: what was dialled ahead is for nobody. */
+/* Weft answers itself. */
 static void answer_instead(struct exchange *exchange, const struct route_way *way)
 {
-	struct session *session = exchange->session;
-	dial_init(&exchange->dial, session, &exchange_dial_events);
-	if (session->tunnel)
-		tunnel_free(session->tunnel);
+	dial_init(&exchange->dial, exchange->session, &exchange_dial_events);
 	if (way->location.size)
 		redirect(exchange, way);
 	else
@@ -660,23 +664,23 @@ void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason re
 {
 	struct session *session = exchange->session;
 	bool ends_with_close = exchange->response.framing == HTTP_UNTIL_CLOSE;
+	bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
+	/* many servers give up when their client ends its side: that is no failure of theirs */
+	bool is_its_own = !is_ours && !exchange->client_finished;
 	exchange->upstream_keep_alive = false;
 	if (may_try_again(exchange)) {
 		try_again(exchange);
 		return;
 	}
-	exchange->upstream_failed = reason != WEFT_PROXY_OUT_OF_MEMORY;
+	exchange->upstream_failed = is_its_own;
+	dial_tell(&exchange->dial, is_its_own ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
 	if (!exchange->head_sent) {
-		bool is_ours = reason == WEFT_PROXY_OUT_OF_MEMORY;
-		dial_tell(&exchange->dial, is_ours ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 		if (is_ours || !retry_unanswered(exchange, WEFT_PROXY_RETRIED_UNANSWERED))
 			exchange_answer(exchange, 502, reason, text);
 		return;
 	}
 	/* The client must notice that the answer was cut short. */
 	worker_count(session->worker, reason);
-	dial_tell(&exchange->dial,
-		  reason == WEFT_PROXY_OUT_OF_MEMORY ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
 	exchange->status = 0;
 	forget(exchange);
 	if (ends_with_close)

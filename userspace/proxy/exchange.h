@@ -54,9 +54,11 @@ struct exchange {
 	bool is_tunnel : 1;     /* 101 or 2xx to CONNECT */
 	bool upstream_keep_alive : 1;
 	bool retried : 1;           /* after a dead connection from before the request */
+	bool was_sent : 1;          /* to a server, of which something may have seen it */
 	bool told_client : 1;       /* an interim answer */
 	bool has_success_class : 1; /* the answer says so itself */
 	bool is_success : 1;        /* by the service's classifier */
+	bool is_timed : 1;          /* the balancer knows how long the answer took */
 	bool answered_by_proxy : 1;
 	bool upstream_failed : 1; /* it gave no answer, or half of one */
 	bool pins : 1;            /* Negotiate or NTLM in the request or in a 401 */

@@ -102,6 +102,16 @@ bool guard_is_out(const struct worker *worker, uint32_t endpoint_id)
 	return entry && breaker_state(&entry->breaker) != BREAKER_ALIVE;
 }
 
+bool guard_may_requeue(struct worker *worker, const struct service *service)
+{
+	struct guard *guard = guard_service(worker, service);
+	bool may = guard &&
+		   retry_budget_withdraw(&guard->shared->requeues,
+					 &service->resilience.retry.budget, worker_now_ns(worker));
+	worker_count(worker, may ? WEFT_PROXY_REQUEUED : WEFT_PROXY_REQUEUE_BUDGET_EXHAUSTED);
+	return may;
+}
+
 static void count_change(struct worker *worker, const struct service *service, uint32_t endpoint_id,
 			 enum breaker_change change)
 {
@@ -125,11 +135,15 @@ void guard_tell(struct worker *worker, const struct balance_attempt *attempt,
 		enum breaker_outcome outcome)
 {
 	const struct service *service = snapshot_service(worker->snapshot, attempt->service_id);
-	if (!service || service->resilience.breaker.kind == BREAKER_NONE)
+	struct guard *guard = service ? guard_service(worker, service) : NULL;
+	if (!guard)
 		return;
-	struct guard *guard = guard_service(worker, service);
-	struct node_endpoint *entry =
-		guard ? node_endpoint_at(worker->node, attempt->endpoint_id) : NULL;
+	if (outcome == BREAKER_SUCCEEDED)
+		retry_budget_deposit(&guard->shared->requeues, &service->resilience.retry.budget,
+				     worker_now_ns(worker));
+	if (service->resilience.breaker.kind == BREAKER_NONE)
+		return;
+	struct node_endpoint *entry = node_endpoint_at(worker->node, attempt->endpoint_id);
 	if (!entry || atomic_load_explicit(&entry->owner, memory_order_relaxed) != attempt->birth)
 		return; /* it is gone, and its id may be another's */
 	enum breaker_change change = breaker_tell(

@@ -29,9 +29,13 @@ void guard_picked(struct worker *worker, const struct service *service,
 		  const struct endpoint *endpoint);
 /* The endpoint is left out, or being probed. */
 bool guard_is_out(const struct worker *worker, uint32_t endpoint_id);
-/* How an attempt ended. Neither the service nor the endpoint need be there any more. */
+/* How an attempt ended: for its breaker and, a success, for the requeues. Neither the service nor
+ * the endpoint need be there any more. */
 void guard_tell(struct worker *worker, const struct balance_attempt *attempt,
 		enum breaker_outcome outcome);
+/* One more endpoint may be dialled for what all those before have refused: it is paid for from a
+ * budget of its own, of the service's budget rule, which successes fill (linkerd1.md Y4). */
+bool guard_may_requeue(struct worker *worker, const struct service *service);
 /* Makes guards[] long enough for this turn's snapshot. */
 void guards_grow(struct worker *worker);
 

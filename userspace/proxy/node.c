@@ -74,8 +74,10 @@ static bool takes_over(_Atomic uint32_t *owner, uint32_t birth)
 /* The requests that are under way stay counted: they end as what they began. */
 static void begin_anew(struct node_service *service)
 {
-	for (unsigned i = 0; i < RETRY_BUDGET_SLICES; i++)
+	for (unsigned i = 0; i < RETRY_BUDGET_SLICES; i++) {
 		atomic_store(&service->budget.slices[i], 0);
+		atomic_store(&service->requeues.slices[i], 0);
+	}
 	atomic_store(&service->breakers.next_ns, 0);
 	atomic_store(&service->breakers.removed, 0);
 	atomic_store(&service->concurrency.limit, 0);

@@ -21,6 +21,7 @@ struct node_service {
 	_Atomic uint32_t owner; /* its birth; 0 = nobody yet */
 	struct breaker_group breakers;
 	struct retry_budget budget;
+	struct retry_budget requeues; /* of what was never sent (linkerd1.md Y4) */
 	struct concurrency concurrency;
 	_Atomic uint32_t heir; /* 1 + the worker whose turn it is (queue.c); 0 = anybody's */
 	struct token_bucket rate;

@@ -229,8 +229,8 @@ void queue_refuse(struct exchange *exchange, enum weft_proxy_reason reason)
 	struct answer answer = {
 		.status = 503,
 		.text = refusal(reason),
-		.is_unsent = exchange->attempts == 0,
-		.is_nack = exchange->attempts == 0,
+		.is_unsent = !exchange->was_sent,
+		.is_nack = !exchange->was_sent,
 		.has_retry_after = true,
 	};
 	exchange_reply(exchange, &answer, reason);

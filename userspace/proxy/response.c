@@ -19,6 +19,7 @@ void response_begin(struct exchange *exchange)
 	upstream->reader.answers_head = exchange->is_head;
 	upstream->reader.answers_connect = exchange->is_connect;
 	upstream->uses++;
+	exchange->was_sent = true;
 	upstream->idle_limit_ns = 0;
 	exchange->sent_before = upstream->wire.bytes_sent;
 	exchange->received_before = upstream->wire.bytes_received;
@@ -138,6 +139,7 @@ static void tunnel_answer(struct exchange *exchange, const struct http_head *hea
 {
 	exchange->is_tunnel = true;
 	exchange->head_sent = true;
+	dial_answered(&exchange->dial);
 	retry_clock_stops(exchange);
 	exchange->response.framing = HTTP_NO_BODY;
 	if (write_head(exchange, head, true, NULL))
@@ -186,10 +188,22 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 	struct http_field field;
 	bool sets_cookie = sticky_cookie(exchange, cookie, &field);
 	admit_answered(exchange);
+	if (exchange->is_success) { /* a failure that came fast is no sign of a fast server */
+		dial_answered(&exchange->dial);
+		exchange->is_timed = true;
+	}
 	retry_clock_stops(exchange);
 	replay_drop(&exchange->replay);
 	if (write_head(exchange, head, exchange->keep_alive, sets_cookie ? &field : NULL))
 		exchange_out_of_memory(exchange);
+}
+
+/* Whose failure is it? An answer's `l5d-retryable` on what is no 5xx is about the request; who was
+ * told that its client ends may well answer with an error. */
+static enum breaker_outcome blame(const struct exchange *exchange, const struct attempt_end *end)
+{
+	bool is_endpoints = end->status >= 500 || end->signs.has_success_class;
+	return is_endpoints && !exchange->client_finished ? BREAKER_FAILED : BREAKER_NOT_COUNTED;
 }
 
 /* What the service's classifier makes of the answer. True: it is not passed on, the request is
@@ -201,13 +215,14 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 	struct attempt_end end = {.method = (enum method_kind)exchange->method,
 				  .status = head->status};
 	classify_read_signs(head->fields, head->field_count, &end.signs);
+	end.signs.wants_retry &= retry_believes(exchange);
 	struct verdict verdict = classify(service ? (enum classifier)service->resilience.classifier
 						  : CLASSIFIER_NON_RETRYABLE_5XX,
 					  &end);
 	exchange->is_success = !verdict.is_failure;
 	exchange->has_success_class = end.signs.has_success_class;
 	if (verdict.is_failure)
-		dial_tell(&exchange->dial, BREAKER_FAILED);
+		dial_tell(&exchange->dial, blame(exchange, &end));
 	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
 		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
 	return retry_wants(exchange, &end, verdict) && retry_answer(exchange, head);

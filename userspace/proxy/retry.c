@@ -55,6 +55,14 @@ static enum classifier classifier_of(const struct exchange *exchange, const stru
 	return speaks && is_safe ? CLASSIFIER_RETRYABLE_IDEMPOTENT_5XX : classifier;
 }
 
+bool retry_believes(const struct exchange *exchange)
+{
+	const struct settings *settings = &exchange->session->worker->snapshot->settings;
+	return settings->compatibility == COMPATIBILITY_LINKERD ||
+	       classify_may_retry(CLASSIFIER_RETRYABLE_IDEMPOTENT_5XX,
+				  (enum method_kind)exchange->method);
+}
+
 bool retry_wants(const struct exchange *exchange, const struct attempt_end *end,
 		 struct verdict verdict)
 {
@@ -123,9 +131,10 @@ uint32_t retry_buffer_bytes(const struct exchange *exchange)
 	 * and no bulk is copied. */
 	if (!has_codes(&exchange->route) &&
 	    !classify_may_retry(classifier_of(exchange, service),
-				(enum method_kind)exchange->method) &&
-	    most > BLOCK_SMALL_BYTES)
-		most = BLOCK_SMALL_BYTES;
+				(enum method_kind)exchange->method)) {
+		uint32_t rare = retry_believes(exchange) ? BLOCK_SMALL_BYTES : 0;
+		most = most < rare ? most : rare;
+	}
 	return most > least ? most : least;
 }
 

@@ -14,6 +14,12 @@
 uint64_t retry_total_ns(const struct exchange *exchange, const struct service *service);
 /* With the first, at least 1. */
 uint32_t retry_attempts_most(const struct exchange *exchange, const struct service *service);
+/*
+ * An answer's own `l5d-retryable` or nack counts (C7, H15). Apps that pass on the answers of their
+ * own upstreams pass such fields on, too, when they have done their part of the request: so only
+ * where a second try does no harm, or Linkerd's behaviour is wanted.
+ */
+bool retry_believes(const struct exchange *exchange);
 /* An answer of this verdict is to be tried again: a rule's `codes` stand for the classifier's,
  * whatever the method; what the answer says itself goes before both. */
 bool retry_wants(const struct exchange *exchange, const struct attempt_end *end,

@@ -62,10 +62,11 @@ static void collect_connect(struct io_ring *ring, struct operation *operation)
 	    (operation->is_cancelled && operation->due_ns > ring->now_ns)) {
 		add(ring, operation, -ECANCELED, false);
 	} else if (operation->due_ns <= ring->now_ns) {
+		int error = to->answer == IO_DOUBLE_HAS_NO_ROUTE ? -ENETUNREACH : -ECONNREFUSED;
 		bool is_accepted = to->answer == IO_DOUBLE_ACCEPTS;
 		if (is_accepted)
 			world_connected(world_fd(operation->fd), to);
-		add(ring, operation, is_accepted ? 0 : -ECONNREFUSED, false);
+		add(ring, operation, is_accepted ? 0 : error, false);
 	}
 }
 

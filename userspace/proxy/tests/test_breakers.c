@@ -11,8 +11,15 @@ static void three_out(struct stage_draft *all)
 	half_out(all);
 	rules_of(all, "many")->breaker.removed_most_ppm = PPM;
 	all->services[3].balancing.panic_percent = 0;
-	rules_of(all, "web")->breaker.failures = 2;
+	rules_of(all, "web")->breaker.failures = rules_of(all, "any")->breaker.failures = 2;
 	rules_of(all, "web")->breaker.removed_most_ppm = PPM;
+	rules_of(all, "any")->breaker.removed_most_ppm = PPM;
+}
+
+static void once(struct stage_draft *all)
+{
+	three_out(all);
+	rules_of(all, "web")->retry.attempts_most = 1;
 }
 
 static void panicking(struct stage_draft *all)
@@ -169,6 +176,75 @@ static void clients_that_leave_do_not_count(struct stage *stage)
 	WANT(stage, requests_that_reach(stage, client, 1, 0, 12) >= 2);
 }
 
+/* Many servers give up when their client ends its side. */
+static void clients_that_end_do_not_count(struct stage *stage)
+{
+	for (int i = 0; i < 4; i++) {
+		struct io_peer *client = client_connect(stage, WEB);
+		peer_sends(stage, client, GET);
+		io_peer_finish(client);
+		struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+		sees(stage, server, GET);
+		WANT(stage, io_peer_saw_fin(server));
+		if (i % 2) {
+			io_peer_finish(server);
+			WANT(stage, is_answered(stage, client, "502", ""));
+		} else {
+			peer_sends(stage, server, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+			sees(stage, client, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+		}
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 0);
+}
+
+/* It is about the request. */
+static void a_retryable_4xx_does_not_count(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	struct io_peer *server = NULL;
+	for (int i = 0; i < 3; i++) {
+		peer_sends(stage, client, GET);
+		server = server ? server : reaches(stage, WEB_ENDPOINT);
+		sees(stage, server, GET);
+		peer_sends(stage, server,
+			   "HTTP/1.1 409 No\r\nl5d-retryable: true\r\nContent-Length: 0\r\n\r\n");
+		sees(stage, client,
+		     "HTTP/1.1 409 No\r\nl5d-retryable: true\r\nContent-Length: 0\r\n\r\n");
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 0);
+}
+
+static void what_a_pod_may_not_do_does_not_count(struct stage *stage)
+{
+	endpoint_answers(WEB_ENDPOINT, IO_DOUBLE_HAS_NO_ROUTE, 0);
+	for (int i = 0; i < 3; i++) {
+		struct io_peer *client = client_connect(stage, WEB);
+		peer_sends(stage, client, GET);
+		WANT(stage, is_answered(stage, client, "502", "unreachable"));
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 0);
+}
+
+/* The service "any" is dialled before its request is there. */
+static void a_probe_may_be_dialled_ahead(struct stage *stage)
+{
+	for (int i = 0; i < 3; i++) {
+		bool fails = i < 2;
+		struct io_peer *client = client_connect(stage, ANY);
+		struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+		peer_sends(stage, client, GET);
+		sees(stage, server, GET);
+		peer_sends(stage, server, fails ? UNAVAILABLE : HELLO);
+		sees(stage, client, fails ? UNAVAILABLE : HELLO);
+		io_peer_finish(client);
+		io_peer_finish(server);
+		stage_run(stage, i == 1 ? 5100 * NS_PER_MS : NS_PER_MS);
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_PROBED) == 1);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REVIVED) == 1);
+}
+
 /* A config that changes something else keeps what is known; a replica that is gone is forgotten. */
 static void another_weight(struct stage_draft *all)
 {
@@ -211,6 +287,10 @@ TEST(refused_dials_count, half_out, NULL)
 TEST(cut_answers_count, three_out, NULL)
 TEST(a_probe_waits_for_no_body, three_out, NULL)
 TEST(clients_that_leave_do_not_count, half_out, NULL)
+TEST(clients_that_end_do_not_count, three_out, NULL)
+TEST(a_retryable_4xx_does_not_count, once, NULL)
+TEST(what_a_pod_may_not_do_does_not_count, three_out, NULL)
+TEST(a_probe_may_be_dialled_ahead, three_out, NULL)
 TEST(a_new_config_keeps_it_out, half_out, another_weight)
 
 int main(void)
@@ -224,6 +304,10 @@ int main(void)
 		cmocka_unit_test(test_cut_answers_count),
 		cmocka_unit_test(test_a_probe_waits_for_no_body),
 		cmocka_unit_test(test_clients_that_leave_do_not_count),
+		cmocka_unit_test(test_clients_that_end_do_not_count),
+		cmocka_unit_test(test_a_retryable_4xx_does_not_count),
+		cmocka_unit_test(test_what_a_pod_may_not_do_does_not_count),
+		cmocka_unit_test(test_a_probe_may_be_dialled_ahead),
 		cmocka_unit_test(test_a_new_config_keeps_it_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

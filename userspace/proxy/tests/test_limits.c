@@ -252,6 +252,21 @@ static void the_cap_answers_503(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_CONCURRENCY_LIMIT) == 1);
 }
 
+/* The client's first bytes were waited for with a connection at hand, which is for nobody now. */
+static void a_refused_request_leaves_no_connection(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, ANY);
+	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, client, "GET /a HTTP/1.1\r\nHost: any\r\nl5d-ctx-deadline: 1 2\r\n\r\n");
+	WANT(stage, is_answered(stage, client, "504", "deadline"));
+	WANT(stage, io_peer_saw_reset(server) || io_peer_saw_fin(server));
+	peer_sends(stage, client, GET);
+	server = reaches(stage, ANY_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
 static void the_rate_answers_429(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -426,6 +441,7 @@ TEST(an_expired_request_is_not_sent, NULL)
 TEST(a_deadline_is_forwarded_and_kept, NULL)
 TEST(a_deadline_is_tightened, for_300ms)
 TEST(the_cap_answers_503, one_at_a_time)
+TEST(a_refused_request_leaves_no_connection, NULL)
 TEST(the_rate_answers_429, two_a_second)
 TEST(a_pod_has_a_rate_of_its_own, two_a_second)
 TEST(each_value_has_a_rate, by_key)
@@ -453,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_a_deadline_is_forwarded_and_kept),
 		cmocka_unit_test(test_a_deadline_is_tightened),
 		cmocka_unit_test(test_the_cap_answers_503),
+		cmocka_unit_test(test_a_refused_request_leaves_no_connection),
 		cmocka_unit_test(test_the_rate_answers_429),
 		cmocka_unit_test(test_a_pod_has_a_rate_of_its_own),
 		cmocka_unit_test(test_each_value_has_a_rate),

@@ -24,6 +24,11 @@ static void no_budget(struct stage_draft *all)
 	rules_of(all, "many")->retry.budget.min_per_second = 0;
 }
 
+static void as_linkerd(struct stage_draft *all)
+{
+	all->draft.settings.compatibility = COMPATIBILITY_LINKERD;
+}
+
 static void with_backoff(struct stage_draft *all)
 {
 	everything(all);
@@ -97,20 +102,130 @@ static void nothing_is_tried_again_by_default(struct stage *stage)
 	reaches_none(stage);
 }
 
-/* C7: by default, too, and whatever the method. */
-static void the_answer_asks_for_it(struct stage *stage)
+#define POST_HI   "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi"
+#define PUT_HI    "PUT /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi"
+#define RETRYABLE "HTTP/1.1 502 Bad Gateway\r\nl5d-retryable: true\r\nContent-Length: 0\r\n\r\n"
+
+/* C7: with the default classifier, too. */
+static void asks_for_another(struct stage *stage, const char *request, const char *hello)
 {
 	struct io_peer *client = client_connect(stage, MANY);
-	peer_sends(stage, client, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi");
+	peer_sends(stage, client, request);
 	struct io_peer *server = reaches_any(stage, NULL);
-	sees(stage, server, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi");
-	peer_sends(stage, server,
-		   "HTTP/1.1 502 Bad Gateway\r\nl5d-retryable: true\r\n"
-		   "Content-Length: 0\r\n\r\n");
+	sees(stage, server, request);
+	peer_sends(stage, server, RETRYABLE);
 	struct io_peer *other = reaches_any(stage, NULL);
-	sees(stage, other, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi");
+	sees(stage, other, request);
 	peer_sends(stage, other, HELLO);
+	sees(stage, client, hello);
+}
+
+static void the_answer_asks_for_it(struct stage *stage)
+{
+	asks_for_another(stage, PUT_HI, HELLO);
+}
+
+static void with_linkerd_it_asks_for_a_post(struct stage *stage)
+{
+	asks_for_another(stage, POST_HI,
+			 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+			 "l5d-success-class: 1.0\r\n\r\nhello");
+}
+
+/* It may have done its part, and pass on what another server said. */
+static void a_post_is_not_repeated_for_an_apps_word(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, POST_HI);
+	peer_sends(stage, reaches_any(stage, NULL), RETRYABLE);
+	sees(stage, client, RETRYABLE);
+	reaches_none(stage);
+}
+
+/* Room for bytes on their way is worth more than copies. */
+static void copies_are_not_kept_when_memory_is_short(struct stage *stage)
+{
+	struct blocks *blocks = &stage->worker.blocks;
+	size_t bytes = blocks->limit_bytes / 2 + 1;
+	WANT(stage, blocks_charge(blocks, bytes));
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	peer_sends(stage, reaches_any(stage, NULL), UNAVAILABLE);
+	sees(stage, client, UNAVAILABLE);
+	WANT(stage, counted(stage, WEFT_PROXY_RETRY_TOO_LARGE) == 1);
+	blocks_discharge(blocks, bytes);
+}
+
+/* The first attempt may have had an effect. */
+static void what_was_sent_is_not_called_unsent(struct stage *stage)
+{
+	unsigned first;
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, &first);
+	for (unsigned i = 0; i < REPLICAS; i++)
+		endpoint_answers(replicas[i], IO_DOUBLE_REFUSES, 0);
+	peer_sends(stage, server, UNAVAILABLE);
+	stage_settle(stage);
+	struct span got = io_peer_received(client);
+	WANT(stage, got.size > 12 && memcmp(got.data + 9, "502", 3) == 0);
+	WANT(stage, memmem(got.data, got.size, "l5d-err", 7));
+	WANT(stage, !memmem(got.data, got.size, "l5d-retryable", 13));
+}
+
+/* Y4: nothing was sent, so it goes on beyond limits.connect_attempts. */
+static void three_refuse(void)
+{
+	for (unsigned i = 0; i + 1 < REPLICAS; i++)
+		endpoint_answers(replicas[i], IO_DOUBLE_REFUSES, 0);
+}
+
+static void a_refused_request_goes_on(struct stage *stage)
+{
+	three_refuse();
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, POST_HI);
+	struct io_peer *server = reaches(stage, replicas[REPLICAS - 1]);
+	sees(stage, server, POST_HI);
+	peer_sends(stage, server, HELLO);
 	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_REQUEUED) == 1);
+}
+
+static void without_budget_it_does_not(struct stage *stage)
+{
+	three_refuse();
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, POST_HI);
+	WANT(stage, is_answered(stage, client, "502", "in+3+attempts"));
+	WANT(stage, counted(stage, WEFT_PROXY_REQUEUE_BUDGET_EXHAUSTED) == 1);
+}
+
+/* Each success is worth a fifth of one (the budget's default share). */
+static void successes_fill_the_budget(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	for (int i = 0; i < 8; i++) { /* the next would be the first replica again */
+		peer_sends(stage, client, GET);
+		struct io_peer *server = reaches_any(stage, NULL);
+		peer_sends(stage, server,
+			   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+		sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	}
+	three_refuse();
+	peer_sends(stage, client, POST_HI);
+	sees(stage, reaches(stage, replicas[REPLICAS - 1]), POST_HI);
+}
+
+static void silence_does_not_go_on(struct stage *stage)
+{
+	for (unsigned i = 0; i < REPLICAS; i++)
+		endpoint_answers(replicas[i], IO_DOUBLE_IS_SILENT, 0);
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	stage_run(stage, 60 * NS_PER_S);
+	WANT(stage, is_answered(stage, client, "502", "in+3+attempts"));
+	WANT(stage, counted(stage, WEFT_PROXY_REQUEUED) == 0);
 }
 
 static void the_last_answer_is_passed_on(struct stage *stage)
@@ -443,6 +558,13 @@ TEST(a_bad_answer_is_tried_again, reads)
 TEST(a_reset_is_502_by_default, NULL)
 TEST(it_waits_before_the_next_try, with_backoff)
 TEST(the_client_leaves_while_it_waits, with_backoff)
+TEST(with_linkerd_it_asks_for_a_post, as_linkerd)
+TEST(a_post_is_not_repeated_for_an_apps_word, NULL)
+TEST(what_was_sent_is_not_called_unsent, reads)
+TEST(a_refused_request_goes_on, NULL)
+TEST(without_budget_it_does_not, no_budget)
+TEST(successes_fill_the_budget, no_budget)
+TEST(silence_does_not_go_on, NULL)
 TEST(a_half_closed_client_gets_its_answer, with_backoff)
 TEST(a_wait_beyond_the_deadline_is_not_begun, no_time_for_backoff)
 TEST(a_half_closed_client_takes_no_pooled_connection, reads)
@@ -465,6 +587,15 @@ static void test_a_client_is_not_read_while_it_waits(void **state)
 	stage_close(&stage);
 }
 
+static void test_copies_are_not_kept_when_memory_is_short(void **state)
+{
+	struct stage stage;
+	(void)state;
+	stage_open(&stage, reads, NULL);
+	act(&stage, copies_are_not_kept_when_memory_is_short);
+	stage_close(&stage);
+}
+
 /* The balancer would give the one that failed again. */
 static void test_the_balancer_is_told_whom_to_avoid(void **state)
 {
@@ -479,6 +610,14 @@ int main(void)
 		cmocka_unit_test(test_a_post_is_not_a_read),
 		cmocka_unit_test(test_nothing_is_tried_again_by_default),
 		cmocka_unit_test(test_the_answer_asks_for_it),
+		cmocka_unit_test(test_with_linkerd_it_asks_for_a_post),
+		cmocka_unit_test(test_a_post_is_not_repeated_for_an_apps_word),
+		cmocka_unit_test(test_copies_are_not_kept_when_memory_is_short),
+		cmocka_unit_test(test_what_was_sent_is_not_called_unsent),
+		cmocka_unit_test(test_a_refused_request_goes_on),
+		cmocka_unit_test(test_without_budget_it_does_not),
+		cmocka_unit_test(test_successes_fill_the_budget),
+		cmocka_unit_test(test_silence_does_not_go_on),
 		cmocka_unit_test(test_the_last_answer_is_passed_on),
 		cmocka_unit_test(test_the_only_endpoint_is_asked_again),
 		cmocka_unit_test(test_without_budget_the_failure_passes),
