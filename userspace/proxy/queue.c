@@ -71,10 +71,18 @@ static uint64_t next_look_ns(const struct exchange *exchange)
 	return is_first && left_ns > QUEUE_LOOK_NS ? QUEUE_LOOK_NS : left_ns;
 }
 
-/* False: full, or out of memory, which is answered alike. */
+/* What waits must not take the room of bytes that are on their way. */
+static bool is_short(const struct blocks *blocks)
+{
+	return blocks->bytes_in_use > blocks->limit_bytes / 2;
+}
+
+/* False: full, or short of memory, which is answered alike. */
 static bool join(struct exchange *exchange, struct guard *guard, const struct limit_rule *rule,
 		 bool goes_first)
 {
+	if (!goes_first && is_short(&exchange->session->worker->blocks))
+		return false;
 	if (!guard->queue) {
 		guard->queue = mem_alloc(sizeof(*guard->queue));
 		if (!guard->queue)

@@ -142,6 +142,26 @@ static void leaves(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_CONCURRENCY_LIMIT) == 0);
 }
 
+static void with_few_buffers(struct stage *stage)
+{
+	struct blocks *blocks = &stage->worker.blocks;
+	uint64_t limit_bytes = blocks->limit_bytes;
+	struct io_peer *first = client_connect(stage, WEB);
+	struct io_peer *second = client_connect(stage, WEB);
+	peer_sends(stage, first, OF("/1"));
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, OF("/1"));
+	blocks->bytes_in_use += 1 << 20; /* others' */
+	blocks->limit_bytes = 2 * blocks->bytes_in_use - 1;
+	io_peer_send(second, span_text(OF("/2")));
+	stage_settle(stage);
+	blocks->limit_bytes = limit_bytes;
+	blocks->bytes_in_use -= 1 << 20;
+	WANT(stage, is_refused(stage, second));
+	peer_sends(stage, second, OF("/2"));
+	sees(stage, second, "");
+}
+
 /* Most clients that give up close, which is a FIN. One that only ended its side learns that its
  * request was not sent. */
 static void ends_its_side(struct stage *stage)
@@ -462,6 +482,7 @@ static void dialled_ahead(struct stage *stage)
 TEST(requests_wait_in_order_and_no_more_than_may, in_order, two_wait)
 TEST(who_waits_too_long_is_refused, too_long, one_waits)
 TEST(a_client_that_leaves_leaves_the_queue, leaves, one_waits)
+TEST(nobody_waits_where_memory_is_short, with_few_buffers, one_waits)
 TEST(a_client_that_ends_its_side_leaves_the_queue, ends_its_side, one_waits)
 TEST(workers_get_their_turns, in_turn, one_waits)
 TEST(an_alternate_has_its_own_cap, the_alternates_cap, alternate_has_a_cap)
@@ -483,6 +504,7 @@ int main(void)
 		cmocka_unit_test(requests_wait_in_order_and_no_more_than_may),
 		cmocka_unit_test(who_waits_too_long_is_refused),
 		cmocka_unit_test(a_client_that_leaves_leaves_the_queue),
+		cmocka_unit_test(nobody_waits_where_memory_is_short),
 		cmocka_unit_test(a_client_that_ends_its_side_leaves_the_queue),
 		cmocka_unit_test(workers_get_their_turns),
 		cmocka_unit_test(an_alternate_has_its_own_cap),
