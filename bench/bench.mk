@@ -28,6 +28,10 @@ bench: all build/bench/backend build/bench/idle $(BENCH_VENV) $(BENCH_STAMP) ## 
 bench-scale: all build/bench/backend build/bench/idle $(BENCH_STAMP) ## 5,000 services, 50,000 endpoints, 100 changes/s; under 2 minutes
 	@$(if $(filter 0,$(shell id -u)),,sudo) bench/scale.py $(BENCH_FLAGS)
 
+.PHONY: bench-add-steps
+bench-add-steps: all build/.deps-test ## ten replicas, 0 to 2 s, some failing: direct and through weft; 3 minutes
+	@$(if $(filter 0,$(shell id -u)),,sudo) bench/add_steps.py $(BENCH_FLAGS)
+
 # ---- single calls of the hot path ----
 MICRO := build/bench/micro
 MICRO_OBJECTS := $(patsubst bench/micro/%.c,$(OUT)/obj/bench/%.o,$(sort $(wildcard bench/micro/*.c)))

@@ -1,6 +1,12 @@
 """What fails is tried again, left out, cut short or refused, as the service's rules say."""
 
 import concurrent.futures
+import hashlib
+import itertools
+import random
+import re
+import socket
+import struct
 import threading
 import time
 
@@ -8,7 +14,8 @@ import pytest
 
 from harness.mesh import Service
 from harness.poll import wait_for
-from harness.raw import Connection, Upstream, answer, serve
+from harness.raw import Connection, Upstream, answer
+from test_cli import rows
 
 MODES = ("weft", "weft-on")
 REPLICAS = ["server:9200", "other:9200"]
@@ -42,26 +49,34 @@ SERVICES = [
         balancer="round_robin",
         rules={"breaker": {"failures": 3, "backoff_least": "500ms"}},
     ),
+    Service(
+        "hedged",
+        REPLICAS,
+        port=9208,
+        protocol="http",
+        balancer="round_robin",
+        rules={"hedging": {"after": "50ms"}},
+    ),
     Service("narrow", REPLICAS, port=9205, protocol="http", rules={"limits": {"concurrency": 1}}),
     Service("slow", REPLICAS, port=9206, protocol="http", rules={"limits": {"rate": 2}}),
     Service(
         "queued",
         REPLICAS,
-        port=9208,
+        port=9209,
         protocol="http",
         rules={"limits": {"concurrency": 2, "queue": 2, "queue_wait": "10s"}},
     ),
     Service(
         "brief",
         REPLICAS,
-        port=9209,
+        port=9210,
         protocol="http",
         rules={"limits": {"concurrency": 1, "queue": 2, "queue_wait": "200ms"}},
     ),
     Service(
         "each",
         REPLICAS,
-        port=9210,
+        port=9211,
         protocol="http",
         balancer="round_robin",
         rules={"limits": {"endpoint_concurrency": 1, "queue": 2, "queue_wait": "10s"}},
@@ -69,7 +84,7 @@ SERVICES = [
     Service(
         "keyed",
         REPLICAS,
-        port=9211,
+        port=9212,
         protocol="http",
         rules={"limits": {"rate": 2, "rate_by": "header", "rate_header": "x-key", "rate_values": 8}},
     ),
@@ -90,6 +105,7 @@ class Replica:
         self.name = name
         self.seen = []
         self.respond = self.good
+        self.dies = lambda: False  # asked when it has read a part of a body
 
     def good(self, _request):
         return answer("200 OK", self.name)
@@ -102,9 +118,16 @@ class Replica:
         time.sleep(0.4)
         return answer("200 OK", self.name)
 
-    def __call__(self, request):
-        self.seen.append(request)
-        return self.respond(request)
+    def __call__(self, connection, _number):
+        while True:  # until the connection ends
+            head = connection.read_head()
+            if self.dies():
+                connection.read(10000)
+                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
+            self.seen.append(connection.read_body(head))
+            connection.send(self.respond(self.seen[-1]))
+
 
 
 class Crowd:
@@ -134,8 +157,8 @@ class Crowd:
 def replicas(mesh):
     one, other = Replica("server"), Replica("other")
     with (
-        Upstream(mesh.pod("server"), 9200, serve(one)),
-        Upstream(mesh.pod("other"), 9200, serve(other)),
+        Upstream(mesh.pod("server"), 9200, one),
+        Upstream(mesh.pod("other"), 9200, other),
     ):
         yield one, other
 
@@ -174,6 +197,49 @@ def test_a_chunked_post_is_sent_again_whole(mesh, replicas):
     assert [request.body for request in replicas[0].seen + replicas[1].seen] == [body, body]
 
 
+def chunked_post(size):
+    """The request and its body: bytes of no pattern in chunks of all sizes."""
+    drawn = random.Random(size)
+    body, pieces, at = drawn.randbytes(size), b"", 0
+    while at < size:
+        piece = body[at : at + drawn.randint(1, 4000)]
+        pieces += b"%x\r\n%s\r\n" % (len(piece), piece)
+        at += len(piece)
+    return b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n", body
+
+
+def first_of_both(replicas, name, first, then):
+    """The attribute of both: `first` for whoever is asked first, `then` after that."""
+    calls = itertools.count()
+    for replica in replicas:
+        setattr(replica, name, lambda *given: (then if next(calls) else first)(*given))
+
+
+def digest(request):
+    return answer("200 OK", hashlib.sha256(request.body).hexdigest())
+
+
+def test_a_replica_that_dies_in_a_chunked_body_does_not_cost_it(mesh, replicas):
+    first_of_both(replicas, "dies", lambda: True, lambda: False)
+    replicas[0].respond = replicas[1].respond = digest
+    request, body = chunked_post(40000)
+    before = reason(mesh, "retried_unanswered")
+    got = ask(mesh, "all", request)
+    assert got.status == 200 and got.body.decode() == hashlib.sha256(body).hexdigest()
+    assert len(replicas[0].seen + replicas[1].seen) == 1
+    assert reason(mesh, "retried_unanswered") == before + 1
+
+
+def test_a_chunked_body_beyond_the_buffer_is_not_sent_again(mesh, replicas):
+    first_of_both(replicas, "respond", Replica.bad, digest)
+    request, body = chunked_post(100000)  # the buffer is 64 KiB
+    before = mesh.weftd.metrics().service("weft_retries_total", "all")
+    assert ask(mesh, "all", request).status == 503
+    assert [seen.body for seen in replicas[0].seen + replicas[1].seen] == [body]
+    assert mesh.weftd.metrics().service("weft_retries_total", "all") == before
+    assert ask(mesh, "all", request).body.decode() == hashlib.sha256(body).hexdigest()
+
+
 def test_a_silent_replica_costs_its_timeout(mesh, replicas):
     replicas[0].respond = lambda request: time.sleep(1) or replicas[0].good(request)
     began = time.monotonic()
@@ -182,16 +248,44 @@ def test_a_silent_replica_costs_its_timeout(mesh, replicas):
     assert reason(mesh, "retried_timeout") > 0
 
 
+def test_a_replica_that_hangs_is_not_waited_for(mesh, replicas):
+    over = threading.Event()
+    replicas[0].respond = lambda request: over.wait(30) and None or replicas[0].good(request)
+    try:
+        assert [ask(mesh, "hedged").body for _ in range(6)] == [b"other"] * 6
+        hedged = len(replicas[0].seen)
+        assert reason(mesh, "hedged") == reason(mesh, "hedge_won") == hedged > 0
+    finally:
+        over.set()
+    post = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
+    replicas[0].respond = replicas[1].respond = lambda request: time.sleep(0.2) or answer("200 OK", "late")
+    assert ask(mesh, "hedged", post).body == b"late"
+    assert reason(mesh, "hedged") == hedged
+
+
+def endpoints(mesh, service):
+    """`weft endpoints`: endpoint to row."""
+    return {row["ENDPOINT"]: row for row in rows(mesh.weftd.cli("endpoints").stdout) if row["SERVICE"] == service}
+
+
 def test_a_failing_replica_is_left_out_and_comes_back(mesh, replicas):
     replicas[0].respond = Replica.bad
     for _ in range(12):
         ask(mesh, "broken")
     assert len(replicas[0].seen) == 3
     assert reason(mesh, "endpoint_removed") >= 1
+    failed, good = (endpoints(mesh, "broken")[mesh.endpoint("broken", number)] for number in (0, 1))
+    assert failed["STATE"] in ("open", "probing") and failed["WHY"].startswith("3 failures in a row"), failed
+    assert good["STATE"] == "closed" and good["WHY"] == "-" and re.fullmatch(r"[\d.]+ [mu]?s", good["ESTIMATE"]), good
+    services = {row["SERVICE"]: row for row in rows(mesh.weftd.cli("services").stdout)}
+    assert services["broken"]["EJECTED"] == "1" and services["broken"]["UP"] == "yes"
+    assert mesh.weftd.metrics().service("weft_endpoints_ejected", "broken") == 1
     replicas[0].respond = replicas[0].good
     time.sleep(0.6)
     assert {ask(mesh, "broken").body for _ in range(6)} == {b"server", b"other"}
     assert reason(mesh, "endpoint_revived") >= 1
+    assert {row["STATE"] for row in endpoints(mesh, "broken").values()} == {"closed"}
+    assert mesh.weftd.metrics().service("weft_endpoints_ejected", "broken") == 0
 
 
 def deadline(offset):
@@ -292,3 +386,6 @@ def test_faults_are_made_on_purpose(mesh, replicas):
     refused = ask(mesh, "faulty")
     assert refused.status == 418 and refused.get("l5d-err")
     assert not replicas[0].seen and not replicas[1].seen
+    counted = mesh.weftd.metrics()
+    assert counted.service("weft_faults_aborted_total", "faulty") == 1
+    assert counted.service("weft_requests_total", "faulty") == 0  # apart from real traffic

@@ -9,6 +9,7 @@ from harness.mesh import Service
 from harness.poll import wait_for
 from harness.raw import Connection, Upstream, answer, serve
 from harness.weftd import is_sanitized
+from test_cli import rows
 
 MODES = ("weft",)
 SERVICES = [
@@ -86,6 +87,25 @@ def test_a_canary_gets_its_share_of_one_connections_requests(servers, routes):
     seen = drawn(servers, 2000)
     assert sum(seen.values()) == 2000 and set(seen) == {"v1", "v2"}
     assert 140 <= seen["v2"] <= 260, seen  # 200 +- 4.5 standard deviations
+
+
+def test_each_rule_shows_its_traffic(servers, routes):
+    old = rule("v1", name="old", matches=[{"path": {"value": "/old"}}])
+    none = rule("empty", matches=[{"path": {"value": "/none"}}])
+    routes([old, none, rule("v2")], lambda: who(servers) == "v2")
+
+    def shown():
+        table = servers.weftd.cli("routes").stdout.split("\n\n")[0]
+        return {row["RULE"]: row for row in rows(table)}
+
+    before = shown()
+    assert [who(servers, "/old") for _ in range(3)] == ["v1"] * 3 and who(servers, "/none") == "503"
+    after = shown()
+    assert after["old"]["ROUTE"] == "web" and after["old"]["SERVICES"] == "web"
+    assert int(after["old"]["REQUESTS"]) - int(before["old"]["REQUESTS"]) == 3
+    assert after["old"]["SUCCESS"] == "100.0 %" and after["old"]["P99"] != "-" and after["old"]["RETRIES"] == "0"
+    assert after["1"]["SUCCESS"] == "0.0 %" and after["2"]["REQUESTS"] == before["2"]["REQUESTS"]
+    assert servers.weftd.metrics().sum("weft_route_requests_total", route="web", rule="old") >= 3
 
 
 class Load:

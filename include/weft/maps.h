@@ -34,7 +34,7 @@
 #include "weft/shortcut.h"
 
 #define WEFT_LAYOUT_MAGIC       0x74666577u   /* "weft" */
-#define WEFT_LAYOUT_VERSION     4u            /* raise on any change of this file */
+#define WEFT_LAYOUT_VERSION     5u            /* raise on any change of this file */
 #define WEFT_HEARTBEAT_STALE_NS 2000000000ull /* a worker silent for longer counts as dead */
 
 struct weft_layout {
@@ -244,6 +244,14 @@ struct weft_series {
 	__u64 tunnels_opened;
 	__u64 tunnels_closed;
 	__u64 requests_active; /* gauge */
+	/* Apart from all of the above: no client waited for these, or nobody served them. */
+	__u64 faults_delayed; /* requests that were kept for a while on purpose; they count above */
+	__u64 faults_aborted; /* requests that weft answered on purpose; they do not */
+	__u64 mirrored;       /* copies that were answered */
+	__u64 mirrors_failed;
+	/* An endpoint's, gauges that are no sums: what a request costs by the worker's estimate. */
+	__u64 cost_ns;
+	__u64 cost_at_ns; /* CLOCK_MONOTONIC; since then it has decayed */
 };
 
 enum weft_series_state {
@@ -254,10 +262,15 @@ enum weft_series_state {
 	WEFT_SERIES_VACANT = 4,  /* was given back: no label, all zero, a search goes on */
 };
 
-/* service alone: totals of a service; service + endpoint: one endpoint of it. */
+enum weft_series_kind { WEFT_SERIES_SERVICE = 0, WEFT_SERIES_ROUTE = 1 };
+
+/* service alone: totals of a service; service + endpoint: one endpoint of it. Of a route's rule:
+ * the route's name as service, the rule's name or number as endpoint. */
 struct weft_series_label {
 	__u32 state;
 	__u32 hash;
+	__u32 kind; /* enum weft_series_kind */
+	__u32 pad;
 	char service[WEFT_NAME_MAX];
 	char endpoint[WEFT_ENDPOINT_MAX]; /* "10.0.0.1:80", "[2001:db8::1]:80"; "" = total */
 };
@@ -288,7 +301,7 @@ _Static_assert(sizeof(struct weft_leg_end) == 16, "kernel contract: struct weft_
 _Static_assert(sizeof(struct weft_leg_key) == 16, "kernel contract: struct weft_leg_key");
 _Static_assert(sizeof(struct weft_reason_count) == 48, "kernel contract: struct weft_reason_count");
 _Static_assert(sizeof(struct weft_traffic) == 64, "kernel contract: struct weft_traffic");
-_Static_assert(sizeof(struct weft_series_label) == 264, "kernel contract: weft_series_label");
+_Static_assert(sizeof(struct weft_series_label) == 272, "kernel contract: weft_series_label");
 _Static_assert(WEFT_PROXY_REASON_COUNT <= 64, "weft_proxy_counts.reasons is too small");
 
 #endif

@@ -97,6 +97,8 @@
 	X(RETRY_TOO_LARGE, "retry_too_large", "not tried again: request exceeded the buffer")      \
 	X(REQUEUED, "requeued", "refused by its endpoints, went on to one more")                   \
 	X(REQUEUE_BUDGET_EXHAUSTED, "requeue_budget_exhausted", "refused, and no budget to go on") \
+	X(HEDGED, "hedged", "answer took long, request was sent to a second endpoint, too")        \
+	X(HEDGE_WON, "hedge_won", "second endpoint's answer was taken")                            \
 	X(ATTEMPT_TIMEOUT, "attempt_timeout", "no answer within the per-try timeout (504)")        \
 	X(DEADLINE_EXCEEDED, "deadline_exceeded", "no answer before the deadline (504)")           \
 	X(DEADLINE_PASSED, "deadline_passed", "deadline was over when the request came (504)")     \

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-NAME = re.compile(r"^weft-(?:it|demo|k8s)-(\d+)(?:-.*)?$")
+NAME = re.compile(r"^weft-(?:it|demo|k8s|steps)-(\d+)(?:-.*)?$")
 PIN_ROOT = "/sys/fs/bpf"
 NETNS_ROOT = "/run/netns"
 TEMP_ROOT = "/tmp"

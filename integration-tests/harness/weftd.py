@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import yaml
 
@@ -62,7 +63,7 @@ class Weftd:
     # ---- its life ----
 
     def write_config(self, config):
-        """Adds what keeps this weftd apart from others; replaces the file in one step."""
+        """Adds what keeps this weftd apart from others; replaces the file in one step. When: see write_text."""
         config = copy.deepcopy(config)
         config.setdefault("admin", {}).setdefault("address", "")
         config["admin"]["socket"] = self.socket
@@ -70,12 +71,15 @@ class Weftd:
         config.setdefault("workers", 2)
         config.setdefault("timeouts", {}).setdefault("drain", f"{self.drain_seconds}s")
         self.config = config
-        self.write_text(yaml.safe_dump(config, sort_keys=False))
+        return self.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def write_text(self, text):
+        """Returns the moment before the file was there, by time.monotonic."""
         with open(self.config_path + ".new", "w", encoding="utf-8") as file:
             file.write(text)
+        before = time.monotonic()
         os.rename(self.config_path + ".new", self.config_path)
+        return before
 
     def start(self, ready=True, seconds=20, prefix=()):
         program = os.path.join(build_folder(), "weftd")
@@ -193,6 +197,12 @@ class Weftd:
         self.process.send(signal.SIGHUP)
         names = sorted(service["name"] for service in config.get("services", []))
         wait_for(until or (lambda: self.service_names() == names), f"services {names} after SIGHUP", 10)
+
+    def use(self, config):
+        """New config by the file alone; in use by whoever asks when it returns."""
+        known = self.json("/config.json")["generation"]
+        self.write_config(config)
+        wait_for(lambda: self.json("/config.json")["generation"] > known, "the config to be in use", 10)
 
     def service_names(self):
         services = self.json("/services.json")

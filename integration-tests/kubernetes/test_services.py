@@ -72,6 +72,20 @@ def test_internal_traffic_policy_local_asks_no_other_node(mesh, shop):
         assert mesh.requests(node, f"/svc/{shop.name}/local/80") == before + 40
 
 
+def test_locality_near_asks_pods_of_the_same_node_and_others_when_there_is_none(mesh, shop):
+    close = echo.service("close")
+    close["metadata"]["annotations"] = {"weft.io/locality": "near"}
+    shop.apply(close, *(echo.pod(f"close-{node}", node, {"app": "close"}) for node in shop.clients))
+    pods = {pod["spec"]["nodeName"]: pod for pod in shop.wait_pods("app=close", len(shop.clients))}
+    for node, client in shop.clients.items():
+        mesh.wait_service(node, f"/svc/{shop.name}/close/80")
+        wait_balanced(client, "http://close/", [pods[node]])
+        assert answers_of_one_connection(client, "http://close/", 40) == names([pods[node]])
+    shop.kubectl("delete", "pod", names([pods["n1"]]).pop())
+    for client in shop.clients.values():
+        wait_balanced(client, "http://close/", [pods["n2"]])
+
+
 def external_name(name, target):
     service = {"type": "ExternalName", "externalName": target}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service}

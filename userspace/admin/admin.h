@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "model/publish.h"
+#include "policy/breaker.h"
 #include "telemetry/series.h"
 #include "wire/wire.h"
 
@@ -30,6 +31,13 @@ struct admin_sources {
 	void (*version_json)(void *owner, struct text *json);
 	/* Prometheus lines of weft_capture_decisions_total and weft_flow_* (kernel room). */
 	void (*kernel_metrics)(void *owner, struct text *page);
+	/* An endpoint's breaker, which all workers share; false: none watches it, or no request has
+	 * gone to its service yet. */
+	bool (*breaker)(void *owner, const struct service *service, const struct endpoint *endpoint,
+			struct breaker_view *ret_view);
+	/* Up, for the choice among alternates? */
+	bool (*service_is_up)(void *owner, const struct snapshot *snapshot,
+			      const struct service *service, uint64_t now_ns);
 	/* Ask every worker about one pod; size 0 = about all. `done` is called later in the admin's
 	 * thread with a JSON array, or with NULL when a worker did not answer within a second. */
 	void (*connections_json)(void *owner, struct span pod,

@@ -42,6 +42,12 @@ void json_text(struct json *json, const char *key, const char *value)
 	text_json_string(json->text, span_text(value));
 }
 
+void json_span(struct json *json, const char *key, struct span value)
+{
+	add_key(json, key);
+	text_json_string(json->text, value);
+}
+
 void json_bool(struct json *json, const char *key, bool value)
 {
 	add_key(json, key);

@@ -20,6 +20,7 @@ void json_number(struct json *json, const char *key, uint64_t value);
 /* Six digits after the point. */
 void json_decimal(struct json *json, const char *key, double value);
 void json_text(struct json *json, const char *key, const char *value);
+void json_span(struct json *json, const char *key, struct span value);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 

@@ -4,12 +4,59 @@
 
 #include "admin/json.h"
 #include "base/mem.h"
+#include "policy/balance_ewma.h"
 #include "telemetry/prometheus.h"
+
+/* ---- who is left out ---- */
+
+/* False: nothing watches it. */
+static bool look_at(const struct page_view *view, const struct service *service,
+		    const struct endpoint *endpoint, struct breaker_view *ret_breaker)
+{
+	const struct admin_sources *sources = view->sources;
+	return sources->breaker && sources->breaker(sources->owner, service, endpoint, ret_breaker);
+}
+
+/* Endpoints that are left out or being probed. False: nothing watches them. */
+static bool count_ejected(const struct page_view *view, const struct service *service,
+			  uint32_t *ret_ejected)
+{
+	struct breaker_view breaker;
+	bool is_watched = false;
+	*ret_ejected = 0;
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		if (!look_at(view, service, &service->endpoints[i], &breaker))
+			continue;
+		is_watched = true;
+		*ret_ejected += breaker.state != BREAKER_ALIVE;
+	}
+	return is_watched;
+}
+
+/* Of services that this node has used: as many as have a series. */
+static void add_ejected(const struct page_view *view, struct text *page)
+{
+	const struct snapshot *snapshot = view->snapshot;
+	prometheus_family(page, "weft_endpoints_ejected", "gauge",
+			  "Endpoints that circuit breaking leaves out or probes.");
+	for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++) {
+		const struct service *service = snapshot->services[i];
+		uint32_t slot = series_kept(&service->series);
+		uint32_t ejected;
+		if (slot == SERIES_UNCLAIMED || slot == SERIES_OVERFLOW ||
+		    !count_ejected(view, service, &ejected))
+			continue;
+		text_add(page, span_text("weft_endpoints_ejected{"));
+		prometheus_label(page, "service", span_text(service->name));
+		text_printf(page, "} %" PRIu32 "\n", ejected);
+	}
+}
 
 void page_metrics(const struct page_view *view, struct text *page)
 {
 	const struct admin_sources *sources = view->sources;
 	prometheus_series(sources->series, page);
+	add_ejected(view, page);
 	prometheus_workers(sources->series, sources->heartbeats, view->now_ns, page);
 	sources->kernel_metrics(sources->owner, page);
 }
@@ -104,6 +151,10 @@ static void add_counts(struct json *json, const struct weft_series *sum)
 	json_number(json, "retries", sum->retries);
 	json_number(json, "proxy_errors", sum->proxy_errors);
 	json_number(json, "requests_active", sum->requests_active);
+	json_number(json, "faults_delayed", sum->faults_delayed);
+	json_number(json, "faults_aborted", sum->faults_aborted);
+	json_number(json, "mirrored", sum->mirrored);
+	json_number(json, "mirrors_failed", sum->mirrors_failed);
 }
 
 static void add_buckets(struct json *json, const struct weft_series *sum)
@@ -209,6 +260,7 @@ void page_stat(const struct page_view *view, struct text *page)
 		page->failed = true;
 		return;
 	}
+	count = series_of_services(samples, count);
 	for (size_t i = 0; i < count; i++)
 		baseline_subtract(view->baseline, samples[i].slot, &samples[i].sum);
 
@@ -262,9 +314,58 @@ static void add_slot_counts(struct json *json, const struct page_view *view, con
 	add_counts(json, &sum);
 }
 
+/* "state": ready, drained (weight 0), or that of its breaker: closed, open, probing. */
+static void add_state(struct json *json, const struct page_view *view,
+		      const struct service *service, const struct endpoint *endpoint)
+{
+	struct breaker_view breaker;
+	char why[BREAKER_WHY_MAX];
+	uint32_t slot = series_kept(&endpoint->series);
+	uint64_t cost_us = 0;
+	if (slot != SERIES_UNCLAIMED && slot != SERIES_OVERFLOW)
+		cost_us = series_cost_us(view->sources->series, slot, view->now_ns, EWMA_DECAY_NS);
+	if (cost_us)
+		json_number(json, "latency_estimate_us", cost_us);
+	else
+		json_null(json, "latency_estimate_us");
+	bool is_watched = look_at(view, service, endpoint, &breaker);
+	const char *state = is_watched ? breaker_state_name(breaker.state) : "ready";
+	json_text(json, "state", endpoint->weight ? state : "drained");
+	if (!is_watched)
+		return;
+	json_text(json, "why", breaker_why(&breaker, &service->resilience.breaker, why));
+	json_number(json, "failures_in_a_row", breaker.failures);
+	json_number(json, "failed_probes", breaker.failed_probes);
+	if (breaker.has_average)
+		json_decimal(json, "success_average", breaker.average);
+	if (breaker.state == BREAKER_DEAD)
+		json_decimal(json, "probe_in_seconds",
+			     breaker.until_ns > view->now_ns
+				     ? (double)(breaker.until_ns - view->now_ns) / 1e9
+				     : 0);
+}
+
+static void add_endpoints(struct json *json, const struct page_view *view,
+			  const struct service *service)
+{
+	json_open(json, "endpoints", '[');
+	for (uint32_t i = 0; i < service->endpoint_count; i++) {
+		const struct endpoint *endpoint = &service->endpoints[i];
+		json_open(json, NULL, '{');
+		json_text(json, "address", endpoint->text);
+		json_number(json, "weight", endpoint->weight);
+		add_state(json, view, service, endpoint);
+		add_slot_counts(json, view, &endpoint->series);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 static void add_service(struct json *json, const struct page_view *view,
 			const struct service *service)
 {
+	const struct admin_sources *sources = view->sources;
+	uint32_t ejected;
 	json_open(json, NULL, '{');
 	json_text(json, "name", service->name);
 	json_number(json, "id", service->id);
@@ -279,17 +380,14 @@ static void add_service(struct json *json, const struct page_view *view,
 	}
 	json_close(json, ']');
 	json_number(json, "ready_endpoints", service->ready_count);
+	count_ejected(view, service, &ejected);
+	json_number(json, "ejected_endpoints", ejected);
+	if (sources->service_is_up)
+		json_bool(json, "up",
+			  sources->service_is_up(sources->owner, view->snapshot, service,
+						 view->now_ns));
 	add_slot_counts(json, view, &service->series);
-	json_open(json, "endpoints", '[');
-	for (uint32_t i = 0; i < service->endpoint_count; i++) {
-		const struct endpoint *endpoint = &service->endpoints[i];
-		json_open(json, NULL, '{');
-		json_text(json, "address", endpoint->text);
-		json_number(json, "weight", endpoint->weight);
-		add_slot_counts(json, view, &endpoint->series);
-		json_close(json, '}');
-	}
-	json_close(json, ']');
+	add_endpoints(json, view, service);
 	json_close(json, '}');
 }
 
@@ -305,7 +403,7 @@ void page_services(const struct page_view *view, struct text *page)
 	text_add(page, span_text("\n"));
 }
 
-static void add_routes(struct json *json, const struct service *service)
+static void add_addresses(struct json *json, const struct service *service)
 {
 	for (uint32_t i = 0; i < service->address_count; i++) {
 		char address[ADDRESS_TEXT_MAX];
@@ -326,13 +424,56 @@ static void add_routes(struct json *json, const struct service *service)
 	}
 }
 
+static void add_rule(struct json *json, const struct page_view *view, const struct route *route,
+		     const struct route_rule *rule)
+{
+	char number[ROUTE_NUMBER_MAX];
+	const struct span label = route_rule_label(rule, number);
+	struct weft_series sum = {0};
+	uint32_t slot = series_kept(&rule->series);
+	if (slot != SERIES_UNCLAIMED && slot != SERIES_OVERFLOW) {
+		series_sum(view->sources->series, slot, &sum);
+		baseline_subtract(view->baseline, slot, &sum);
+	}
+	json_open(json, NULL, '{');
+	json_span(json, "name", route->name);
+	json_span(json, "rule", label);
+	json_number(json, "number", rule->number);
+	json_open(json, "services", '[');
+	for (uint32_t i = 0; i < route->service_count; i++)
+		json_span(json, NULL, view->snapshot->routes->scopes[route->scopes[i] - 1]);
+	json_close(json, ']');
+	json_number(json, "requests", sum.requests);
+	add_responses(json, &sum);
+	add_success(json, &sum);
+	add_latency(json, &sum);
+	json_number(json, "retries", sum.retries);
+	json_number(json, "proxy_errors", sum.proxy_errors);
+	json_close(json, '}');
+}
+
+static void add_rules(struct json *json, const struct page_view *view)
+{
+	const struct route_set *routes = view->snapshot ? view->snapshot->routes : NULL;
+	for (uint32_t i = 0; routes && i < routes->route_count; i++) {
+		const struct route *route = &routes->routes[i];
+		for (uint32_t j = 0; j < route->rule_count; j++)
+			add_rule(json, view, route, &route->rules[j]);
+	}
+}
+
+/* Two lists: `rules`, the routes of the config or cluster rule by rule, and `routes`, which address
+ * is which service's. */
 void page_routes(const struct page_view *view, struct text *page)
 {
 	struct json json = {.text = page};
 	json_open(&json, NULL, '{');
+	json_open(&json, "rules", '[');
+	add_rules(&json, view);
+	json_close(&json, ']');
 	json_open(&json, "routes", '[');
 	for (uint32_t i = 0; view->snapshot && i < view->snapshot->service_count; i++)
-		add_routes(&json, view->snapshot->services[i]);
+		add_addresses(&json, view->snapshot->services[i]);
 	json_close(&json, ']');
 	json_close(&json, '}');
 	text_add(page, span_text("\n"));

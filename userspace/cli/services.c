@@ -1,4 +1,5 @@
-/* weft services, endpoints, routes: what the snapshot in force holds. */
+/* weft services, endpoints, routes: what the snapshot in force holds, who is left out, what it did.
+ */
 #include <stdio.h>
 
 #include "cli/json_view.h"
@@ -45,9 +46,10 @@ static void add_joined(struct table *table, const cJSON *array)
 static void services_table(const cJSON *json, struct text *text)
 {
 	static const char *const headings[] = {"SERVICE",  "PROTOCOL", "BALANCER", "READY",
-					       "REQUESTS", "SUCCESS",  "FAILURES", "ADDRESSES"};
+					       "EJECTED",  "UP",       "REQUESTS", "SUCCESS",
+					       "FAILURES", "ADDRESSES"};
 	struct table table;
-	table_init(&table, array_count(headings), headings, 0x78);
+	table_init(&table, array_count(headings), headings, 0x1d8);
 	const cJSON *service;
 	cJSON_ArrayForEach(service, view_item(json, "services"))
 	{
@@ -59,6 +61,8 @@ static void services_table(const cJSON *json, struct text *text)
 		table_add(&table, view_text(service, "protocol"));
 		table_add(&table, view_text(service, "balancer"));
 		table_add(&table, ready);
+		add_count(&table, service, "ejected_endpoints");
+		table_add(&table, cJSON_IsFalse(view_item(service, "up")) ? "no" : "yes");
 		add_count(&table, service, "requests");
 		add_success(&table, service);
 		add_count(&table, service, "connect_failures");
@@ -68,13 +72,34 @@ static void services_table(const cJSON *json, struct text *text)
 	table_fini(&table);
 }
 
+/* "5 failures in a row, 1 failed probe, next probe in 3.2 s"; also of one that is still in use. */
+static void add_why(struct table *table, const cJSON *endpoint)
+{
+	struct text text = {0};
+	char wait[UNIT_TEXT_MAX];
+	uint64_t probes = view_number(endpoint, "failed_probes");
+	const cJSON *in_seconds = view_item(endpoint, "probe_in_seconds");
+	text_add(&text, span_text(view_text(endpoint, "why")));
+	if (probes)
+		text_printf(&text, "%s%llu failed probe%s", text.size ? ", " : "",
+			    (unsigned long long)probes, probes == 1 ? "" : "s");
+	if (cJSON_IsNumber(in_seconds) && in_seconds->valuedouble > 0)
+		text_printf(&text, ", next probe in %s",
+			    unit_time((uint64_t)(in_seconds->valuedouble * 1e6), wait));
+	else if (in_seconds)
+		text_add(&text, span_text(", a probe is due"));
+	table_add(table, text.data);
+	text_fini(&text);
+}
+
 static void endpoints_table(const cJSON *json, struct text *text)
 {
-	static const char *const headings[] = {"SERVICE",  "ENDPOINT", "WEIGHT",   "REQUESTS",
-					       "SUCCESS",  "P50",      "P99",      "SENT",
-					       "RECEIVED", "CONNS",    "FAILURES", "TUNNELS"};
+	static const char *const headings[] = {"SERVICE", "ENDPOINT", "WEIGHT",   "STATE",
+					       "ACTIVE",  "ESTIMATE", "REQUESTS", "SUCCESS",
+					       "P50",     "P99",      "SENT",     "RECEIVED",
+					       "CONNS",   "FAILURES", "TUNNELS",  "WHY"};
 	struct table table;
-	table_init(&table, array_count(headings), headings, ~3u);
+	table_init(&table, array_count(headings), headings, 0x7ff4);
 	const cJSON *service;
 	cJSON_ArrayForEach(service, view_item(json, "services"))
 	{
@@ -84,6 +109,9 @@ static void endpoints_table(const cJSON *json, struct text *text)
 			table_add(&table, view_text(service, "name"));
 			table_add(&table, view_text(endpoint, "address"));
 			add_count(&table, endpoint, "weight");
+			table_add(&table, view_text(endpoint, "state"));
+			add_count(&table, endpoint, "requests_active");
+			add_time(&table, endpoint, "latency_estimate_us");
 			add_count(&table, endpoint, "requests");
 			add_success(&table, endpoint);
 			add_time(&table, endpoint, "p50_us");
@@ -93,6 +121,7 @@ static void endpoints_table(const cJSON *json, struct text *text)
 			add_count(&table, endpoint, "connections_opened");
 			add_count(&table, endpoint, "connect_failures");
 			add_count(&table, endpoint, "tunnels_opened");
+			add_why(&table, endpoint);
 		}
 	}
 	table_print(&table, text);
@@ -114,8 +143,40 @@ static void add_targets(struct table *table, const cJSON *endpoints)
 	text_fini(&text);
 }
 
+static void rules_table(const cJSON *rules, struct text *text)
+{
+	static const char *const headings[] = {"ROUTE",   "RULE",    "SERVICES", "REQUESTS",
+					       "SUCCESS", "RETRIES", "P50",      "P99"};
+	struct table table;
+	table_init(&table, array_count(headings), headings, 0xf8);
+	const cJSON *rule;
+	cJSON_ArrayForEach(rule, rules)
+	{
+		const cJSON *services = view_item(rule, "services");
+		table_add(&table, view_text(rule, "name"));
+		table_add(&table, view_text(rule, "rule"));
+		if (cJSON_GetArraySize(services))
+			add_joined(&table, services);
+		else
+			table_add(&table, "all");
+		add_count(&table, rule, "requests");
+		add_success(&table, rule);
+		add_count(&table, rule, "retries");
+		add_time(&table, rule, "p50_us");
+		add_time(&table, rule, "p99_us");
+	}
+	table_print(&table, text);
+	table_fini(&table);
+}
+
+/* Rules first, where there are any: they go before what an address says. */
 static void routes_table(const cJSON *json, struct text *text)
 {
+	const cJSON *rules = view_item(json, "rules");
+	if (cJSON_GetArraySize(rules)) {
+		rules_table(rules, text);
+		text_add(text, span_text("\n"));
+	}
 	static const char *const headings[] = {"ADDRESS", "SERVICE", "PROTOCOL", "BALANCER",
 					       "ENDPOINTS"};
 	struct table table;
@@ -164,22 +225,30 @@ const struct command command_services = {
 	.name = "services",
 	.arguments = "",
 	.summary = "Services with their addresses and how many endpoints are ready",
-	.details = VIEW_OPTIONS_HELP,
+	.details = VIEW_OPTIONS_HELP
+	"\nEJECTED endpoints are left out by circuit breaking, or being probed. A service is UP\n"
+	"for the choice among alternates of a dtab (A | B).\n",
 	.run = services_run,
 };
 
 const struct command command_endpoints = {
 	.name = "endpoints",
 	.arguments = "",
-	.summary = "Endpoints with their weights and what they did since start",
-	.details = VIEW_OPTIONS_HELP,
+	.summary = "Endpoints: who is left out and why, and what they did since start",
+	.details = VIEW_OPTIONS_HELP
+	"\nSTATE is that of the endpoint's circuit breaker: closed (in use), open (left out) or\n"
+	"probing (one request goes there); ready where no breaker watches, drained with weight\n"
+	"0. ACTIVE requests are under way. ESTIMATE is how long an answer takes as balancing\n"
+	"sees it: the peak EWMA, the highest of all workers'.\n",
 	.run = endpoints_run,
 };
 
 const struct command command_routes = {
 	.name = "routes",
 	.arguments = "",
-	.summary = "Which address leads to which service and endpoints",
-	.details = VIEW_OPTIONS_HELP,
+	.summary = "Routes rule by rule with their traffic, and which address leads where",
+	.details = VIEW_OPTIONS_HELP
+	"\nA RULE has its name, or its number from 0. SERVICES are those whose requests the route\n"
+	"takes. Mirrors' copies and what a fault aborted are not among the REQUESTS.\n",
 	.run = routes_run,
 };

@@ -1,8 +1,11 @@
 #include "control/annotations.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "model/keys.h"
+
+#define PREFIX "weft.io/"
 
 /* The config key that says what a value, or an element of a list of them, may be. */
 struct value_rule {
@@ -283,9 +286,103 @@ uint32_t annotation_shortcut_window(const struct kube_object *service)
 	return read_window(service, NULL);
 }
 
+/* Those that are no keys, or have another form than their key. */
+static bool has_form_of_its_own(const char *annotation)
+{
+	static const char *const names[] = {LABEL_MESH,          ANNOTATION_OPAQUE,
+					    ANNOTATION_PROTOCOL, ANNOTATION_HEADLESS,
+					    ANNOTATION_SHORTCUT, ANNOTATION_WINDOW};
+	for (size_t i = 0; i < array_count(names); i++) {
+		if (strcmp(names[i], annotation) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* NULL: there is none, or it is a list or what the API has fields for. */
+static const struct key *key_of_service(const char *annotation)
+{
+	char path[128];
+	int size = snprintf(path, sizeof(path), "services[].%s", annotation + strlen(PREFIX));
+	if (size < 0 || (size_t)size >= sizeof(path) || strchr(annotation, '['))
+		return NULL;
+	for (char *c = path; *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	const struct key *key = key_of(path);
+	bool is_scalar = key && (key->store == KEY_STORE_NUMBER || key->store == KEY_STORE_TEXT);
+	return is_scalar && !(key->flags & KEY_REQUIRED) ? key : NULL;
+}
+
+static void note_unknown(const char *annotation, struct text *faults)
+{
+	if (!faults)
+		return;
+	text_printf(faults, PREFIX "…: a Service has no annotation ");
+	key_quote(faults, span_text(annotation));
+	text_printf(faults, "; it is left out\n");
+}
+
+static void read_key(const struct kube_pair *pair, struct service_draft *draft, struct text *faults)
+{
+	const struct key *key = key_of_service(pair->key);
+	struct key_value value;
+	struct text why = {0};
+	if (!key)
+		note_unknown(pair->key, faults);
+	else if (key_parse(key, pair->value, &value, &why) == 0)
+		key_set(key, &value, draft);
+	else if (faults)
+		text_printf(faults, "%s: %.*s\n", pair->key, SPAN_PRINT(text_span(&why)));
+	text_fini(&why);
+}
+
+static void mend_backoff(struct backoff_rule *rule, const char *name, struct text *faults)
+{
+	if (rule->kind == BACKOFF_CONSTANT || rule->most_ns >= rule->least_ns)
+		return;
+	if (faults)
+		text_printf(faults,
+			    PREFIX
+			    "%s.backoff-most is shorter than backoff-least, which "
+			    "holds for both\n",
+			    name);
+	rule->most_ns = rule->least_ns;
+}
+
+/* What each is right alone, and not together: else the whole Service would be left out. */
+static void mend(struct service_draft *draft, enum balancer without, struct text *faults)
+{
+	enum hash_on on = draft->balancing.hash_on;
+	bool needs_name = on == HASH_ON_HEADER || on == HASH_ON_COOKIE;
+	bool has_name = draft->hash_name && *draft->hash_name;
+	if (draft->balancer == BALANCER_HASH && needs_name && !has_name) {
+		draft->balancer = without;
+		if (faults)
+			text_printf(faults,
+				    PREFIX "balancer: hash is left out: " PREFIX
+					   "hash-name does not name the header or cookie\n");
+	}
+	mend_backoff(&draft->resilience.retry.backoff, "retries", faults);
+	mend_backoff(&draft->resilience.breaker.backoff, "breaker", faults);
+}
+
+void annotations_read_service(const struct kube_object *service, struct service_draft *draft,
+			      struct text *faults)
+{
+	enum balancer without = draft->balancer;
+	for (uint16_t i = 0; i < service->annotation_count; i++) {
+		const struct kube_pair *pair = &service->annotations[i];
+		if (strncmp(pair->key, PREFIX, strlen(PREFIX)) == 0 &&
+		    !has_form_of_its_own(pair->key))
+			read_key(pair, draft, faults);
+	}
+	mend(draft, without, faults);
+}
+
 void annotations_check_service(const struct kube_object *service, struct text *faults)
 {
 	enum protocol protocol;
+	struct service_draft draft = {0};
 	const char *headless = kube_annotation(service, ANNOTATION_HEADLESS);
 	(void)list_names(service, 0, faults);
 	(void)map_names(service, 0, &protocol, faults);
@@ -293,4 +390,6 @@ void annotations_check_service(const struct kube_object *service, struct text *f
 	(void)read_window(service, faults);
 	if (headless && strcmp(headless, "balance") != 0 && strcmp(headless, "direct") != 0)
 		fault(faults, ANNOTATION_HEADLESS, span_text(headless), "is not balance or direct");
+	keys_default_resilience(&draft.resilience);
+	annotations_read_service(service, &draft, faults);
 }

@@ -36,6 +36,15 @@ uint32_t annotation_shortcut_window(const struct kube_object *service);
 int annotations_read(const struct kube_object *pod, const struct kube_object *namespace,
 		     struct arena *arena, struct pod_draft *draft, struct text *faults) MUST_CHECK;
 
+/*
+ * Every scalar key of the config below services[] that is not named above: weft.io/ and its path,
+ * with dashes for underscores. weft.io/locality: near is services[].locality, and
+ * weft.io/retries.budget-share: "20" is services[].retries.budget_share. Writes those of the
+ * Service into its draft, which has what holds without them; texts are the Service's.
+ */
+void annotations_read_service(const struct kube_object *service, struct service_draft *draft,
+			      struct text *faults);
+
 /* Faults of a Service's own annotations, as above. */
 void annotations_check_service(const struct kube_object *service, struct text *faults);
 

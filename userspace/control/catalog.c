@@ -155,13 +155,31 @@ static bool has_service(const struct kube_object *slice)
 	return slice && *kube_slice_of(slice)->service;
 }
 
-void catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
+static bool is_used(const struct catalog *catalog, const struct kube_slice *slice)
+{
+	const struct entry *entry = entry_find(catalog, slice->object.namespace, slice->service);
+	if (!entry || !catalog->hooks.is_used)
+		return false;
+	list_each (&entry->services, item) {
+		const struct catalog_service *service =
+			list_entry(item, struct catalog_service, item);
+		if (catalog->hooks.is_used(catalog->hooks.owner, service->name))
+			return true;
+	}
+	return false;
+}
+
+bool catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
 			   const struct kube_object *after)
 {
+	bool does_harm = has_service(before) && is_used(catalog, kube_slice_of(before)) &&
+			 kube_slice_takes_away(kube_slice_of(before),
+					       has_service(after) ? kube_slice_of(after) : NULL);
 	if (has_service(before))
 		slice_remove(catalog, kube_slice_of(before));
 	if (has_service(after) && slice_add(catalog, kube_slice_of(after)))
 		catalog->has_gaps = true;
+	return does_harm;
 }
 
 static const char *shortcut_of(const struct kube_object *namespace)
@@ -358,6 +376,7 @@ static void draft_write(const struct catalog *catalog, struct catalog_service *s
 		.ports = {.count = 1, .items = &service->port},
 		.endpoints = {.count = service->endpoint_count, .items = service->endpoints},
 	};
+	annotations_read_service(&of->object, ret, NULL);
 }
 
 static int service_fill(struct catalog_service *service, const struct entry *entry,

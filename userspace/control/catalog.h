@@ -15,6 +15,8 @@ struct catalog_hooks {
 	const struct kube_object *(*find_namespace)(void *owner, const char *name);
 	/* One is left out from now on; NULL = nobody asks. */
 	void (*left_out)(void *owner, const struct kube_service *service, uint64_t records);
+	/* Whether somebody on this node has sent anything to it; NULL = nobody knows. */
+	bool (*is_used)(void *owner, const char *service);
 };
 
 struct catalog {
@@ -44,7 +46,8 @@ void catalog_fini(struct catalog *catalog);
  * remembered for want of memory sets has_gaps: the owner then begins anew. */
 void catalog_service_changed(struct catalog *catalog, const struct kube_object *before,
 			     const struct kube_object *after);
-void catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
+/* True: endpoints of a service that is used here are gone, and requests may still go to them. */
+bool catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
 			   const struct kube_object *after);
 void catalog_limit(struct catalog *catalog, uint64_t record_limit);
 /* As told by kube_events.changed. True: drafts have changed. */

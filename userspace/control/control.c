@@ -10,10 +10,12 @@
 #include "model/keys.h"
 
 #define COALESCE_NS 50000000ull /* changes that come together are read together */
-/* After a build, before what a cluster that never rests changed is built. A build of a large one
- * takes most of a millisecond, for which a worker on the same core waits (bench/README.md). */
-#define REST_NS 200000000ull
-#define TICK_NS 1000000000ull
+/* After a build, before what a cluster changed is built: the longest rest is of one that never
+ * does. A build of a large one takes most of a millisecond, for which a worker on the same core
+ * waits (bench/README.md). */
+#define REST_LEAST_NS 10000000ull
+#define REST_MOST_NS  200000000ull
+#define TICK_NS       1000000000ull
 
 _Static_assert(__builtin_offsetof(struct draft, settings) == 0,
 	       "keys outside of lists are fields of struct settings");
@@ -86,6 +88,8 @@ static struct build_options build_options(const struct control *control, struct 
 	return (struct build_options){
 		.previous = control->current,
 		.now_ns = io_now_ns(control->options.ring),
+		.node = control->node,
+		.zone = control->zone,
 		.known_services = control->adopted_names.services,
 		.known_service_count = control->adopted_names.service_count,
 		.known_pods = control->adopted_names.pods,
@@ -177,7 +181,8 @@ static void build_now(struct control *control)
 	control->file_changed = false;
 	control->sources_changed = false;
 	bool took_file = file_changed && take_file(control);
-	control->built_ns = io_now_ns(control->options.ring);
+	(void)pace_rest(&control->pace, io_now_ns(control->options.ring), REST_LEAST_NS,
+			REST_MOST_NS);
 	if (!took_file && sources_changed && !take_sources(control))
 		control->sources_changed = true;
 	pods_apply(control);
@@ -232,9 +237,22 @@ void control_sources_changed(struct control *control)
 	sources_changed(control, io_now_ns(control->options.ring) + COALESCE_NS);
 }
 
+void control_place(struct control *control, const char *node, const char *zone)
+{
+	control->node = node;
+	control->zone = zone;
+}
+
 void control_sources_churn(struct control *control)
 {
-	sources_changed(control, control->built_ns + REST_NS);
+	sources_changed(control, control->pace.until_ns);
+}
+
+void control_sources_harm(struct control *control)
+{
+	const struct pace *pace = &control->pace;
+	sources_changed(control,
+			pace->until_ns - (pace->rest_ns ? pace->rest_ns - REST_LEAST_NS : 0));
 }
 
 void control_release_destinations(struct control *control)

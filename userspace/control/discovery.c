@@ -22,8 +22,9 @@
 
 /* While a pod's namespace is awaited; also how soon a pod that is gone is noticed. */
 #define TICK_NS 250000000ull
-/* How long a change may wait for the next ones, which are then one piece of work. */
-#define REST_NS 200000000ull
+/* How long a change may wait for the next ones, which are then read together. With the 10 ms of
+ * control_sources_harm it is what a request may meet an endpoint that is gone. */
+#define REST_NS 40000000ull
 
 struct discovery {
 	struct control *control;
@@ -154,40 +155,52 @@ static void take_node(struct discovery *discovery, const struct kube_object *nod
 	catalog_place_changed(&discovery->catalog);
 }
 
-/* True: a build is due. */
-static bool take(struct discovery *discovery, const struct kube_object *before,
-		 const struct kube_object *after)
+/* How soon a build is due. */
+enum due { DUE_NEVER, DUE_WITH_OTHERS, DUE_AT_ONCE };
+
+static enum due due_if(bool is_changed)
+{
+	return is_changed ? DUE_WITH_OTHERS : DUE_NEVER;
+}
+
+static enum due take(struct discovery *discovery, const struct kube_object *before,
+		     const struct kube_object *after)
 {
 	const struct kube_object *object = after ? after : before;
 	assert(object); /* one of the two is there */
 	switch ((enum kube_kind)object->kind) {
 	case KUBE_PODS:
-		return roster_pod_changed(&discovery->roster, before, after);
+		return due_if(roster_pod_changed(&discovery->roster, before, after));
 	case KUBE_NAMESPACES:
-		return catalog_namespace_changed(&discovery->catalog, before, after) |
-		       roster_namespace_changed(&discovery->roster, object->name);
+		return due_if(catalog_namespace_changed(&discovery->catalog, before, after) |
+			      roster_namespace_changed(&discovery->roster, object->name));
 	case KUBE_NODES:
 		if (strcmp(object->name, discovery->node) == 0)
 			take_node(discovery, after);
-		return true;
+		return DUE_WITH_OTHERS;
 	case KUBE_SERVICES:
 		check_service(discovery, before, after);
 		catalog_service_changed(&discovery->catalog, before, after);
-		return true;
+		return DUE_WITH_OTHERS;
 	case KUBE_SLICES:
-		catalog_slice_changed(&discovery->catalog, before, after);
-		return true;
+		return catalog_slice_changed(&discovery->catalog, before, after) ? DUE_AT_ONCE
+										 : DUE_WITH_OTHERS;
 	case KUBE_KINDS:
 		break;
 	}
-	return false;
+	return DUE_NEVER;
 }
 
 static void on_changed(void *owner, const struct kube_object *before,
 		       const struct kube_object *after)
 {
 	struct discovery *discovery = owner;
-	if (take(discovery, before, after) && discovery->is_synced)
+	enum due due = take(discovery, before, after);
+	if (due == DUE_NEVER || !discovery->is_synced)
+		return;
+	if (due == DUE_AT_ONCE)
+		control_sources_harm(discovery->control);
+	else
 		control_sources_churn(discovery->control);
 }
 
@@ -242,7 +255,16 @@ static void on_recalled(void *owner)
 static const struct kube_events kube_events = {
 	.changed = on_changed, .synced = on_synced, .recalled = on_recalled};
 
-/* ---- what the roster asks ---- */
+/* ---- what the catalog and the roster ask ---- */
+
+/* A worker claims the service's place in the metric store when it is used first. */
+static bool is_used(void *owner, const char *service)
+{
+	const struct discovery *discovery = owner;
+	uint32_t slot;
+	return series_find(discovery->control->options.series, span_text(service), span_text(""),
+			   &slot);
+}
 
 static const struct kube_object *find_namespace(void *owner, const char *name)
 {
@@ -370,7 +392,7 @@ unsigned discovery_sandbox_added(struct discovery *discovery, struct span body, 
 		return answer_verdict(answer, 200, "not_meshed", roster_verdict_text(verdict));
 	if (pods_is_captured(discovery->control, name))
 		return answer_verdict(answer, 200, "captured", "");
-	control_sources_churn(discovery->control);
+	control_sources_harm(discovery->control);
 	return answer_verdict(answer, 202, "opening", "its listeners are being opened");
 }
 
@@ -384,7 +406,7 @@ unsigned discovery_sandbox_removed(struct discovery *discovery, struct span body
 	bool is_whole = json && read_sandbox(discovery, json, netns, &sandbox);
 	if (is_whole && roster_sandbox_removed(&discovery->roster, &sandbox, name)) {
 		pods_cut(discovery->control, name);
-		control_sources_churn(discovery->control);
+		control_sources_harm(discovery->control);
 	}
 	cJSON_Delete(json);
 	text_add(answer, span_text("{}\n"));
@@ -631,6 +653,7 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 		.owner = discovery,
 		.find_namespace = find_namespace,
 		.left_out = on_left_out,
+		.is_used = is_used,
 	};
 	const struct roster_hooks hooks = {
 		.owner = discovery,
@@ -657,6 +680,7 @@ int discovery_open(struct control *control, struct wire_loop *loop, struct text 
 		discovery_free(discovery);
 		return error;
 	}
+	control_place(control, discovery->node, discovery->zone);
 	control_source_add(control, &discovery->source);
 	*ret_discovery = discovery;
 	return 0;
@@ -679,6 +703,7 @@ void discovery_close(struct discovery *discovery)
 	timer_clear(io_timers(discovery->control->options.ring), &discovery->tick);
 	/* First: the ring turns while connections end, and a build would read freed objects. */
 	control_source_remove(discovery->control, &discovery->source);
+	control_place(discovery->control, NULL, NULL);
 	kube_close(discovery->kube);
 	discovery_free(discovery);
 }

@@ -122,6 +122,37 @@ static enum readiness readiness_of(const struct kube_endpoint *endpoint)
 	return endpoint->is_serving && endpoint->is_terminating ? LEAVING : UNREADY;
 }
 
+/* The place from `from` on, around the end, of this address; the count of endpoints = nowhere. */
+static uint32_t find_endpoint(const struct kube_slice *slice, const struct weft_address *address,
+			      uint32_t from, uint64_t *steps)
+{
+	for (uint32_t i = 0; i < slice->endpoint_count; i++, ++*steps) {
+		uint32_t at = (from + i) % slice->endpoint_count;
+		if (address_equal(&slice->endpoints[at].address, address))
+			return at;
+	}
+	return slice->endpoint_count;
+}
+
+/* The API server keeps their order, more or less: each is looked for behind the one before. */
+bool kube_slice_takes_away(const struct kube_slice *before, const struct kube_slice *after)
+{
+	uint32_t from = 0;
+	uint64_t steps = 0;
+	for (uint32_t i = 0; i < before->endpoint_count; i++) {
+		const struct kube_endpoint *old = &before->endpoints[i];
+		if (readiness_of(old) == UNREADY)
+			continue;
+		uint32_t at = after ? find_endpoint(after, &old->address, from, &steps) : 0;
+		if (!after || at == after->endpoint_count ||
+		    readiness_of(&after->endpoints[at]) < readiness_of(old) ||
+		    steps > 8ull * after->endpoint_count)
+			return true;
+		from = at + 1;
+	}
+	return false;
+}
+
 /* The API server refuses these in slices. From a pod's namespace they would lead to the pod itself
  * or to the node's neighbours (169.254.169.254 tells secrets of the machine). */
 static bool is_dialable(const struct weft_address *address)
@@ -288,6 +319,8 @@ int kube_service_endpoints(const struct kube_service *service, const struct kube
 	for (uint32_t i = 0; i < count; i++) {
 		drafts[i].address = all[i].address;
 		drafts[i].weight = all[i].is_taken;
+		drafts[i].node = all[i].endpoint->node;
+		drafts[i].zone = all[i].endpoint->zone;
 	}
 	mem_free(all);
 	*ret = drafts;

@@ -34,12 +34,16 @@ enum balancer kube_service_balancer(const struct kube_service *service);
  * ones that say weft.io/headless: balance. */
 bool kube_service_balances_endpoints(const struct kube_service *service);
 
+/* Whether an endpoint that could be chosen is gone, or less willing than it was; `after` NULL =
+ * none is left. May also say so when the endpoints stand in quite another order. */
+bool kube_slice_takes_away(const struct kube_slice *before, const struct kube_slice *after);
+
 /*
  * The endpoints of one port, sorted by address, each once; weight 0 = takes nothing now. Ready ones
  * take traffic; while there is none, those that terminate and still serve do. Of these one address
  * family is left (that of the Service's first ClusterIP, else IPv4, where it has any), then those
- * that are near, by internalTrafficPolicy, the zone hints and trafficDistribution. The
- * caller frees with mem_free. 0 or -ENOMEM.
+ * that are near, by internalTrafficPolicy, the zone hints and trafficDistribution. Names of nodes
+ * and zones are the slices'. The caller frees with mem_free. 0 or -ENOMEM.
  */
 int kube_service_endpoints(const struct kube_service *service, const struct kube_service_port *port,
 			   const struct kube_slice *const *slices, uint32_t slice_count,

@@ -29,8 +29,14 @@ void control_source_remove(struct control *control, struct source *source);
 /* One build for all changes within 50 ms. What may be left out gives way where it clashes, which is
  * logged; a fault in anything else refuses the build, and the snapshot in force stays. */
 void control_sources_changed(struct control *control);
-/* The same for what may change a hundred times a second: five builds a second at most. */
+/* The same for what may change a hundred times a second: built at once after quiet, and while it
+ * goes on ever more seldom, down to five builds a second (base/pace.h). */
 void control_sources_churn(struct control *control);
+/* The same for what does harm until it is built: not sooner than 10 ms after the last build. */
+void control_sources_harm(struct control *control);
+/* Where this weftd is, for what is built from now on; NULL = unknown. Both are lent for as long as
+ * builds go on, and may change between builds. */
+void control_place(struct control *control, const char *node, const char *zone);
 /*
  * Where kubernetes is on, what a weftd before this one left in the kernel's maps stays, with its
  * ids, until the snapshot has what the cluster has: called when it was built. Pods go with it at

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/hash.h"
+#include "base/pace.h"
 #include "control/config.h"
 #include "control/control.h"
 #include "control/folders.h"
@@ -68,7 +69,9 @@ struct control {
 	char *config_path;
 	struct config *config; /* the last good one */
 	struct list sources;   /* of struct source */
-	struct guests guests;  /* the first of them */
+	const char *node;      /* as in struct build_options */
+	const char *zone;
+	struct guests guests; /* the first of them */
 	struct folders folders;
 	const struct snapshot *current; /* the published one */
 	enum weft_shortcut shortcut;    /* of the mesh, as pods' rows have it */
@@ -77,7 +80,7 @@ struct control {
 	struct io_mail start;
 	bool is_started;    /* the start mail ran */
 	struct timer build; /* changes that come together are taken together */
-	uint64_t built_ns;
+	struct pace pace;   /* of builds */
 	bool file_changed;
 	bool sources_changed;
 	struct timer tick;

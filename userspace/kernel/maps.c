@@ -144,7 +144,8 @@ static void series_add(struct weft_series *to, const struct weft_series *from)
 	const uint64_t *part = (const uint64_t *)from;
 	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
 		sum[i] += part[i];
-	to->requests_active = 0; /* a gauge: nothing is active yet */
+	to->requests_active = 0; /* gauges: nothing is active yet */
+	to->cost_ns = to->cost_at_ns = 0;
 }
 
 static void series_merge(struct kernel *kernel, int old_series_fd)

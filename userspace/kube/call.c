@@ -15,8 +15,9 @@
 
 /* Everything that is there already is read within this time before a rest; when it was much, there
  * may be more. */
-#define GATHER_NS   5000000ull
-#define GATHER_MUCH 16384
+#define GATHER_NS     5000000ull
+#define GATHER_MUCH   16384
+#define REST_LEAST_NS 10000000ull
 
 /* Lives until its wire is closed, which may be after its call has forgotten it. */
 struct connection {
@@ -165,7 +166,8 @@ static const struct h1_events reader_events = {
 
 /*
  * A server that tells a hundred changes a second wakes this thread only as often as it likes: what
- * comes is read for GATHER_NS, then nothing for the time of rest. Without memory there is no rest.
+ * comes is read for GATHER_NS, then nothing for the time of rest, which grows while it goes on.
+ * What comes after quiet is read at once. Without memory there is no rest.
  */
 static void gather(struct call *call, size_t bytes)
 {
@@ -185,9 +187,14 @@ static void on_rest(struct timer *timer)
 	if (call->is_resting) {
 		call->is_resting = false;
 		wire_read_start(wire);
-	} else if (was_much) {
+		return;
+	}
+	if (was_much) {
 		gather(call, 0);
-	} else if (!timer_set(timers_of(call), timer, now_ns(call) + call->rest_ns)) {
+		return;
+	}
+	uint64_t until_ns = pace_rest(&call->pace, now_ns(call), REST_LEAST_NS, call->rest_ns);
+	if (!timer_set(timers_of(call), timer, until_ns)) {
 		call->is_resting = true;
 		wire_pause(wire);
 	}

@@ -5,6 +5,7 @@
 #ifndef KUBE_CALL_H
 #define KUBE_CALL_H
 
+#include "base/pace.h"
 #include "http/h1.h"
 #include "kube/kube.h"
 #include "kube/server.h"
@@ -37,6 +38,7 @@ struct call {
 	struct timer timer;            /* the server's silence */
 	struct timer rest;             /* ends the gathering, or the rest after it */
 	size_t gathered;               /* bytes */
+	struct pace pace;              /* of the rests */
 	uint64_t quiet_ns;             /* how long an answer may pause */
 	uint64_t rest_ns;              /* as in its request */
 	uint64_t silence_ns;           /* what the timer was set to */
@@ -50,8 +52,8 @@ struct call_request {
 	struct span target;
 	struct span body;  /* JSON; size 0 = none */
 	uint64_t quiet_ns; /* once the answer has begun */
-	/* After a piece of it, before the next is read; 0 = none. What comes meanwhile is one
-	 * piece. */
+	/* The longest rest after a piece of it, before the next is read (base/pace.h); 0 = none.
+	 * What comes meanwhile is one piece. */
 	uint64_t rest_ns;
 };
 

@@ -185,6 +185,20 @@ static void edges_json(void *owner, struct span pod, void (*done)(void *request,
 	workers_edges(daemon->workers, daemon->ring, pod, done, request);
 }
 
+static bool breaker(void *owner, const struct service *service, const struct endpoint *endpoint,
+		    struct breaker_view *ret_view)
+{
+	const struct daemon *daemon = owner;
+	return workers_breaker(daemon->workers, service, endpoint, ret_view);
+}
+
+static bool service_is_up(void *owner, const struct snapshot *snapshot,
+			  const struct service *service, uint64_t now_ns)
+{
+	const struct daemon *daemon = owner;
+	return workers_service_is_up(daemon->workers, snapshot, service, now_ns);
+}
+
 static void explain_json(void *owner, struct span query,
 			 void (*done)(void *request, const char *json), void *request)
 {
@@ -445,6 +459,8 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.version_json = version_json,
 		.sandbox = sandbox,
 		.kernel_metrics = metrics_of_kernel,
+		.breaker = breaker,
+		.service_is_up = service_is_up,
 		.connections_json = connections_json,
 		.edges_json = edges_json,
 		.explain_json = explain_json,

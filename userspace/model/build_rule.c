@@ -274,6 +274,7 @@ bool build_rules(struct route_build *build, const struct route_draft *draft, str
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		rules[i].number = i;
+		rules[i].series = SERIES_UNCLAIMED;
 		if (!build_rule(build, &drafts[i], &rules[i]))
 			return false;
 	}

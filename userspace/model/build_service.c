@@ -83,15 +83,21 @@ static bool is_same_place(const char *one, const char *other)
 	return one && other && *one && strcmp(one, other) == 0;
 }
 
-/* How near to this node. */
-static uint8_t tier_of(const struct settings *settings, const struct endpoint_draft *draft)
+static const char *first_said(const char *one, const char *other)
 {
-	const char *node = settings->locality_node;
-	if (!node || !*node)
-		node = settings->kube_node;
+	return one && *one ? one : other;
+}
+
+/* How near to this node. */
+static uint8_t tier_of(const struct build *build, const struct endpoint_draft *draft)
+{
+	const struct settings *settings = &build->draft->settings;
+	const char *node = first_said(settings->locality_node,
+				      first_said(build->options->node, settings->kube_node));
 	if (is_same_place(node, draft->node))
 		return TIER_NODE;
-	return is_same_place(settings->locality_zone, draft->zone) ? TIER_ZONE : TIER_FAR;
+	const char *zone = first_said(settings->locality_zone, build->options->zone);
+	return is_same_place(zone, draft->zone) ? TIER_ZONE : TIER_FAR;
 }
 
 /* In the order of the draft, without ids. */
@@ -114,7 +120,7 @@ static int fill_endpoints(struct build *build, const struct service_draft *draft
 		endpoint->address = drafts[i].address;
 		endpoint->weight = drafts[i].weight;
 		endpoint->is_destination = drafts[i].is_destination;
-		endpoint->tier = tier_of(&build->draft->settings, &drafts[i]);
+		endpoint->tier = tier_of(build, &drafts[i]);
 		address_print(&endpoint->address, endpoint->text);
 		service->ready_count += endpoint->weight > 0;
 		service->weight_total += endpoint->weight;

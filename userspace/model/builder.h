@@ -22,8 +22,12 @@ struct known_id {
 };
 
 struct build_options {
-	const struct snapshot *previous;       /* NULL = none */
-	uint64_t now_ns;                       /* of the workers' clock, for slow start */
+	const struct snapshot *previous; /* NULL = none */
+	uint64_t now_ns;                 /* of the workers' clock, for slow start */
+	/* Where this weftd is, as the cluster says it; NULL or "" = unknown. What the settings say
+	 * goes before it. */
+	const char *node;
+	const char *zone;
 	const struct known_id *known_services; /* sorted by name; each name and id once */
 	uint32_t known_service_count;
 	const struct known_id *known_pods;

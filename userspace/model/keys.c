@@ -102,7 +102,7 @@ static const struct key keys[] = {
 	 .meaning = "Name of this node; \"\" takes kubernetes.node."},
 	{"locality.zone", KEY_NAME, TEXT(struct draft, settings.locality_zone), RANGE(0, 253),
 	 .flags = KEY_MAY_BE_EMPTY | KEY_AT_START, .fallback = "",
-	 .meaning = "Name of this node's zone; \"\" is unknown."},
+	 .meaning = "Name of this node's zone; \"\" takes it from the Node of Kubernetes."},
 
 	{"sticky", KEY_MAP, .meaning = "Stickiness by cookie, for services[].sticky_cookie."},
 	{"sticky.key", KEY_NAME, TEXT(struct draft, settings.sticky_secret), RANGE(0, 255),
@@ -232,6 +232,17 @@ static const struct key keys[] = {
 	{"services[].retries.budget_ttl", KEY_DURATION,
 	 NUMBER(struct service_draft, resilience.retry.budget.ttl_ns), RANGE(SEC, 60 * SEC),
 	 .fallback = "10s", .meaning = "How long the budget remembers requests and retries."},
+	{"services[].hedging", KEY_MAP,
+	 .meaning = "A second endpoint for a read or idempotent request whose answer takes long: "
+		    "whoever answers first is taken. Once per request, from the retries' budget."},
+	{"services[].hedging.after", KEY_DURATION,
+	 NUMBER(struct service_draft, resilience.hedge.after_ns), RANGE(MS, 600 * SEC),
+	 .flags = KEY_MAY_BE_ZERO, .fallback = "0",
+	 .meaning = "When it is sent; 0 with percentile 0 is never."},
+	{"services[].hedging.percentile", KEY_PERCENT,
+	 NUMBER(struct service_draft, resilience.hedge.share_ppm), RANGE(500000, 999000),
+	 .flags = KEY_MAY_BE_ZERO, .fallback = "0",
+	 .meaning = "When it has taken longer than this share of answers do, and than `after`."},
 	{"services[].breaker", KEY_MAP,
 	 .meaning =
 		 "Leaves endpoints out that fail, and probes them with one request after a wait."},

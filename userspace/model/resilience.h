@@ -6,6 +6,7 @@
 #ifndef MODEL_RESILIENCE_H
 #define MODEL_RESILIENCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PPM 1000000u /* shares are parts per million */
@@ -70,6 +71,18 @@ struct timeout_rule {
 /* Whose rate is counted apart. */
 enum rate_by { RATE_BY_SERVICE, RATE_BY_CLIENT, RATE_BY_HEADER };
 
+/* A second attempt beside one that takes longer. Both 0 = none; with both the longer one holds. */
+struct hedge_rule {
+	uint64_t after_ns;
+	uint32_t share_ppm; /* of the answers that come sooner */
+	uint32_t pad;
+};
+
+static inline bool hedge_is_wanted(const struct hedge_rule *rule)
+{
+	return rule->after_ns || rule->share_ppm;
+}
+
 /* 0 = no limit. */
 struct limit_rule {
 	uint64_t queue_wait_ns; /* of each request in the queue */
@@ -97,12 +110,13 @@ struct resilience {
 	struct retry_rule retry;
 	struct breaker_rule breaker;
 	struct timeout_rule timeout;
+	struct hedge_rule hedge;
 	struct limit_rule limit;
 	struct fault_rule fault;
 	uint32_t classifier; /* enum classifier */
 	uint32_t pad;
 };
-_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 48 + 24 + 8,
+_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 16 + 48 + 24 + 8,
 	       "compared by memcmp: no padding");
 
 #endif

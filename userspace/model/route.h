@@ -8,6 +8,7 @@
 #define MODEL_ROUTE_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/arena.h"
 #include "base/span.h"
@@ -15,7 +16,8 @@
 struct text;
 struct route_index; /* policy/route_match */
 
-#define ROUTE_NONE UINT32_MAX
+#define ROUTE_NONE       UINT32_MAX
+#define SERIES_UNCLAIMED UINT32_MAX /* by now; a worker claims at the first use */
 
 /* In the order of precedence. */
 enum route_path_type { ROUTE_PATH_EXACT, ROUTE_PATH_REGEX, ROUTE_PATH_PREFIX };
@@ -106,6 +108,7 @@ struct route_backend {
 struct route_rule {
 	struct span name; /* may be empty */
 	uint32_t number;  /* in the route, from 0 */
+	uint32_t series;  /* slot in the metric store: as an endpoint's, workers claim it */
 	uint32_t match_count;
 	uint32_t backend_count;
 	uint32_t retry_code_count;
@@ -119,6 +122,17 @@ struct route_rule {
 	const uint16_t *retry_codes;
 	struct route_filters filters;
 };
+
+/* What a rule is called in metrics: its name, or its number (written to `number`). */
+#define ROUTE_NUMBER_MAX 12
+static inline struct span route_rule_label(const struct route_rule *rule,
+					   char number[ROUTE_NUMBER_MAX])
+{
+	if (rule->name.size)
+		return rule->name;
+	snprintf(number, ROUTE_NUMBER_MAX, "%u", rule->number);
+	return span_text(number);
+}
 
 struct route {
 	struct span name;

@@ -41,7 +41,6 @@ enum endpoint_tier { TIER_ALL, TIER_NODE, TIER_ZONE, TIER_FAR, TIERS };
 enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
 
 #define ENDPOINT_ID_NONE UINT32_MAX
-#define SERIES_UNCLAIMED UINT32_MAX /* by now; a worker claims at the first use */
 
 struct endpoint {
 	uint32_t id;         /* dense, stable for (service, address) while it exists */

@@ -247,6 +247,8 @@ void balance_end(struct balances *balances, struct balance_attempt *attempt, uin
 		return;
 	add(balances, attempt, load, -1, now_ns);
 	balance_ewma_ended(load, now_ns - attempt->began_ns, now_ns, outcome);
+	attempt->cost_ns = load->cost_ns;
+	attempt->cost_at_ns = load->stamp_ns;
 }
 
 static void observe(struct balances *balances, const struct balance_attempt *attempt,

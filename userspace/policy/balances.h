@@ -86,6 +86,8 @@ struct balance_attempt {
 	bool is_open;
 	bool is_counted;
 	uint64_t began_ns;
+	double cost_ns; /* the endpoint's, known at the end; 0 = unknown */
+	uint64_t cost_at_ns;
 };
 
 enum balance_outcome {

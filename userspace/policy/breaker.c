@@ -1,6 +1,7 @@
 #include "policy/breaker.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "policy/backoff.h"
 
@@ -60,6 +61,45 @@ bool breaker_admits(const struct breaker *breaker)
 {
 	enum breaker_state state = breaker_state(breaker);
 	return state == BREAKER_ALIVE || state == BREAKER_PROBE_OPEN;
+}
+
+struct breaker_view breaker_look(const struct breaker *breaker, const struct breaker_rule *rule)
+{
+	uint64_t word = LOAD(breaker->word);
+	struct breaker_view view = {
+		.state = state_of(word),
+		.until_ns = until_ns_of(word),
+		.failures = LOAD(breaker->failures),
+		.failed_probes = step_of(word),
+	};
+	bool by_rate =
+		rule->kind == BREAKER_SUCCESS_RATE || rule->kind == BREAKER_SUCCESS_RATE_WINDOWED;
+	view.has_average = by_rate && LOAD(breaker->samples) > 0;
+	view.average = view.has_average ? LOAD(breaker->average) : 0;
+	return view;
+}
+
+const char *breaker_state_name(enum breaker_state state)
+{
+	static const char *const names[] = {
+		[BREAKER_ALIVE] = "closed",
+		[BREAKER_DEAD] = "open",
+		[BREAKER_PROBE_OPEN] = "probing",
+		[BREAKER_PROBE_CLOSED] = "probing",
+	};
+	return names[state];
+}
+
+const char *breaker_why(const struct breaker_view *view, const struct breaker_rule *rule,
+			char text[BREAKER_WHY_MAX])
+{
+	*text = '\0';
+	if (rule->kind == BREAKER_CONSECUTIVE_FAILURES && view->failures)
+		snprintf(text, BREAKER_WHY_MAX, "%u failure%s in a row", view->failures,
+			 view->failures == 1 ? "" : "s");
+	else if (view->has_average)
+		snprintf(text, BREAKER_WHY_MAX, "success %.1f %%", view->average * 100);
+	return text;
 }
 
 static void start_anew(struct breaker *breaker, uint64_t now_ns)

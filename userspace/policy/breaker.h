@@ -48,6 +48,18 @@ struct breaker_group {
 
 enum breaker_state { BREAKER_ALIVE, BREAKER_DEAD, BREAKER_PROBE_OPEN, BREAKER_PROBE_CLOSED };
 
+#define BREAKER_WHY_MAX 64
+
+/* For people. */
+struct breaker_view {
+	enum breaker_state state;
+	uint64_t until_ns; /* DEAD: then a probe may go; PROBE_CLOSED: so long for its outcome; 0 */
+	uint32_t failures; /* in a row, as far as the rule counts them */
+	uint32_t failed_probes; /* since it was left out */
+	bool has_average;
+	double average; /* of success, 0..1 */
+};
+
 enum breaker_outcome {
 	BREAKER_SUCCEEDED,
 	BREAKER_FAILED,
@@ -61,6 +73,15 @@ enum breaker_change breaker_tell(struct breaker *breaker, struct breaker_group *
 				 const struct breaker_rule *rule, uint32_t ready_count,
 				 enum breaker_outcome outcome, uint64_t now_ns, struct rng *rng);
 enum breaker_state breaker_state(const struct breaker *breaker);
+/* As it is now; of a breaker that others change meanwhile each number is a true one, not all of one
+ * moment. `rule`: the same as told. */
+struct breaker_view breaker_look(const struct breaker *breaker, const struct breaker_rule *rule);
+/* "closed", "open" or "probing", as circuit breakers are spoken of. */
+const char *breaker_state_name(enum breaker_state state);
+/* Why it is left out or would be: "5 failures in a row", "success 62.0 %", "" = no reason. Text of
+ * at most BREAKER_WHY_MAX bytes with the NUL; returns it. */
+const char *breaker_why(const struct breaker_view *view, const struct breaker_rule *rule,
+			char text[BREAKER_WHY_MAX]);
 /* May it be picked? Alive, or open for a probe. */
 bool breaker_admits(const struct breaker *breaker);
 /* It was picked. True: as the probe, and nobody else may until that one's outcome is told. */

@@ -155,8 +155,11 @@ static bool admit_fault(struct exchange *exchange, const struct http_head *head,
 	struct worker *worker = exchange->session->worker;
 	struct fault fault = fault_pick(rule, head, &worker->rng);
 	*ret_delay_ns = fault.delay_ns;
-	if (fault.delay_ns)
+	if (fault.delay_ns) {
 		worker_count(worker, WEFT_PROXY_FAULT_DELAYED);
+		series_add(&worker_row(worker, exchange->series)->faults_delayed, 1);
+		exchange->started_ns += fault.delay_ns; /* the delay is nobody's latency */
+	}
 	exchange->abort_status = fault.status;
 	if (!fault.status || fault.delay_ns)
 		return true; /* after the delay */
@@ -180,7 +183,7 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 	if (!admit_rate(exchange, head, guard, service) ||
 	    !admit_concurrency(exchange, guard, service, ret_delay_ns))
 		return false;
-	if (retry_attempts_most(exchange, service) > 1)
+	if (retry_attempts_most(exchange, service) > 1 || hedge_is_wanted(&rules->hedge))
 		retry_budget_deposit(&guard->shared->budget, &rules->retry.budget,
 				     worker_now_ns(worker));
 	uint64_t delay_ns;

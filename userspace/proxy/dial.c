@@ -75,6 +75,26 @@ bool dial_take_seat(struct dial *dial, const struct upstream *upstream)
 
 /* ---- what to dial ---- */
 
+static void avoid(struct dial *dial, uint32_t endpoint_id)
+{
+	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
+		dial->tried_count = 0; /* many tries later: no matter which was first */
+	dial->tried[dial->tried_count++] = endpoint_id;
+}
+
+void dial_fork(struct dial *dial, const struct dial *from, const struct dial_events *events)
+{
+	*dial = *from;
+	dial->events = events;
+	list_init(&dial->waiting);
+	dial->attempts = 0;
+	if (from->upstream)
+		avoid(dial, from->upstream->endpoint_id);
+	dial->upstream = NULL;
+	dial->owes_outcome = false;
+	dial->seat = NULL;
+}
+
 /* The one address that the app asked for, counted as the endpoint that it is. */
 static bool pick_destination(struct dial *dial, const struct service *service, struct target *ret,
 			     enum weft_proxy_reason *ret_reason)
@@ -275,14 +295,23 @@ void dial_tell(struct dial *dial, enum breaker_outcome outcome)
 	guard_tell(dial->worker, &dial->upstream->attempt, outcome);
 }
 
+static void end_attempt(struct worker *worker, struct upstream *upstream,
+			enum balance_outcome outcome)
+{
+	struct balance_attempt *attempt = &upstream->attempt;
+	balance_end(&worker->balances, attempt, worker_now_ns(worker), outcome);
+	if (attempt->cost_ns > 0)
+		series_tell_cost(worker_row(worker, upstream->series.endpoint),
+				 (uint64_t)attempt->cost_ns, attempt->cost_at_ns);
+}
+
 struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
 	dial_tell(dial, BREAKER_NOT_COUNTED);
 	leave_seat(dial);
 	if (upstream)
-		balance_end(&dial->worker->balances, &upstream->attempt,
-			    worker_now_ns(dial->worker), outcome);
+		end_attempt(dial->worker, upstream, outcome);
 	dial->upstream = NULL;
 	return upstream;
 }
@@ -312,6 +341,7 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 	}
 	upstream = new_attempt(dial, &target);
 	if (!upstream) {
+		leave_seat(dial);
 		*ret_reason = WEFT_PROXY_OUT_OF_MEMORY;
 		return false;
 	}
@@ -351,13 +381,6 @@ static bool pick_next(struct dial *dial, struct target *ret, enum weft_proxy_rea
 		return false;
 	dial->tried_count = 0;
 	return pick_target(dial, ret, ret_reason);
-}
-
-static void avoid(struct dial *dial, uint32_t endpoint_id)
-{
-	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
-		dial->tried_count = 0; /* many tries later: no matter which was first */
-	dial->tried[dial->tried_count++] = endpoint_id;
 }
 
 void dial_avoid(struct dial *dial)
@@ -417,6 +440,7 @@ void dial_attempt_failed(struct dial *dial, int error)
 		return;
 	}
 	upstream_abort(old);
+	leave_seat(dial);
 	dial->events->failed(dial, reason == WEFT_PROXY_CONCURRENCY_LIMIT ? reason
 									  : WEFT_PROXY_DIAL_FAILED);
 }
@@ -434,8 +458,8 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 	bool is_waiting = list_is_linked(&from->waiting);
 	if (is_waiting)
 		list_remove(&from->waiting);
-	struct node_endpoint *seat = to->seat;
-	bool takes_seat = to->takes_seat;
+	struct node_endpoint *seat = to->seat ? to->seat : from->seat;
+	bool takes_seat = to->takes_seat || from->takes_seat;
 	*to = *from;
 	to->seat = seat;
 	to->takes_seat = takes_seat;
@@ -447,6 +471,7 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 		to->upstream->user = to;
 	from->upstream = NULL;
 	from->owes_outcome = false;
+	from->seat = NULL;
 }
 
 void dials_retry(struct worker *worker)

@@ -52,6 +52,8 @@ struct dial {
 
 /* For a session's destination, from its app's own address. */
 void dial_init(struct dial *dial, const struct session *session, const struct dial_events *events);
+/* For the same as another dial, at other endpoints than that one's. */
+void dial_fork(struct dial *dial, const struct dial *from, const struct dial_events *events);
 /*
  * Finds an endpoint and begins to connect. True: dial->upstream takes writes, and `ready` or
  * `failed` follows later from the loop (with is_ready set already, nothing follows). False: failed
@@ -76,7 +78,7 @@ void dial_time_anew(struct dial *dial);
 bool dial_take_seat(struct dial *dial, const struct upstream *upstream) MUST_CHECK;
 /* The answer's head came: the balancer learns how long that took. */
 void dial_answered(const struct dial *dial);
-/* Moves an ongoing or ready dial to another owner, whose seat stays its own. */
+/* Moves an ongoing or ready dial to another owner, with its seat, unless that has taken one. */
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events);
 /* Loop: sockets are there again, or time has passed. */
 void dials_retry(struct worker *worker);

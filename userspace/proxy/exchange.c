@@ -17,7 +17,7 @@
 static void on_ready(struct dial *dial);
 static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason);
 
-static const struct dial_events exchange_dial_events = {
+const struct dial_events exchange_dial_events = {
 	.ready = on_ready,
 	.failed = on_dial_failed,
 };
@@ -29,11 +29,17 @@ static struct weft_series *service_row(const struct exchange *exchange)
 	return worker_row(exchange->session->worker, exchange->series);
 }
 
+/* A client may leave while its request is delayed on purpose, before that begins to count. */
+static uint64_t latency_us_since(const struct exchange *exchange, uint64_t from_ns)
+{
+	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	return now_ns > from_ns ? (now_ns - from_ns) / 1000 : 0;
+}
+
 static void count_outcome(const struct exchange *exchange, struct weft_series *row,
 			  uint64_t from_ns)
 {
-	uint64_t now_ns = worker_now_ns(exchange->session->worker);
-	uint64_t latency_us = (now_ns - from_ns) / 1000;
+	uint64_t latency_us = latency_us_since(exchange, from_ns);
 	unsigned class = exchange->status / 100;
 	series_add(&row->requests, 1);
 	/* what is no class counts as 5xx, as for a client (RFC 9110 15) */
@@ -64,13 +70,27 @@ static void count_all(const struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
 	const struct upstream *upstream = exchange->dial.upstream;
-	edge_answered(exchange->session->edge, exchange->status,
-		      (worker_now_ns(worker) - exchange->started_ns) / 1000);
-	count_outcome(exchange, service_row(exchange), exchange->started_ns);
 	series_add(&service_row(exchange)->requests_active, (uint64_t)-1);
+	if (exchange->answered_on_purpose) {
+		series_add(&service_row(exchange)->faults_aborted, 1);
+		return;
+	}
+	edge_answered(exchange->session->edge, exchange->status,
+		      latency_us_since(exchange, exchange->started_ns));
+	count_outcome(exchange, service_row(exchange), exchange->started_ns);
+	if (exchange->route.series != SERIES_NONE)
+		count_outcome(exchange, worker_row(worker, exchange->route.series),
+			      exchange->started_ns);
 	if (!upstream || !exchange->dial.is_ready)
 		return;
 	count_endpoint(exchange);
+}
+
+void exchange_count_retry(const struct exchange *exchange)
+{
+	struct worker *worker = exchange->session->worker;
+	series_add(&service_row(exchange)->retries, 1);
+	series_add(&worker_row(worker, exchange->route.series)->retries, 1);
 }
 
 void exchange_count_attempt(struct exchange *exchange)
@@ -123,6 +143,7 @@ static void free_exchange(struct exchange *exchange)
 	admit_leave(exchange);
 	replay_drop(&exchange->replay);
 	worker_series_use(session->worker, exchange->series, -1);
+	worker_series_use(session->worker, exchange->route.series, -1);
 	exchange_route_fini(&exchange->route);
 	mirrors_leave(exchange);
 	session->exchange = NULL;
@@ -232,6 +253,7 @@ static void answer_unreached(struct exchange *exchange, unsigned status,
 
 void exchange_abort_on_purpose(struct exchange *exchange)
 {
+	exchange->answered_on_purpose = true;
 	exchange_answer(exchange, exchange->abort_status, WEFT_PROXY_FAULT_ABORTED,
 			"answered so on purpose (services[].faults); it was not sent");
 }
@@ -272,6 +294,8 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 {
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
+	if (retry_by_hedge(exchange, NULL))
+		return;
 	if (reason == WEFT_PROXY_CONCURRENCY_LIMIT && retry_with_a_place(exchange))
 		return;
 	if (retry_elsewhere(exchange))
@@ -454,6 +478,7 @@ static void adopt(struct session *session, struct exchange *exchange)
 			worker->series,
 			span_text(address_print(&exchange->route.address, address)));
 	worker_series_use(worker, exchange->series, 1);
+	worker_series_use(worker, exchange->route.series, 1);
 	session->exchange = exchange;
 	series_add(&service_row(exchange)->requests_active, 1);
 }
@@ -645,7 +670,7 @@ static void try_again(struct exchange *exchange)
 	enum weft_proxy_reason reason;
 	struct upstream *dead = dial_release(&exchange->dial, BALANCE_LEFT);
 	exchange->retried = true;
-	series_add(&service_row(exchange)->retries, 1);
+	exchange_count_retry(exchange);
 	series_add(&worker_row(worker, dead->series.endpoint)->retries, 1);
 	series_add(&worker_row(worker, dead->series.endpoint)->requests_active, (uint64_t)-1);
 	exchange->dial.pool_idle_ns = 0;

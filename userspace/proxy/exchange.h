@@ -21,12 +21,14 @@ struct exchange {
 	struct node_service *queue_place; /* in whose queue it counts; NULL = it does not wait */
 	uint64_t queue_until_ns;          /* 0 = never waited */
 	uint64_t delay_ns;                /* on purpose, after the queue */
-	struct timer timer;               /* the first of the three that follow */
-	uint64_t deadline_ns;             /* until the answer's head; 0 = none, of all three */
+	struct hedge *hedge;              /* a second attempt beside the first; NULL = none */
+	struct timer timer;               /* the first of the four that follow */
+	uint64_t deadline_ns;             /* until the answer's head; 0 = none, of all four */
 	uint64_t attempt_deadline_ns;
 	uint64_t wait_until_ns; /* not sent before: nothing is dialled */
-	uint64_t backoff_ns;    /* the last wait before a second try */
-	uint64_t attempt_ns;    /* when the attempt began */
+	uint64_t hedge_due_ns;
+	uint64_t backoff_ns; /* the last wait before a second try */
+	uint64_t attempt_ns; /* when the attempt began */
 	struct exchange_route route;
 	struct list mirrors; /* that get the rest of the request, too */
 	uint32_t series;     /* total of the service that it goes to */
@@ -53,15 +55,17 @@ struct exchange {
 	bool head_sent : 1;     /* final head is on its way to the client */
 	bool is_tunnel : 1;     /* 101 or 2xx to CONNECT */
 	bool upstream_keep_alive : 1;
-	bool retried : 1;           /* after a dead connection from before the request */
-	bool was_sent : 1;          /* to a server, of which something may have seen it */
+	bool retried : 1;  /* after a dead connection from before the request */
+	bool was_sent : 1; /* to a server, of which something may have seen it */
+	bool was_hedged : 1;
 	bool told_client : 1;       /* an interim answer */
 	bool has_success_class : 1; /* the answer says so itself */
 	bool is_success : 1;        /* by the service's classifier */
 	bool is_timed : 1;          /* the balancer knows how long the answer took */
 	bool answered_by_proxy : 1;
-	bool upstream_failed : 1; /* it gave no answer, or half of one */
-	bool pins : 1;            /* Negotiate or NTLM in the request or in a 401 */
+	bool answered_on_purpose : 1; /* by a fault: no real traffic */
+	bool upstream_failed : 1;     /* it gave no answer, or half of one */
+	bool pins : 1;                /* Negotiate or NTLM in the request or in a 401 */
 };
 
 /* Reader events of the client's side. */
@@ -106,11 +110,15 @@ struct answer;
 void exchange_reply(struct exchange *exchange, struct answer *answer,
 		    enum weft_proxy_reason reason);
 void exchange_abort_on_purpose(struct exchange *exchange);
+/* Of an exchange's dial. */
+extern const struct dial_events exchange_dial_events;
 /* No upstream was found: answers. */
 void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason);
 /* The first attempt's. True: dial.upstream takes writes now. */
 bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason);
 void exchange_out_of_memory(struct exchange *exchange);
+/* One more attempt: for its service's row and its route's. */
+void exchange_count_retry(const struct exchange *exchange);
 /* The attempt on the upstream of now is over, and the exchange is not: for its endpoint's row. */
 void exchange_count_attempt(struct exchange *exchange);
 

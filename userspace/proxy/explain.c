@@ -4,13 +4,14 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/balance_ewma.h"
 #include "policy/branch.h"
 #include "policy/identify.h"
 #include "policy/route_match.h"
 #include "proxy/ask.h"
 #include "proxy/explain_tree.h"
 #include "proxy/name.h"
-#include "proxy/node.h"
+#include "proxy/health.h"
 
 /* The request that is asked about. */
 struct asked {
@@ -170,29 +171,57 @@ static void show_rates(struct asked *asked, const struct service *service)
 	tree_close(&asked->tree, "%s", "");
 }
 
-static void show_endpoint(struct asked *asked, const struct service *service,
-			  const struct endpoint *endpoint)
+/* "ejected: 5 failures in a row, 1 failed probe, next in 3.2 s" */
+static void close_endpoint(struct asked *asked, const struct breaker_view *view,
+			   const struct breaker_rule *rule)
 {
 	static const char *const states[] = {"ready", "ejected", "waits for its probe",
 					     "is being probed"};
+	uint64_t now_ns = worker_now_ns(asked->worker);
+	char why[BREAKER_WHY_MAX];
+	char probes[96] = "";
+	if (view->state == BREAKER_DEAD)
+		snprintf(probes, sizeof(probes), ", %u failed probes, next in %.1f s",
+			 view->failed_probes,
+			 view->until_ns > now_ns ? (double)(view->until_ns - now_ns) / 1e9 : 0);
+	breaker_why(view, rule, why);
+	tree_close(&asked->tree, "%s%s%s%s", states[view->state], *why ? ": " : "", why, probes);
+}
+
+static void show_endpoint(struct asked *asked, const struct service *service,
+			  const struct endpoint *endpoint)
+{
 	struct worker *worker = asked->worker;
 	uint32_t cap = service->resilience.limit.endpoint_concurrency;
-	char most[32] = "";
-	struct node_endpoint *shared =
+	const struct node_endpoint *shared =
 		worker->node ? node_endpoint_at(worker->node, endpoint->id) : NULL;
-	struct node_endpoint *entry =
-		service->resilience.breaker.kind != BREAKER_NONE ? shared : NULL;
+	char seats[32] = "";
+	struct breaker_view view = {.state = BREAKER_ALIVE};
 	uint32_t slot = series_kept(&endpoint->series);
 	struct weft_series sum = {0};
-	if (slot < WEFT_SERIES_MAX)
+	uint64_t cost_us = 0;
+	char estimate[48] = "";
+	if (slot < WEFT_SERIES_MAX) {
 		series_sum(worker->series, slot, &sum);
+		cost_us =
+			series_cost_us(worker->series, slot, worker_now_ns(worker), EWMA_DECAY_NS);
+	}
+	if (cost_us)
+		snprintf(estimate, sizeof(estimate), ", answers in about %.1f ms",
+			 (double)cost_us / 1e3);
 	if (cap)
-		snprintf(most, sizeof(most), ", %u of its cap of %u",
+		snprintf(seats, sizeof(seats), ", %u of its cap of %u",
 			 shared ? atomic_load(&shared->seats.active) : 0, cap);
-	tree_open(&asked->tree, "endpoint", "%s weight %u, %llu requests in flight%s",
-		  endpoint->text, endpoint->weight, (unsigned long long)sum.requests_active, most);
-	const char *state = states[entry ? breaker_state(&entry->breaker) : BREAKER_ALIVE];
-	tree_close(&asked->tree, "%s", endpoint->weight ? state : "drained");
+	tree_open(&asked->tree, "endpoint", "%s weight %u, %llu requests in flight%s%s",
+		  endpoint->text, endpoint->weight, (unsigned long long)sum.requests_active, seats,
+		  estimate);
+	bool is_watched = health_breaker(worker->node, service, endpoint, &view);
+	if (!endpoint->weight)
+		tree_close(&asked->tree, "drained");
+	else if (!is_watched)
+		tree_close(&asked->tree, "ready");
+	else
+		close_endpoint(asked, &view, &service->resilience.breaker);
 }
 
 static void show_service(struct asked *asked, uint32_t service_id)

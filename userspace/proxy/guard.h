@@ -6,7 +6,6 @@
 #ifndef PROXY_GUARD_H
 #define PROXY_GUARD_H
 
-#include "policy/failover.h"
 #include "policy/balances.h"
 #include "proxy/node.h"
 
@@ -17,7 +16,6 @@ struct guard {
 	struct node_service *shared; /* NULL = not looked up yet */
 	struct queue *queue;         /* NULL = nobody has waited yet (queue.h) */
 	uint32_t version;            /* of the service that it was looked up for */
-	struct failover failover;    /* is it up, for the choice among alternates? */
 	uint32_t epoch;              /* of the breakers' changes that the balancer knows */
 };
 

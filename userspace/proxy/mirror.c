@@ -9,6 +9,7 @@ struct mirror {
 	struct list of_exchange; /* while the request goes on */
 	struct timer timer;
 	struct worker *worker;
+	uint32_t series; /* of the service that gets the copy */
 	struct forward request;
 	bool is_head;
 	bool head_seen; /* of the final answer */
@@ -35,11 +36,20 @@ static void release(struct mirror *mirror, bool is_clean)
 		upstream_abort(upstream);
 }
 
+/* Here alone: a copy is no request of the service that gets it. */
+static void count_end(struct worker *worker, uint32_t series, bool is_answered)
+{
+	struct weft_series *row = worker_row(worker, series);
+	worker_count(worker, is_answered ? WEFT_PROXY_MIRRORED : WEFT_PROXY_MIRROR_FAILED);
+	series_add(is_answered ? &row->mirrored : &row->mirrors_failed, 1);
+}
+
 static void end(struct mirror *mirror)
 {
 	struct worker *worker = mirror->worker;
 	bool is_answered = mirror->response_done && !mirror->is_broken;
-	worker_count(worker, is_answered ? WEFT_PROXY_MIRRORED : WEFT_PROXY_MIRROR_FAILED);
+	count_end(worker, mirror->series, is_answered);
+	worker_series_use(worker, mirror->series, -1);
 	timer_clear(io_timers(worker->ring), &mirror->timer);
 	release(mirror, is_answered && mirror->request_done);
 	list_remove(&mirror->link);
@@ -193,9 +203,12 @@ static bool start(struct mirror *mirror, const struct exchange *exchange, uint32
 void mirror_begin(struct exchange *exchange, const struct rewritten *forwarded, uint32_t service_id)
 {
 	struct worker *worker = exchange->session->worker;
+	const struct service *service = snapshot_service(worker->snapshot, service_id);
+	uint32_t series = service ? worker_service_series(worker, service) : SERIES_NONE;
 	struct mirror *mirror = mem_zalloc(sizeof(*mirror));
 	if (mirror) {
 		mirror->worker = worker;
+		mirror->series = series;
 		mirror->is_head = exchange->is_head;
 		mirror->request.framing = exchange->request.framing;
 		mirror->request_done = exchange->request_done;
@@ -203,10 +216,11 @@ void mirror_begin(struct exchange *exchange, const struct rewritten *forwarded, 
 		timer_init(&mirror->timer, on_timeout);
 	}
 	if (!mirror || !start(mirror, exchange, service_id)) {
-		worker_count(worker, WEFT_PROXY_MIRROR_FAILED);
+		count_end(worker, series, false);
 		mem_free(mirror);
 		return;
 	}
+	worker_series_use(worker, series, 1);
 	list_add_last(&worker->mirrors, &mirror->link);
 	if (!mirror->request_done)
 		list_add_last(&exchange->mirrors, &mirror->of_exchange);

@@ -4,6 +4,7 @@
 
 #include "policy/branch.h"
 #include "proxy/guard.h"
+#include "proxy/health.h"
 
 /* ---- entries that a request brings ---- */
 
@@ -98,7 +99,7 @@ bool name_is_up(struct worker *worker, const struct service *service)
 	bool is_good = failover_is_good(&rule, alive, service->ready_count);
 	if (!guard)
 		return is_good;
-	if (failover_see(&guard->failover, &rule, service->birth, is_good, worker_now_ns(worker)))
+	if (failover_see(&guard->shared->failover, &rule, is_good, worker_now_ns(worker)))
 		return true;
 	/* An endpoint waits for its probe: without this request nobody would notice that it is
 	 * back. */
@@ -107,11 +108,7 @@ bool name_is_up(struct worker *worker, const struct service *service)
 
 bool name_shows_up(struct worker *worker, const struct service *service)
 {
-	const struct failover_rule rule = rule_of(worker);
-	const struct guard *guard = guard_service(worker, service);
-	bool is_good = failover_is_good(&rule, count_alive(guard, service), service->ready_count);
-	struct failover copy = guard ? guard->failover : (struct failover){0};
-	return failover_see(&copy, &rule, service->birth, is_good, worker_now_ns(worker));
+	return health_is_up(worker->node, worker->snapshot, service, worker_now_ns(worker));
 }
 
 static bool leaf_is_ready(const void *context, const struct name_tree *leaf)

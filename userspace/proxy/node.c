@@ -78,11 +78,14 @@ static void begin_anew(struct node_service *service)
 		atomic_store(&service->budget.slices[i], 0);
 		atomic_store(&service->requeues.slices[i], 0);
 	}
+	atomic_store(&service->latency.estimate_ns, 0);
+	atomic_store(&service->latency.samples, 0);
 	atomic_store(&service->breakers.next_ns, 0);
 	atomic_store(&service->breakers.removed, 0);
 	atomic_store(&service->concurrency.limit, 0);
 	atomic_store(&service->concurrency.least_ns, 0);
 	atomic_store(&service->rate.until_ns, 0);
+	failover_reset(&service->failover);
 }
 
 struct node_service *node_service(struct node *node, const struct service *service)
@@ -101,13 +104,26 @@ struct node_endpoint *node_endpoint(struct node *node, const struct endpoint *en
 	return entry;
 }
 
+/* The piece that has the entry, if one was made. */
+static void *piece_known(_Atomic(void *) *pieces, uint32_t id)
+{
+	return id / PIECE < PIECES ? atomic_load_explicit(&pieces[id / PIECE], memory_order_acquire)
+				   : NULL;
+}
+
 struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id)
 {
-	if (endpoint_id / PIECE >= PIECES)
-		return NULL;
-	struct node_endpoint *piece =
-		atomic_load_explicit(&node->endpoints[endpoint_id / PIECE], memory_order_acquire);
+	struct node_endpoint *piece = piece_known(node->endpoints, endpoint_id);
 	return piece ? &piece[endpoint_id % PIECE] : NULL;
+}
+
+const struct node_service *node_service_known(struct node *node, const struct service *service)
+{
+	struct node_service *piece = piece_known(node->services, service->id);
+	const struct node_service *entry = piece ? &piece[service->id % PIECE] : NULL;
+	bool is_its = entry &&
+		      atomic_load_explicit(&entry->owner, memory_order_acquire) == service->birth;
+	return is_its ? entry : NULL;
 }
 
 /* One that has become too small stays, as other workers may be in it. */

@@ -5,6 +5,7 @@
 #include "model/sticky.h"
 #include "proxy/admit.h"
 #include "proxy/exchange.h"
+#include "proxy/hedge.h"
 #include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
@@ -191,6 +192,7 @@ static void final_answer(struct exchange *exchange, const struct http_head *head
 	if (exchange->is_success) { /* a failure that came fast is no sign of a fast server */
 		dial_answered(&exchange->dial);
 		exchange->is_timed = true;
+		hedge_learn(exchange);
 	}
 	retry_clock_stops(exchange);
 	replay_drop(&exchange->replay);
@@ -225,6 +227,8 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 		dial_tell(&exchange->dial, blame(exchange, &end));
 	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
 		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
+	if (verdict.is_failure && retry_by_hedge(exchange, head))
+		return true;
 	return retry_wants(exchange, &end, verdict) && retry_answer(exchange, head);
 }
 

@@ -4,6 +4,7 @@
 #include "policy/backoff.h"
 #include "proxy/admit.h"
 #include "proxy/drain.h"
+#include "proxy/hedge.h"
 #include "proxy/queue.h"
 
 /* Kept of a request for as long as its service may turn out unreachable. */
@@ -87,13 +88,21 @@ static bool watch(struct exchange *exchange)
 {
 	struct timers *timers = io_timers(exchange->session->worker->ring);
 	uint64_t next_ns = earlier(exchange->deadline_ns, exchange->wait_until_ns);
-	if (!exchange->wait_until_ns)
+	if (!exchange->wait_until_ns) {
 		next_ns = earlier(next_ns, exchange->attempt_deadline_ns);
+		next_ns = earlier(next_ns, exchange->hedge_due_ns);
+	}
 	if (!next_ns) {
 		timer_clear(timers, &exchange->timer);
 		return true;
 	}
 	return timer_set(timers, &exchange->timer, next_ns) == 0;
+}
+
+void retry_watch(struct exchange *exchange)
+{
+	if (!watch(exchange))
+		log_warn("no_timer", "what=attempt");
 }
 
 void retry_attempt_begins(struct exchange *exchange)
@@ -104,17 +113,42 @@ void retry_attempt_begins(struct exchange *exchange)
 	exchange->attempt_deadline_ns = limit_ns ? exchange->attempt_ns + limit_ns : 0;
 	exchange->attempts++;
 	queue_served(exchange);
-	if (!watch(exchange))
-		log_warn("no_timer", "what=attempt");
+	exchange->hedge_due_ns = hedge_due_ns(exchange);
+	retry_watch(exchange);
 }
 
 void retry_clock_stops(struct exchange *exchange)
 {
+	hedge_drop(exchange->hedge);
 	exchange->deadline_ns = exchange->attempt_deadline_ns = exchange->wait_until_ns = 0;
+	exchange->hedge_due_ns = 0;
 	timer_clear(io_timers(exchange->session->worker->ring), &exchange->timer);
 }
 
 /* ---- may it? ---- */
+
+static uint32_t kept_for_retries(const struct exchange *exchange, const struct service *service)
+{
+	uint32_t most = service->resilience.retry.buffer_bytes;
+	bool is_asked = has_codes(&exchange->route) ||
+			classify_may_retry(classifier_of(exchange, service),
+					   (enum method_kind)exchange->method);
+	if (retry_attempts_most(exchange, service) <= 1)
+		return 0;
+	if (is_asked)
+		return most;
+	/* What only an answer's own word makes retryable is rare: small requests are kept for it,
+	 * and no bulk is copied. */
+	uint32_t rare = retry_believes(exchange) ? BLOCK_SMALL_BYTES : 0;
+	return most < rare ? most : rare;
+}
+
+static bool may_be_hedged(const struct exchange *exchange, const struct service *service)
+{
+	return hedge_is_wanted(&service->resilience.hedge) &&
+	       classify_may_retry(CLASSIFIER_RETRYABLE_IDEMPOTENT_5XX,
+				  (enum method_kind)exchange->method);
+}
 
 uint32_t retry_buffer_bytes(const struct exchange *exchange)
 {
@@ -123,18 +157,10 @@ uint32_t retry_buffer_bytes(const struct exchange *exchange)
 	uint32_t least = exchange->is_idempotent && !exchange->has_body ? BLOCK_LARGE_BYTES : 0;
 	if (exchange->route.fallback_id)
 		least = FALLBACK_BUFFER_BYTES;
-	if (exchange->is_connect || exchange->wants_upgrade || !service ||
-	    retry_attempts_most(exchange, service) <= 1)
+	if (exchange->is_connect || exchange->wants_upgrade || !service)
 		return least;
-	uint32_t most = service->resilience.retry.buffer_bytes;
-	/* What only an answer's own word makes retryable is rare: small requests are kept for it,
-	 * and no bulk is copied. */
-	if (!has_codes(&exchange->route) &&
-	    !classify_may_retry(classifier_of(exchange, service),
-				(enum method_kind)exchange->method)) {
-		uint32_t rare = retry_believes(exchange) ? BLOCK_SMALL_BYTES : 0;
-		most = most < rare ? most : rare;
-	}
+	uint32_t most = may_be_hedged(exchange, service) ? service->resilience.retry.buffer_bytes
+							 : kept_for_retries(exchange, service);
 	return most > least ? most : least;
 }
 
@@ -147,9 +173,10 @@ static bool is_possible(const struct exchange *exchange, const struct service *s
 	       exchange->attempts < retry_attempts_most(exchange, service);
 }
 
-/* Asked last: what it allows is paid for. */
-static bool budget_allows(struct worker *worker, const struct service *service)
+/* Asked last. */
+bool retry_is_paid(const struct exchange *exchange, const struct service *service)
 {
+	struct worker *worker = exchange->session->worker;
 	struct guard *guard = guard_service(worker, service);
 	if (guard &&
 	    retry_budget_withdraw(&guard->shared->budget, &service->resilience.retry.budget,
@@ -186,7 +213,7 @@ static bool may_retry(struct exchange *exchange, uint64_t *ret_wait_ns)
 	if (exchange->deadline_ns && worker_now_ns(worker) + wait_ns >= exchange->deadline_ns)
 		return false;
 	*ret_wait_ns = wait_ns;
-	return budget_allows(worker, service);
+	return retry_is_paid(exchange, service);
 }
 
 /* ---- the next attempt ---- */
@@ -331,18 +358,46 @@ static void discard(struct exchange *exchange, const struct http_head *head)
 		upstream_abort(upstream);
 }
 
-static void begin_anew(struct exchange *exchange, const struct http_head *head, uint64_t wait_ns,
-		       enum weft_proxy_reason reason)
+static void forget_attempt(struct exchange *exchange)
 {
-	struct worker *worker = exchange->session->worker;
-	worker_count(worker, reason);
-	series_add(&worker_row(worker, exchange->series)->retries, 1);
-	discard(exchange, head);
 	exchange->status = 0;
 	exchange->upstream_failed = false;
 	exchange->retried = false; /* the next connection may turn out dead too */
 	exchange->lent = (struct forward_lent){0};
 	exchange->response = (struct forward){0};
+}
+
+bool retry_by_hedge(struct exchange *exchange, const struct http_head *head)
+{
+	if (!exchange->hedge)
+		return false;
+	discard(exchange, head);
+	forget_attempt(exchange);
+	hedge_take_over(exchange->hedge, &exchange_dial_events);
+	return true;
+}
+
+void retry_leave_first(struct exchange *exchange)
+{
+	struct dial *dial = &exchange->dial;
+	if (dial->is_ready) {
+		exchange_count_attempt(exchange);
+		upstream_abort(dial_release(dial, BALANCE_LEFT));
+	} else {
+		dial_cancel(dial);
+	}
+	forget_attempt(exchange);
+	hedge_take_over(exchange->hedge, &exchange_dial_events);
+}
+
+static void begin_anew(struct exchange *exchange, const struct http_head *head, uint64_t wait_ns,
+		       enum weft_proxy_reason reason)
+{
+	struct worker *worker = exchange->session->worker;
+	worker_count(worker, reason);
+	exchange_count_retry(exchange);
+	discard(exchange, head);
+	forget_attempt(exchange);
 	if (wait_ns)
 		retry_wait(exchange, wait_ns);
 	else
@@ -363,6 +418,8 @@ bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason)
 	const struct service *service = service_of(exchange);
 	uint64_t wait_ns;
 	struct attempt_end end = {.method = (enum method_kind)exchange->method};
+	if (retry_by_hedge(exchange, NULL))
+		return true;
 	if (!service || !classify(classifier_of(exchange, service), &end).is_retryable ||
 	    !may_retry(exchange, &wait_ns))
 		return false;
@@ -400,6 +457,10 @@ static void on_timer(struct timer *timer)
 					  "tries included");
 	} else if (exchange->wait_until_ns) {
 		wait_is_over(exchange);
+	} else if (exchange->hedge_due_ns && now_ns >= exchange->hedge_due_ns) {
+		exchange->hedge_due_ns = 0;
+		hedge_begin(exchange);
+		retry_watch(exchange);
 	} else {
 		tell_timeout(exchange);
 		if (!retry_unanswered(exchange, WEFT_PROXY_RETRIED_TIMEOUT))

@@ -31,6 +31,13 @@ uint32_t retry_buffer_bytes(const struct exchange *exchange);
 bool retry_answer(struct exchange *exchange, const struct http_head *head);
 /* The attempt ended without an answer. As above. */
 bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason);
+/* The attempt failed, with an answer (`head`) or without, but a second one is under way: that is
+ * the request's attempt now. False: there is none. */
+bool retry_by_hedge(struct exchange *exchange, const struct http_head *head);
+/* The second attempt answers first: as above, and the first is no failure. */
+void retry_leave_first(struct exchange *exchange);
+/* One more attempt is within the service's budget, and paid for. */
+bool retry_is_paid(const struct exchange *exchange, const struct service *service);
 /* Sends the request's kept bytes when this time has passed; the client is not read meanwhile. */
 void retry_wait(struct exchange *exchange, uint64_t wait_ns);
 
@@ -42,6 +49,8 @@ void retry_wait_less(struct exchange *exchange);
 
 /* An attempt begins: its own limit, and the timer for the next of all limits. */
 void retry_attempt_begins(struct exchange *exchange);
+/* A limit has changed: the timer follows. */
+void retry_watch(struct exchange *exchange);
 /* The answer's head is passed on: no limit any more. */
 void retry_clock_stops(struct exchange *exchange);
 void retry_timer_init(struct exchange *exchange);

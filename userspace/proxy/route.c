@@ -239,6 +239,7 @@ static int follow_rule(struct session *session, const struct http_head *head,
 {
 	struct worker *worker = session->worker;
 	const struct route_rule *rule = choice->rule;
+	route->series = worker_rule_series(worker, choice->route, rule);
 	if (rule->filters.redirect.is_set)
 		return redirect(session, head, &rule->filters.redirect, choice->match, way);
 	const struct route_backend *backend = draw_backend(rule, &worker->rng);
@@ -312,6 +313,7 @@ int route_request(struct session *session, const struct http_head *head,
 	const struct snapshot *snapshot = session->worker->snapshot;
 	struct called called;
 	*ret_route = (struct exchange_route){.service_id = session->service_id,
+					     .series = SERIES_NONE,
 					     .retry_attempts = ROUTE_NONE};
 	*ret_way = (struct route_way){.forwarded = {.head = *head}};
 	bool is_read =

@@ -17,6 +17,7 @@ struct kept_change;
 /* Of an exchange, for as long as it lasts. */
 struct exchange_route {
 	uint32_t service_id;  /* where the request goes; 0: to its original destination */
+	uint32_t series;      /* of the rule that took it; SERIES_NONE = none did */
 	uint32_t fallback_id; /* service that takes it when that is unreachable; 0 = none */
 	bool has_address;     /* it goes to `address`, which is no service's */
 	struct weft_address address;

@@ -1,12 +1,14 @@
 /*
- * Slots of the metric store whose service or endpoint is gone. A worker learns of a slot from the
- * snapshot of its turn or by asking for a label, and says in the same turn that something counts
- * there. So after a retired slot's grace period nobody has it but those that say so.
+ * Slots of the metric store whose service, endpoint or route is gone. A worker learns of a slot
+ * from the snapshot of its turn or by asking for a label, and says in the same turn that something
+ * counts there. So after a retired slot's grace period nobody has it but those that say so.
  */
 #include "proxy/orders.h"
 
 static bool has_label(const struct snapshot *snapshot, const struct weft_series_label *label)
 {
+	if (label->kind != WEFT_SERIES_SERVICE)
+		return false;
 	const struct service *service = snapshot_service_named(snapshot, span_text(label->service));
 	if (!service || !*label->endpoint)
 		return service != NULL;
@@ -15,6 +17,21 @@ static bool has_label(const struct snapshot *snapshot, const struct weft_series_
 			return true;
 	}
 	return false;
+}
+
+static void mark_routes(const struct series_store *store, const struct route_set *routes,
+			bool used[WEFT_SERIES_MAX])
+{
+	char number[ROUTE_NUMBER_MAX];
+	uint32_t slot;
+	for (uint32_t i = 0; routes && i < routes->route_count; i++) {
+		const struct route *route = &routes->routes[i];
+		for (uint32_t j = 0; j < route->rule_count; j++) {
+			struct span label = route_rule_label(&route->rules[j], number);
+			if (series_find_route(store, route->name, label, &slot))
+				used[slot] = true;
+		}
+	}
 }
 
 /* By name, not by the slots that it keeps: one that a worker claimed for the snapshot before, while
@@ -26,6 +43,7 @@ static void mark_snapshot(const struct series_store *store, const struct snapsho
 		const struct weft_series_label *label = series_label(store, slot);
 		used[slot] = label && has_label(snapshot, label);
 	}
+	mark_routes(store, snapshot->routes, used);
 }
 
 static void mark_all(struct workers *workers, bool used[WEFT_SERIES_MAX])
@@ -54,6 +72,11 @@ static void let_ask_again(const struct snapshot *snapshot)
 		ask_again(&service->series);
 		for (uint32_t j = 0; j < service->endpoint_count; j++)
 			ask_again(&service->endpoints[j].series);
+	}
+	const struct route_set *routes = snapshot->routes;
+	for (uint32_t i = 0; routes && i < routes->route_count; i++) {
+		for (uint32_t j = 0; j < routes->routes[i].rule_count; j++)
+			ask_again(&routes->routes[i].rules[j].series);
 	}
 }
 

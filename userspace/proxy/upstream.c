@@ -7,6 +7,7 @@
 #include "proxy/dial.h"
 #include "proxy/drain.h"
 #include "proxy/exchange.h"
+#include "proxy/hedge.h"
 #include "proxy/leg.h"
 #include "proxy/mirror.h"
 #include "proxy/tunnel.h"
@@ -238,6 +239,9 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 	case UPSTREAM_MIRROR:
 		mirror_upstream_data(upstream->user, bytes);
 		return;
+	case UPSTREAM_HEDGE:
+		hedge_upstream_data(upstream->user, bytes, block);
+		return;
 	case UPSTREAM_IDLE:     /* nobody asked (RFC 9112 9.2) */
 	case UPSTREAM_DIALLING: /* cannot be: reading begins when it is assigned */
 		upstream_close(upstream);
@@ -263,6 +267,9 @@ static void on_eof(struct wire *wire)
 		return;
 	case UPSTREAM_MIRROR:
 		mirror_upstream_eof(upstream->user);
+		return;
+	case UPSTREAM_HEDGE:
+		hedge_upstream_ended(upstream->user);
 		return;
 	case UPSTREAM_IDLE:
 	case UPSTREAM_DRAINING:
@@ -314,6 +321,9 @@ static void on_failed(struct wire *wire, int error)
 		return;
 	case UPSTREAM_MIRROR:
 		mirror_upstream_failed(upstream->user);
+		return;
+	case UPSTREAM_HEDGE:
+		hedge_upstream_ended(upstream->user);
 		return;
 	case UPSTREAM_IDLE:
 	case UPSTREAM_DRAINING:

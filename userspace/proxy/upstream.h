@@ -13,6 +13,7 @@ enum upstream_role {
 	UPSTREAM_TUNNEL,   /* user: struct tunnel */
 	UPSTREAM_DRAINING, /* the rest of an answer that nobody wants (drain.h) */
 	UPSTREAM_MIRROR,   /* user: struct mirror */
+	UPSTREAM_HEDGE,    /* user: struct hedge */
 	UPSTREAM_IDLE,     /* in the pool, or pinned to a session */
 	UPSTREAM_ENDING,   /* belongs to nobody any more */
 };

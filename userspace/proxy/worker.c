@@ -51,6 +51,19 @@ uint32_t worker_endpoint_series(struct worker *worker, const struct service *ser
 	return claim_series(worker, &endpoint->series, service, endpoint->text);
 }
 
+uint32_t worker_rule_series(struct worker *worker, const struct route *route,
+			    const struct route_rule *rule)
+{
+	char number[ROUTE_NUMBER_MAX];
+	uint32_t slot = series_kept(&rule->series);
+	if (slot == SERIES_UNCLAIMED) {
+		slot = series_slot_route(worker->series, route->name,
+					 route_rule_label(rule, number));
+		series_keep(&rule->series, slot);
+	}
+	return slot == SERIES_OVERFLOW ? SERIES_NONE : slot;
+}
+
 static void show(__u64 *gauge, uint64_t value)
 {
 	__atomic_store_n(gauge, value, __ATOMIC_RELAXED);

@@ -117,6 +117,10 @@ uint32_t worker_service_series(struct worker *worker, const struct service *serv
 uint32_t worker_endpoint_series(struct worker *worker, const struct service *service,
 				const struct endpoint *endpoint);
 
+/* SERIES_NONE: too many have a slot, so this one is not counted. */
+uint32_t worker_rule_series(struct worker *worker, const struct route *route,
+			    const struct route_rule *rule);
+
 /* Whoever may still count under a slot says so, +1 and later -1; SERIES_NONE is fine. */
 static inline void worker_series_use(struct worker *worker, uint32_t slot, int change)
 {

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "proxy/node.h"
+#include "proxy/health.h"
 #include "proxy/orders.h"
 
 struct workers {
@@ -178,6 +178,18 @@ void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t dra
 	order.pod.pod_id = pod_id;
 	for (unsigned i = 0; i < workers->count; i++)
 		post(&workers->workers[i], &order);
+}
+
+bool workers_breaker(const struct workers *workers, const struct service *service,
+		     const struct endpoint *endpoint, struct breaker_view *ret_view)
+{
+	return health_breaker(workers->options.node, service, endpoint, ret_view);
+}
+
+bool workers_service_is_up(const struct workers *workers, const struct snapshot *snapshot,
+			   const struct service *service, uint64_t now_ns)
+{
+	return health_is_up(workers->options.node, snapshot, service, now_ns);
 }
 
 unsigned workers_count(const struct workers *workers)

@@ -12,6 +12,7 @@
 #include "telemetry/series.h"
 
 struct node;
+struct breaker_view;
 struct workers;
 
 struct workers_options {
@@ -44,6 +45,13 @@ void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t dra
 /* Gives back the slots of the metric store that no service, endpoint or connection has any more.
  * Waits until every worker was between two turns. */
 void workers_sweep_series(struct workers *workers);
+/* An endpoint's breaker as it is now, which all workers share. False: none watches it, or no
+ * request has gone to its service yet. */
+bool workers_breaker(const struct workers *workers, const struct service *service,
+		     const struct endpoint *endpoint, struct breaker_view *ret_view);
+/* Is it up, for the choice among alternates? `now_ns` as the workers' clock. */
+bool workers_service_is_up(const struct workers *workers, const struct snapshot *snapshot,
+			   const struct service *service, uint64_t now_ns);
 /* JSON array of the connections of `pod`, of size 0 = of all; `done` runs in the thread of `ring`,
  * with NULL when a worker did not answer within a second. */
 void workers_connections(struct workers *workers, struct io_ring *ring, struct span pod,

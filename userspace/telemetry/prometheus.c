@@ -36,11 +36,12 @@ static void add_seconds(struct text *page, uint64_t microseconds)
 
 static void add_labels(struct text *page, const struct weft_series_label *label)
 {
+	bool is_route = label->kind == WEFT_SERIES_ROUTE;
 	text_add(page, span_text("{"));
-	prometheus_label(page, "service", span_text(label->service));
+	prometheus_label(page, is_route ? "route" : "service", span_text(label->service));
 	if (label->endpoint[0]) {
 		text_add(page, span_text(","));
-		prometheus_label(page, "endpoint", span_text(label->endpoint));
+		prometheus_label(page, is_route ? "rule" : "endpoint", span_text(label->endpoint));
 	}
 }
 
@@ -79,6 +80,32 @@ static const struct counter_family families[] = {
 	 offsetof(struct weft_series, requests_active), false},
 };
 
+static const struct counter_family apart_families[] = {
+	COUNTER("faults_delayed", faults_delayed, "Requests that were delayed on purpose."),
+	COUNTER("faults_aborted", faults_aborted,
+		"Requests answered on purpose; they count nowhere else."),
+	COUNTER("mirrored", mirrored, "Copies of requests that were answered."),
+	COUNTER("mirrors_failed", mirrors_failed, "Copies of requests that were not."),
+};
+
+static const struct counter_family route_families[] = {
+	{"weft_route_requests_total", "counter", "HTTP requests that a route's rule took.",
+	 offsetof(struct weft_series, requests), true},
+	COUNTER("route_proxy_errors", proxy_errors, "Answers to them that weft made itself."),
+	COUNTER("route_retries", retries, "Attempts after the first of a request."),
+};
+
+/* Of services, of routes: the two have the same shape. */
+struct outcome_names {
+	const char *responses;
+	const char *duration;
+};
+
+static const struct outcome_names service_outcomes = {"weft_responses_total",
+						      "weft_request_duration_seconds"};
+static const struct outcome_names route_outcomes = {"weft_route_responses_total",
+						    "weft_route_request_duration_seconds"};
+
 static void add_counters(struct text *page, const struct counter_family *family,
 			 const struct series_sample *samples, size_t count)
 {
@@ -95,16 +122,34 @@ static void add_counters(struct text *page, const struct counter_family *family,
 	}
 }
 
-static void add_responses(struct text *page, const struct series_sample *samples, size_t count)
+/* Only those that counted any: most services have neither. */
+static void add_apart(struct text *page, const struct counter_family *family,
+		      const struct series_sample *samples, size_t count)
+{
+	prometheus_family(page, family->name, family->type, family->help);
+	for (size_t i = 0; i < count; i++) {
+		const char *sum = (const char *)&samples[i].sum;
+		uint64_t value;
+		memcpy(&value, sum + family->offset, sizeof(value));
+		if (value == 0)
+			continue;
+		text_add(page, span_text(family->name));
+		add_labels(page, samples[i].label);
+		text_printf(page, "} %" PRIu64 "\n", value);
+	}
+}
+
+static void add_responses(struct text *page, const char *name, const struct series_sample *samples,
+			  size_t count)
 {
 	static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-	prometheus_family(page, "weft_responses_total", "counter",
+	prometheus_family(page, name, "counter",
 			  "Answers by status class; none: ended without an answer.");
 	for (size_t i = 0; i < count; i++) {
 		if (series_is_zero(&samples[i].sum))
 			continue;
 		for (size_t class = 0; class < array_count(classes); class ++) {
-			text_add(page, span_text("weft_responses_total"));
+			text_add(page, span_text(name));
 			add_labels(page, samples[i].label);
 			text_printf(page, ",class=\"%s\"} %" PRIu64 "\n", classes[class],
 				    (uint64_t)samples[i].sum.responses[class]);
@@ -120,12 +165,12 @@ static bool was_measured(const struct series_sample *sample)
 	return count > 0;
 }
 
-static void add_histogram(struct text *page, const struct series_sample *sample)
+static void add_histogram(struct text *page, const char *name, const struct series_sample *sample)
 {
 	uint64_t count = 0;
 	for (unsigned i = 0; i < WEFT_LATENCY_BUCKETS; i++) {
 		count += sample->sum.latency_buckets[i];
-		text_add(page, span_text("weft_request_duration_seconds_bucket"));
+		text_printf(page, "%s_bucket", name);
 		add_labels(page, sample->label);
 		text_add(page, span_text(",le=\""));
 		if (i == WEFT_LATENCY_BUCKETS - 1)
@@ -134,13 +179,25 @@ static void add_histogram(struct text *page, const struct series_sample *sample)
 			add_seconds(page, latency_bound_us(i));
 		text_printf(page, "\"} %" PRIu64 "\n", count);
 	}
-	text_add(page, span_text("weft_request_duration_seconds_sum"));
+	text_printf(page, "%s_sum", name);
 	add_labels(page, sample->label);
 	text_add(page, span_text("} "));
 	add_seconds(page, sample->sum.latency_us_sum);
-	text_add(page, span_text("\nweft_request_duration_seconds_count"));
+	text_printf(page, "\n%s_count", name);
 	add_labels(page, sample->label);
 	text_printf(page, "} %" PRIu64 "\n", count);
+}
+
+static void add_outcomes(struct text *page, const struct outcome_names *names,
+			 const struct series_sample *samples, size_t count)
+{
+	add_responses(page, names->responses, samples, count);
+	prometheus_family(page, names->duration, "histogram",
+			  "From a request's head to the end of its answer.");
+	for (size_t i = 0; i < count; i++) {
+		if (was_measured(&samples[i]))
+			add_histogram(page, names->duration, &samples[i]);
+	}
 }
 
 void prometheus_series(const struct series_store *store, struct text *page)
@@ -151,14 +208,15 @@ void prometheus_series(const struct series_store *store, struct text *page)
 		page->failed = true;
 		return;
 	}
+	size_t services = series_of_services(samples, count);
+	const struct series_sample *routes = samples + services;
 	for (size_t i = 0; i < array_count(families); i++)
-		add_counters(page, &families[i], samples, count);
-	add_responses(page, samples, count);
-	prometheus_family(page, "weft_request_duration_seconds", "histogram",
-			  "From a request's head to the end of its answer.");
-	for (size_t i = 0; i < count; i++) {
-		if (was_measured(&samples[i]))
-			add_histogram(page, &samples[i]);
-	}
+		add_counters(page, &families[i], samples, services);
+	for (size_t i = 0; i < array_count(apart_families); i++)
+		add_apart(page, &apart_families[i], samples, services);
+	add_outcomes(page, &service_outcomes, samples, services);
+	for (size_t i = 0; i < array_count(route_families); i++)
+		add_counters(page, &route_families[i], routes, count - services);
+	add_outcomes(page, &route_outcomes, routes, count - services);
 	mem_free(samples);
 }

@@ -15,7 +15,7 @@ void prometheus_family(struct text *page, const char *name, const char *type, co
 /* name="value", escaped. */
 void prometheus_label(struct text *page, const char *name, struct span value);
 
-/* Every ready series: a service's total has no endpoint label. */
+/* Every ready series: a service's total has no endpoint label, a route's rule has `rule`. */
 void prometheus_series(const struct series_store *store, struct text *page);
 /* Per worker: reasons, loop, gauges; `heartbeats` [store->workers] in CLOCK_MONOTONIC nanoseconds,
  * 0 = never beaten. */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -25,6 +26,7 @@ static void counter_set(__u64 *counter, uint64_t value)
 static void row_close_books(struct weft_series *row)
 {
 	counter_set(&row->requests_active, 0);
+	counter_set(&row->cost_ns, 0);
 	counter_set(&row->connections_closed, counter_read(&row->connections_opened));
 	counter_set(&row->tunnels_closed, counter_read(&row->tunnels_opened));
 }
@@ -72,6 +74,21 @@ void series_sum(const struct series_store *store, uint32_t slot, struct weft_ser
 			sum[i] += counter_read(&row[i]);
 	}
 	memcpy(ret_sum, sum, sizeof(*ret_sum));
+	ret_sum->cost_ns = ret_sum->cost_at_ns = 0;
+}
+
+uint64_t series_cost_us(const struct series_store *store, uint32_t slot, uint64_t now_ns,
+			double decay_ns)
+{
+	double most_ns = 0;
+	for (unsigned worker = 0; worker < store->workers; worker++) {
+		const struct weft_series *row = series_row(store, worker, slot);
+		uint64_t at_ns = counter_read(&row->cost_at_ns);
+		double age_ns = now_ns > at_ns ? (double)(now_ns - at_ns) : 0;
+		double cost_ns = (double)counter_read(&row->cost_ns) * exp(-age_ns / decay_ns);
+		most_ns = cost_ns > most_ns ? cost_ns : most_ns;
+	}
+	return (uint64_t)(most_ns / 1000);
 }
 
 bool series_is_zero(const struct weft_series *sum)
@@ -84,6 +101,8 @@ static int sample_order(const void *a, const void *b)
 {
 	const struct weft_series_label *left = ((const struct series_sample *)a)->label;
 	const struct weft_series_label *right = ((const struct series_sample *)b)->label;
+	if (left->kind != right->kind)
+		return left->kind < right->kind ? -1 : 1;
 	int order = strcmp(left->service, right->service);
 	return order ? order : strcmp(left->endpoint, right->endpoint);
 }
@@ -115,4 +134,11 @@ int series_collect(const struct series_store *store, struct series_sample **ret_
 	*ret_samples = samples;
 	*ret_count = count;
 	return 0;
+}
+
+size_t series_of_services(const struct series_sample *samples, size_t count)
+{
+	while (count > 0 && samples[count - 1].label->kind != WEFT_SERIES_SERVICE)
+		count--;
+	return count;
 }

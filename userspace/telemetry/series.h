@@ -36,6 +36,14 @@ void series_store_init(struct series_store *store, struct weft_series *rows,
 /* The slot of this label, claimed if it is new; any thread. endpoint "" = the service's total.
  * SERIES_OVERFLOW when the table is full. Labels longer than the field are cut. */
 uint32_t series_slot(struct series_store *store, struct span service, struct span endpoint);
+/*
+ * The slot of a route's rule, `rule` being its name or number; any thread. SERIES_OVERFLOW when
+ * three quarters of all slots have a label: the rest is for services.
+ */
+uint32_t series_slot_route(struct series_store *store, struct span route, struct span rule);
+/* Only if a slot has this label already, also one that is retired. */
+bool series_find_route(const struct series_store *store, struct span route, struct span rule,
+		       uint32_t *ret_slot);
 /* Only if a slot has this label already. */
 bool series_find(struct series_store *store, struct span service, struct span endpoint,
 		 uint32_t *ret_slot);
@@ -73,7 +81,17 @@ static inline void series_add(__u64 *counter, uint64_t amount)
 }
 /* Index into latency_buckets. */
 unsigned latency_bucket(uint64_t microseconds);
-/* Sum of one slot over all workers. */
+/* A worker's estimate of what a request costs at the row's endpoint. */
+static inline void series_tell_cost(struct weft_series *row, uint64_t cost_ns, uint64_t now_ns)
+{
+	__atomic_store_n(&row->cost_ns, cost_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&row->cost_at_ns, now_ns, __ATOMIC_RELAXED);
+}
+/* The highest of the workers' estimates in microseconds, each faded by exp(-age / decay_ns) as
+ * theirs do (policy/balance_ewma.h); 0 = nothing is known. */
+uint64_t series_cost_us(const struct series_store *store, uint32_t slot, uint64_t now_ns,
+			double decay_ns);
+/* Sum of one slot over all workers; cost_ns and cost_at_ns are 0. */
 void series_sum(const struct series_store *store, uint32_t slot, struct weft_series *ret_sum);
 
 /* Nothing was counted and nothing is under way. */
@@ -85,10 +103,12 @@ struct series_sample {
 	const struct weft_series_label *label; /* in the store */
 	struct weft_series sum;
 };
-/* Every ready series, sorted by service, then endpoint (so a service's total comes first); gaps are
- * left out. The caller frees with mem_free. 0 or -ENOMEM. */
+/* Every ready series, services before routes, sorted by service, then endpoint (so a service's
+ * total comes first); gaps are left out. The caller frees with mem_free. 0 or -ENOMEM. */
 int series_collect(const struct series_store *store, struct series_sample **ret_samples,
 		   size_t *ret_count) MUST_CHECK;
+/* How many of the collected are of services and endpoints: the first ones. */
+size_t series_of_services(const struct series_sample *samples, size_t count);
 
 /* Upper bound of a bucket in microseconds; UINT64_MAX for the last. */
 uint64_t latency_bound_us(unsigned bucket);

@@ -1,9 +1,10 @@
 #include "telemetry/slots.h"
 
-#define SPARE_SLOTS (WEFT_SERIES_MAX / 4 * 3) /* that series_slot_spare may fill */
+#define SPARE_SLOTS (WEFT_SERIES_MAX / 4 * 3) /* that routes and series_slot_spare may fill */
 
 /* Both names as they fit their fields. */
 struct wanted {
+	enum weft_series_kind kind;
 	struct span service;
 	struct span endpoint;
 	uint32_t hash;
@@ -28,9 +29,9 @@ static void claimed_add(struct series_store *store, unsigned change)
 /* ---- labels ---- */
 
 /* FNV-1a over both names with a separator that neither holds. */
-static uint32_t label_hash(struct span service, struct span endpoint)
+static uint32_t label_hash(enum weft_series_kind kind, struct span service, struct span endpoint)
 {
-	uint32_t hash = 2166136261u;
+	uint32_t hash = 2166136261u ^ (uint32_t)kind;
 	for (size_t i = 0; i < service.size; i++)
 		hash = (hash ^ (unsigned char)service.data[i]) * 16777619u;
 	hash = (hash ^ 0xff) * 16777619u;
@@ -53,25 +54,29 @@ static struct span label_cut(struct span name, size_t room)
 	return span_of(name.data, size);
 }
 
-static struct wanted wanted_of(struct span service, struct span endpoint)
+static struct wanted wanted_of(enum weft_series_kind kind, struct span service,
+			       struct span endpoint)
 {
 	struct wanted wanted = {
+		.kind = kind,
 		.service = label_cut(service, WEFT_NAME_MAX),
 		.endpoint = label_cut(endpoint, WEFT_ENDPOINT_MAX),
 	};
-	wanted.hash = label_hash(wanted.service, wanted.endpoint);
+	wanted.hash = label_hash(kind, wanted.service, wanted.endpoint);
 	return wanted;
 }
 
 static bool label_is(const struct weft_series_label *label, const struct wanted *wanted)
 {
-	return label->hash == wanted->hash && span_is(wanted->service, label->service) &&
+	return label->hash == wanted->hash && label->kind == (uint32_t)wanted->kind &&
+	       span_is(wanted->service, label->service) &&
 	       span_is(wanted->endpoint, label->endpoint);
 }
 
 static void label_write(struct weft_series_label *label, const struct wanted *wanted)
 {
 	label->hash = wanted->hash;
+	label->kind = (uint32_t)wanted->kind;
 	memset(label->service, 0, sizeof(label->service));
 	memset(label->endpoint, 0, sizeof(label->endpoint));
 	memcpy(label->service, wanted->service.data, wanted->service.size);
@@ -140,7 +145,7 @@ static void end_spare(struct series_store *store, uint32_t slot)
 
 uint32_t series_slot(struct series_store *store, struct span service, struct span endpoint)
 {
-	struct wanted wanted = wanted_of(service, endpoint);
+	struct wanted wanted = wanted_of(WEFT_SERIES_SERVICE, service, endpoint);
 	uint32_t place;
 	if (wanted.service.size == 0)
 		return SERIES_OVERFLOW;
@@ -154,7 +159,7 @@ uint32_t series_slot(struct series_store *store, struct span service, struct spa
 bool series_find(struct series_store *store, struct span service, struct span endpoint,
 		 uint32_t *ret_slot)
 {
-	struct wanted wanted = wanted_of(service, endpoint);
+	struct wanted wanted = wanted_of(WEFT_SERIES_SERVICE, service, endpoint);
 	uint32_t place;
 	uint32_t slot = find(store, &wanted, &place);
 	if (!is_ready(store, slot))
@@ -173,13 +178,37 @@ const struct weft_series_label *series_label(const struct series_store *store, u
 
 uint32_t series_slot_spare(struct series_store *store, struct span service)
 {
-	struct wanted wanted = wanted_of(service, span_text(""));
+	struct wanted wanted = wanted_of(WEFT_SERIES_SERVICE, service, span_text(""));
 	uint32_t place;
 	if (wanted.service.size == 0)
 		return SERIES_OVERFLOW;
 	uint32_t slot = find(store, &wanted, &place);
 	bool may_claim = slot != SERIES_OVERFLOW || slots_claimed(store) < SPARE_SLOTS;
 	return is_ready(store, slot) || !may_claim ? slot : claim(store, &wanted, true);
+}
+
+uint32_t series_slot_route(struct series_store *store, struct span route, struct span rule)
+{
+	struct wanted wanted = wanted_of(WEFT_SERIES_ROUTE, route, rule);
+	uint32_t place;
+	uint32_t slot = find(store, &wanted, &place);
+	bool may_claim = slot != SERIES_OVERFLOW || slots_claimed(store) < SPARE_SLOTS;
+	if (!is_ready(store, slot) && may_claim)
+		slot = claim(store, &wanted, false);
+	end_spare(store, slot);
+	return slot;
+}
+
+bool series_find_route(const struct series_store *store, struct span route, struct span rule,
+		       uint32_t *ret_slot)
+{
+	struct wanted wanted = wanted_of(WEFT_SERIES_ROUTE, route, rule);
+	uint32_t place;
+	uint32_t slot = find(store, &wanted, &place);
+	if (slot == SERIES_OVERFLOW)
+		return false;
+	*ret_slot = slot;
+	return true;
 }
 
 bool series_is_crowded(const struct series_store *store)
@@ -259,7 +288,8 @@ void series_settle(struct series_store *store, const bool used[WEFT_SERIES_MAX])
 
 void slots_adopt(struct series_store *store)
 {
-	struct wanted overflow = wanted_of(span_text("overflow"), span_text(""));
+	struct wanted overflow =
+		wanted_of(WEFT_SERIES_SERVICE, span_text("overflow"), span_text(""));
 	label_write(&store->labels[SERIES_OVERFLOW], &overflow);
 	state_set(&store->labels[SERIES_OVERFLOW], WEFT_SERIES_READY);
 	for (uint32_t slot = 0; slot < WEFT_SERIES_MAX; slot++) {

@@ -36,7 +36,35 @@ static void kernel_metrics(void *owner, struct text *text)
 	text_add(text, span_text("weft_capture_decisions_total 1\n"));
 }
 
+/* The second endpoint of web is left out. */
+static bool breaker_of(void *owner, const struct service *service, const struct endpoint *endpoint,
+		       struct breaker_view *ret_view)
+{
+	(void)owner;
+	(void)service;
+	*ret_view = (struct breaker_view){.state = BREAKER_ALIVE};
+	if (endpoint->id == 2)
+		*ret_view = (struct breaker_view){
+			.state = BREAKER_DEAD,
+			.until_ns = 14200000000,
+			.failures = 5,
+			.failed_probes = 1,
+		};
+	return true;
+}
+
+static bool service_is_up(void *owner, const struct snapshot *of, const struct service *service,
+			  uint64_t now_ns)
+{
+	(void)owner;
+	(void)of;
+	(void)now_ns;
+	return service->endpoint_count > 0;
+}
+
 static struct admin_sources sources = {
+	.breaker = breaker_of,
+	.service_is_up = service_is_up,
 	.series = &store,
 	.heartbeats = heartbeats,
 	.workers = WORKERS,
@@ -61,6 +89,7 @@ static struct service web = {
 	.endpoint_count = 2,
 	.ready_count = 2,
 	.endpoints = web_endpoints,
+	.resilience.breaker.kind = BREAKER_CONSECUTIVE_FAILURES,
 };
 static struct service empty = {.id = 2, .name = "zero"};
 static struct service *services[] = {&web, &empty};
@@ -299,6 +328,88 @@ static void services_show_config_and_counters(void **state)
 	cJSON_Delete(json);
 }
 
+static void services_show_who_is_left_out_and_why(void **state)
+{
+	(void)state;
+	series_tell_cost(series_row(&store, 1, web_endpoints[0].series), 2500000, view.now_ns);
+	series_row(&store, 0, web_endpoints[0].series)->requests_active = 3;
+	page_services(&view, &page);
+	cJSON *json = parsed();
+	const cJSON *service = named(item(json, "services"), "name", "web");
+	assert_true(number(service, "ejected_endpoints") == 1);
+	assert_true(cJSON_IsTrue(item(service, "up")));
+	const cJSON *good = named(item(service, "endpoints"), "address", "10.0.0.1:8080");
+	assert_string_equal(item(good, "state")->valuestring, "closed");
+	assert_true(number(good, "requests_active") == 3);
+	assert_true(number(good, "latency_estimate_us") == 2500);
+	const cJSON *bad = named(item(service, "endpoints"), "address", "10.0.0.2:8080");
+	assert_string_equal(item(bad, "state")->valuestring, "open");
+	assert_string_equal(item(bad, "why")->valuestring, "5 failures in a row");
+	assert_true(number(bad, "failures_in_a_row") == 5);
+	assert_true(number(bad, "failed_probes") == 1);
+	assert_true(number(bad, "probe_in_seconds") == 3.2);
+	assert_true(cJSON_IsNull(item(bad, "latency_estimate_us")));
+	const cJSON *none = named(item(json, "services"), "name", "zero");
+	assert_true(cJSON_IsFalse(item(none, "up")));
+	cJSON_Delete(json);
+}
+
+/* Two rules, one with a name; the second had traffic. */
+static void routes_show_their_rules(void **state)
+{
+	static struct route_rule rules[2] = {{.series = SERIES_UNCLAIMED},
+					     {.number = 1, .series = SERIES_UNCLAIMED}};
+	static const uint32_t scopes[] = {1};
+	struct span names[] = {span_text("web")};
+	struct route route = {.name = span_text("shop"),
+			      .service_count = 1,
+			      .scopes = scopes,
+			      .rule_count = 2,
+			      .rules = rules};
+	struct route_set set = {.route_count = 1, .routes = &route, .scopes = names};
+	struct snapshot with_routes = snapshot;
+	struct page_view of_routes = view;
+	(void)state;
+	with_routes.routes = &set;
+	of_routes.snapshot = &with_routes;
+	rules[1].name = span_text("canary");
+	rules[1].series = series_slot_route(&store, route.name, rules[1].name);
+	struct weft_series *row = series_row(&store, 1, rules[1].series);
+	row->requests = 4;
+	row->responses[2] = 3;
+	row->responses[5] = 1;
+	row->retries = 2;
+	row->latency_buckets[latency_bucket(900)] = 4;
+	page_routes(&of_routes, &page);
+	cJSON *json = parsed();
+	const cJSON *list = item(json, "rules");
+	assert_int_equal(cJSON_GetArraySize(list), 2);
+	assert_true(number(named(list, "rule", "0"), "requests") == 0);
+	const cJSON *canary = named(list, "rule", "canary");
+	assert_string_equal(item(canary, "name")->valuestring, "shop");
+	assert_string_equal(cJSON_GetArrayItem(item(canary, "services"), 0)->valuestring, "web");
+	assert_true(number(canary, "requests") == 4);
+	assert_true(number(canary, "success_rate") == 0.75);
+	assert_true(number(canary, "retries") == 2);
+	assert_true(number(canary, "p50_us") == 875);
+	cJSON_Delete(json);
+
+	text_clear(&page);
+	page_stat(&of_routes, &page);
+	json = parsed();
+	assert_null(named(item(json, "services"), "name", "shop")); /* it is no service */
+	cJSON_Delete(json);
+}
+
+static void metrics_count_who_is_left_out(void **state)
+{
+	(void)state;
+	empty.series = SERIES_UNCLAIMED; /* this node never used it */
+	page_metrics(&view, &page);
+	assert_non_null(strstr(page.data, "\nweft_endpoints_ejected{service=\"web\"} 1\n"));
+	assert_null(strstr(page.data, "weft_endpoints_ejected{service=\"zero\"}"));
+}
+
 static void routes_lead_from_addresses_to_endpoints(void **state)
 {
 	(void)state;
@@ -362,6 +473,9 @@ int main(void)
 		PAGE_TEST(pages_work_before_the_first_config),
 		PAGE_TEST(a_page_without_memory_fails_as_a_whole),
 		PAGE_TEST(services_show_config_and_counters),
+		PAGE_TEST(services_show_who_is_left_out_and_why),
+		PAGE_TEST(routes_show_their_rules),
+		PAGE_TEST(metrics_count_who_is_left_out),
 		PAGE_TEST(routes_lead_from_addresses_to_endpoints),
 		PAGE_TEST(live_names_the_silent_worker),
 		PAGE_TEST(ready_asks_its_source),

@@ -46,6 +46,8 @@ static struct {
 	const char *config_name;      /* of a service of the config, NULL = there is none */
 	struct kube_object namespace; /* "shop" */
 	struct kube_pair said;        /* by its annotation; value NULL = it has none */
+	const char *used;             /* name of the service that is used here; NULL = none */
+	bool did_harm;                /* what the last change of a slice was said to do */
 } world;
 
 static const struct kube_object *find_namespace(void *owner, const char *name)
@@ -54,7 +56,13 @@ static const struct kube_object *find_namespace(void *owner, const char *name)
 	return strcmp(name, "shop") == 0 ? &world.namespace : NULL;
 }
 
-static const struct catalog_hooks hooks = {.find_namespace = find_namespace};
+static bool is_used(void *owner, const char *service)
+{
+	(void)owner;
+	return world.used && strcmp(world.used, service) == 0;
+}
+
+static const struct catalog_hooks hooks = {.find_namespace = find_namespace, .is_used = is_used};
 
 static const char *const names[] = {"a", "b", "c", "d", "e", "kubernetes"};
 static const char *const slice_names[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
@@ -153,8 +161,9 @@ static void put_slice(unsigned at, struct held_slice *after)
 	struct held_slice *before = world.slices[at];
 	world.slices[at] = after;
 	if (before || after)
-		catalog_slice_changed(&world.catalog, before ? &before->slice.object : NULL,
-				      after ? &after->slice.object : NULL);
+		world.did_harm =
+			catalog_slice_changed(&world.catalog, before ? &before->slice.object : NULL,
+					      after ? &after->slice.object : NULL);
 	mem_free(before);
 }
 

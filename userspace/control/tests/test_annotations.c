@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "control/tests/cluster.h"
+#include "model/keys.h"
 
 /* What a pod's annotations (or its namespace's) say. */
 static struct {
@@ -285,6 +286,119 @@ static void faults_of_a_service_are_told(void **state)
 			       "weft.io/shortcut-window: \"64KB\" is not a size such as"));
 }
 
+/* ---- keys of services[] ---- */
+
+static void a_services_annotations_are_the_configs_keys(void **state)
+{
+	struct service_draft draft = {.balancer = BALANCER_P2C};
+	(void)state;
+	keys_default_resilience(&draft.resilience);
+	annotate(&said.pod, "weft.io/balancer", "hash");
+	annotate(&said.pod, "weft.io/hash-on", "header");
+	annotate(&said.pod, "weft.io/hash-name", "x-user");
+	annotate(&said.pod, "weft.io/locality", "near");
+	annotate(&said.pod, "weft.io/slow-start", "30s");
+	annotate(&said.pod, "weft.io/retries.budget-share", "50");
+	annotate(&said.pod, "weft.io/timeouts.per-try", "250ms");
+	annotate(&said.pod, "weft.io/limits.adaptive", "true");
+	annotations_read_service(&said.pod, &draft, &said.faults);
+	assert_int_equal(said.faults.size, 0);
+	assert_int_equal(draft.balancer, BALANCER_HASH);
+	assert_int_equal(draft.balancing.hash_on, HASH_ON_HEADER);
+	assert_string_equal(draft.hash_name, "x-user");
+	assert_int_equal(draft.balancing.locality, LOCALITY_NEAR);
+	assert_true(draft.balancing.slow_start_ns == 30000000000ull);
+	assert_int_equal(draft.resilience.retry.budget.share_ppm, 500000);
+	assert_true(draft.resilience.timeout.per_try_ns == 250000000ull);
+	assert_true(draft.resilience.limit.adapts);
+	assert_int_equal(draft.resilience.retry.attempts_most, 5); /* nothing is said of it */
+}
+
+/* No word of what a key may be is written twice: each key's default is right as an annotation. */
+static void every_key_of_a_service_is_an_annotation(void **state)
+{
+	unsigned count = 0;
+	(void)state;
+	for (size_t i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		char name[96] = "weft.io/";
+		struct service_draft draft = {0};
+		bool is_scalar = key->store == KEY_STORE_NUMBER || key->store == KEY_STORE_TEXT;
+		if (!is_scalar || strncmp(key->path, "services[].", 11) != 0 ||
+		    strchr(key->path + 11, '[') || strcmp(key->path, "services[].name") == 0)
+			continue;
+		strncat(name, key->path + 11, sizeof(name) - 9);
+		for (char *c = name; *c; c++)
+			*c = *c == '_' ? '-' : *c;
+		if (strcmp(name, ANNOTATION_PROTOCOL) == 0 ||
+		    strcmp(name, ANNOTATION_SHORTCUT) == 0 || strcmp(name, ANNOTATION_WINDOW) == 0)
+			continue; /* a form of its own */
+		said.pod.annotation_count = 0;
+		keys_default_resilience(&draft.resilience);
+		annotate(&said.pod, name, key->fallback);
+		annotations_read_service(&said.pod, &draft, &said.faults);
+		if (said.faults.size)
+			fail_msg("%s: %s", name, said.faults.data);
+		count++;
+	}
+	assert_in_range(count, 35, 60);
+}
+
+static void what_a_services_keys_cannot_be_is_told_and_left_out(void **state)
+{
+	static const struct {
+		const char *key, *value, *fault;
+	} cases[] = {
+		{"weft.io/locality", "close",
+		 "weft.io/locality: \"close\" is not one of any, near"},
+		{"weft.io/retries.attempts", "0", "weft.io/retries.attempts: "},
+		{"weft.io/name", "web", "a Service has no annotation \"weft.io/name\""},
+		{"weft.io/endpoints[].weight", "1", "has no annotation"},
+		{"weft.io/retries", "1", "has no annotation"},
+		{"weft.io/localty", "near",
+		 "has no annotation \"weft.io/localty\"; it is left out"},
+	};
+	(void)state;
+	for (unsigned i = 0; i < array_count(cases); i++) {
+		struct service_draft draft = {0};
+		struct service_draft before;
+		keys_default_resilience(&draft.resilience);
+		before = draft;
+		said.pod.annotation_count = 0;
+		text_clear(&said.faults);
+		annotate(&said.pod, cases[i].key, cases[i].value);
+		annotations_read_service(&said.pod, &draft, &said.faults);
+		assert_memory_equal(&draft, &before, sizeof(draft));
+		assert_true(said.faults.size > 0);
+		if (!strstr(said.faults.data, cases[i].fault))
+			fail_msg("%s is not in %s", cases[i].fault, said.faults.data);
+		text_clear(&said.faults);
+		annotations_check_service(&said.pod, &said.faults);
+		assert_non_null(strstr(said.faults.data, cases[i].fault));
+	}
+}
+
+/* A build would leave the whole Service out. */
+static void what_does_not_go_together_is_mended(void **state)
+{
+	struct service_draft draft = {.balancer = BALANCER_P2C};
+	(void)state;
+	keys_default_resilience(&draft.resilience);
+	annotate(&said.pod, "weft.io/balancer", "hash");
+	annotate(&said.pod, "weft.io/hash-on", "cookie");
+	annotate(&said.pod, "weft.io/breaker.backoff-most", "1s");
+	annotate(&said.pod, "weft.io/breaker.backoff-least", "3s");
+	annotations_read_service(&said.pod, &draft, &said.faults);
+	assert_int_equal(draft.balancer, BALANCER_P2C);
+	assert_true(draft.resilience.breaker.backoff.most_ns == 3000000000ull);
+	assert_string_equal(
+		said.faults.data,
+		"weft.io/balancer: hash is left out: weft.io/hash-name does not name "
+		"the header or cookie\n"
+		"weft.io/breaker.backoff-most is shorter than backoff-least, which holds "
+		"for both\n");
+}
+
 static void memory_may_be_short(void **state)
 {
 	int error = -ENOMEM;
@@ -324,6 +438,10 @@ int main(void)
 		test(empty_elements_are_nothing),
 		test(a_service_says_it_for_its_own_ports),
 		test(faults_of_a_service_are_told),
+		test(a_services_annotations_are_the_configs_keys),
+		test(every_key_of_a_service_is_an_annotation),
+		test(what_a_services_keys_cannot_be_is_told_and_left_out),
+		test(what_does_not_go_together_is_mended),
 		test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

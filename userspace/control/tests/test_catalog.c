@@ -191,6 +191,37 @@ static void another_zone_is_another_choice(void **state)
 	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/0! 10.0.0.2:8080/1!\n");
 }
 
+/* Where its endpoints are, and what it says of itself, are the draft's. */
+static void a_service_says_how_it_is_balanced(void **state)
+{
+	struct held_service *service = new_service(0, 1);
+	struct held_slice *slice = new_slice(0, "a");
+	(void)state;
+	annotate(service, "weft.io/locality", "near");
+	annotate(service, "weft.io/balancer", "least");
+	add_endpoint(slice, "10.0.0.1")->node = "n1";
+	slice->endpoints[0].zone = "z1";
+	add_endpoint(slice, "10.0.0.2");
+	put_service(0, service);
+	put_slice(0, slice);
+	struct draft_list list;
+	catalog_refresh(&world.catalog, &world.place, &list);
+	const struct service_draft *draft = list.items;
+	const struct endpoint_draft *endpoints = draft->endpoints.items;
+	assert_int_equal(draft->balancer, BALANCER_LEAST);
+	assert_int_equal(draft->balancing.locality, LOCALITY_NEAR);
+	assert_int_equal(draft->balancing.near_limit, 32);
+	assert_string_equal(endpoints[0].node, "n1");
+	assert_string_equal(endpoints[0].zone, "z1");
+	assert_string_equal(endpoints[1].node, "");
+
+	const struct draft whole = {.services = list};
+	struct build_options options = {.node = "n1"};
+	assert_int_equal(snapshot_build(&whole, &options, &world.snapshot), 0);
+	assert_int_equal(world.snapshot->services[0]->endpoints[0].tier, TIER_NODE);
+	assert_int_equal(world.snapshot->services[0]->endpoints[1].tier, TIER_FAR);
+}
+
 static void a_service_says_what_shortcut_it_has_before_its_namespace(void **state)
 {
 	static const char alone[] =
@@ -374,6 +405,28 @@ static void what_was_lost_for_want_of_memory_is_there_after_a_new_beginning(void
 	assert_true(gaps > 100);
 }
 
+static void endpoints_that_go_do_harm_where_their_service_is_used(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		world.used = i ? "/svc/shop/a/80" : "/svc/shop/b/80";
+		put_pair(0, false, 100, "10.0.0.1");
+		assert_false(world.did_harm);
+		(void)refresh();
+		struct held_slice *more = new_slice(0, "a");
+		add_endpoint(more, "10.0.0.1");
+		add_endpoint(more, "10.0.0.2");
+		put_slice(0, more);
+		assert_false(world.did_harm);
+		struct held_slice *less = new_slice(0, "a");
+		add_endpoint(less, "10.0.0.2");
+		put_slice(0, less);
+		assert_int_equal(world.did_harm, i);
+		put_slice(0, NULL);
+		assert_int_equal(world.did_harm, i);
+	}
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -390,9 +443,11 @@ int main(void)
 		test(tcp_and_udp_of_one_number_are_one_service),
 		test(a_service_of_the_config_takes_a_name_while_it_has_it),
 		test(another_zone_is_another_choice),
+		test(a_service_says_how_it_is_balanced),
 		test(a_service_says_what_shortcut_it_has_before_its_namespace),
 		test(a_namespace_without_another_word_makes_nothing_stale),
 		test(any_changes_give_what_a_computation_from_scratch_gives),
+		test(endpoints_that_go_do_harm_where_their_service_is_used),
 		test(what_was_lost_for_want_of_memory_is_there_after_a_new_beginning),
 	};
 	long live = mem_live();

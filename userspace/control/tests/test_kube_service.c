@@ -417,6 +417,50 @@ static void memory_may_be_short(void **state)
 	assert_string_equal(found(), "10.0.0.1:8080");
 }
 
+/* ---- what a change takes away ---- */
+
+static void what_takes_an_endpoint_away_is_told(void **state)
+{
+	struct kube_endpoint after[MOST];
+	struct kube_slice slice;
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		add((const char *[]){"10.0.0.1", "10.0.0.2", "10.0.0.3"}[i]);
+	memcpy(after, web.endpoints, sizeof(after));
+	slice = slice_of("web-1", "web", &web.slice_port, 1, after, 3);
+	assert_false(kube_slice_takes_away(&web.slice, &slice));
+	assert_true(kube_slice_takes_away(&web.slice, NULL));
+
+	slice.endpoint_count = 2;
+	assert_true(kube_slice_takes_away(&web.slice, &slice));
+	assert_false(kube_slice_takes_away(&slice, &web.slice));
+	slice.endpoint_count = 0;
+	assert_true(kube_slice_takes_away(&web.slice, &slice));
+
+	slice.endpoint_count = 3;
+	after[0] = endpoint_at("10.0.0.4"); /* replaced */
+	assert_true(kube_slice_takes_away(&web.slice, &slice));
+	after[0] = web.endpoints[2]; /* in another order */
+	after[2] = web.endpoints[0];
+	assert_false(kube_slice_takes_away(&web.slice, &slice));
+}
+
+static void who_is_less_willing_is_taken_away(void **state)
+{
+	struct kube_endpoint after[1];
+	struct kube_slice slice = slice_of("web-1", "web", &web.slice_port, 1, after, 1);
+	struct kube_endpoint *endpoint = add("10.0.0.1");
+	(void)state;
+	after[0] = *endpoint;
+	set_ready(&after[0], false, true, true); /* terminates, and still serves */
+	assert_true(kube_slice_takes_away(&web.slice, &slice));
+	assert_false(kube_slice_takes_away(&slice, &web.slice));
+	set_ready(endpoint, false, false, false);
+	assert_false(kube_slice_takes_away(&web.slice, &slice));
+	slice.endpoint_count = 0; /* it took nothing before */
+	assert_false(kube_slice_takes_away(&web.slice, &slice));
+}
+
 #define test(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -446,6 +490,8 @@ int main(void)
 		test(session_affinity_balances_by_client),
 		test(headless_endpoints_are_balanced_only_when_asked),
 		test(a_protocol_is_told_by_annotation_then_app_protocol_then_name),
+		test(what_takes_an_endpoint_away_is_told),
+		test(who_is_less_willing_is_taken_away),
 		test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,6 +422,61 @@ static void a_source_may_ask_for_the_next_build_while_it_is_told_of_one(void **s
 	control_source_remove(stage.control, &source);
 }
 
+static struct source churned;
+
+static uint64_t builds_of_a_churn(uint64_t for_ns)
+{
+	uint64_t before = stage_generation();
+	uint64_t end_ns = stage_clock_ns() + for_ns;
+	while (stage_clock_ns() < end_ns) {
+		control_sources_churn(stage.control);
+		io_turn(stage.ring, TURN_NS);
+	}
+	return stage_generation() - before;
+}
+
+/* The ring's time is that of its last turn. */
+static void is_built_within(void (*changed)(struct control *control), uint64_t ns)
+{
+	uint64_t before = stage_generation();
+	io_turn(stage.ring, 0);
+	uint64_t end_ns = stage_clock_ns() + ns;
+	changed(stage.control);
+	while (stage_generation() == before)
+		stage_turn(end_ns, "built in time");
+}
+
+static void what_a_cluster_changes_is_built_at_once_and_ever_more_seldom(void **state)
+{
+	(void)state;
+	stage_open(one);
+	control_source_add(stage.control, &churned);
+	stage_turn_for(500000000);
+	is_built_within(control_sources_churn, 45000000); /* less than what coalesces others */
+	assert_in_range(builds_of_a_churn(1000000000), 4, 12);
+	stage_turn_for(500000000);
+	is_built_within(control_sources_churn, 45000000);
+	control_source_remove(stage.control, &churned);
+}
+
+static void what_does_harm_waits_for_no_rest(void **state)
+{
+	(void)state;
+	stage_open(one);
+	control_source_add(stage.control, &churned);
+	for (unsigned i = 0; i < 3; i++) {
+		(void)builds_of_a_churn(600000000);
+		stage_until(stage_generation() > 1);
+		uint64_t before = stage_generation();
+		while (stage_generation() == before) { /* a rest of 200 ms has begun */
+			control_sources_churn(stage.control);
+			io_turn(stage.ring, TURN_NS);
+		}
+		is_built_within(control_sources_harm, 100000000);
+	}
+	control_source_remove(stage.control, &churned);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +499,8 @@ int main(void)
 		stage_test(names_of_a_weftd_before_keep_their_ids_and_the_rest_goes),
 		stage_test(what_main_published_is_replaced),
 		stage_test(a_source_may_ask_for_the_next_build_while_it_is_told_of_one),
+		stage_test(what_a_cluster_changes_is_built_at_once_and_ever_more_seldom),
+		stage_test(what_does_harm_waits_for_no_rest),
 		stage_test(any_allocation_may_fail_while_control_opens),
 		stage_test(any_allocation_may_fail_while_it_reloads),
 	};

@@ -125,58 +125,6 @@ static void assert_next_watch_from(struct stage *stage, const char *version)
 	io_peer_forget(stage->server);
 }
 
-/* As stage_synced, with a rest after what a watch told. */
-static void stage_that_rests(struct stage *stage)
-{
-	stage_open_ring(stage);
-	struct kube_options options = stage_options(stage);
-	options.rest_ns = 200 * NS_PER_MS;
-	stage_open(stage, &options);
-	asked(stage, "GET /api/v1/services?limit=500 ");
-	lists(stage, "\"resourceVersion\":\"7\"", META("a", "u1", "5"));
-	asked(stage, "GET /api/v1/services?watch=1&");
-	stream_begins(stage);
-}
-
-static void changes_that_follow_a_change_are_read_together(void **state)
-{
-	struct stage stage;
-	(void)state;
-	stage_that_rests(&stage);
-	assert_told(&stage, "+shop/a@5 =services ");
-	streams(&stage, EVENT("ADDED", META("b", "u2", "8")));
-	assert_told(&stage, "+shop/b@8 ");
-	stage_run(&stage, 10);
-	streams(&stage, EVENT("ADDED", META("c", "u3", "9")));
-	stage_run(&stage, 100);
-	streams(&stage, EVENT("ADDED", META("d", "u4", "10")));
-	assert_told(&stage, "");
-	stage_run(&stage, 200);
-	assert_told(&stage, "+shop/c@9 +shop/d@10 ");
-	stage_run(&stage, 1000);
-	streams(&stage, EVENT("ADDED", META("e", "u5", "11")));
-	assert_told(&stage, "+shop/e@11 ");
-	stage_close(&stage);
-}
-
-static void a_stream_may_end_while_it_rests(void **state)
-{
-	struct stage stage;
-	(void)state;
-	stage_that_rests(&stage);
-	streams(&stage, EVENT("ADDED", META("b", "u2", "8")));
-	stage_run(&stage, 10);
-	says(&stage, "0\r\n\r\n");
-	asked(&stage, "GET /api/v1/services?watch=1&");
-	stream_begins(&stage);
-	streams(&stage, EVENT("ADDED", META("c", "u3", "9")));
-	stage_run(&stage, 200);
-	assert_told(&stage, "+shop/a@5 =services +shop/b@8 +shop/c@9 ");
-	io_peer_reset(stage.server);
-	asked(&stage, "GET /api/v1/services?watch=1&");
-	stage_close(&stage);
-}
-
 static void a_stream_that_ends_is_followed_by_the_next(void **state)
 {
 	struct stage stage;
@@ -768,8 +716,6 @@ int main(void)
 		cmocka_unit_test(many_objects_are_all_found),
 		cmocka_unit_test(now_and_then_a_list_makes_sure),
 		cmocka_unit_test(bytes_that_nobody_asked_for_end_a_connection),
-		cmocka_unit_test(changes_that_follow_a_change_are_read_together),
-		cmocka_unit_test(a_stream_may_end_while_it_rests),
 		cmocka_unit_test(a_failed_allocation_costs_one_attempt),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@ struct plan {
 	struct draft_value ip, port;
 	struct endpoint_draft endpoints[MOST];
 	char faults[512];
+	const char *node, *zone; /* as the cluster says them */
 };
 
 static struct plan plan;
@@ -74,7 +75,11 @@ static void on_fault(void *owner, uint32_t line, const char *key, const char *se
 
 static int try_build(uint64_t now_ns)
 {
-	struct build_options options = {.previous = current, .now_ns = now_ns, .fault = on_fault};
+	struct build_options options = {.previous = current,
+					.now_ns = now_ns,
+					.fault = on_fault,
+					.node = plan.node,
+					.zone = plan.zone};
 	struct snapshot *next;
 	int error = snapshot_build(&plan.draft, &options, &next);
 	if (error)
@@ -153,6 +158,28 @@ static void a_set_of_each_tier(void **state)
 	assert_int_equal(service->sets[TIER_FAR].count, 2);
 	assert_int_equal(numbered(service, 0)->tier, TIER_NODE);
 	assert_int_equal(numbered(service, 3)->tier, TIER_FAR);
+}
+
+/* What the config says of the place goes before it. */
+static void where_we_are_may_be_the_clusters_word(void **state)
+{
+	(void)state;
+	plan.node = "n1";
+	plan.zone = "z1";
+	plan.draft.settings.kube_node = (char *)"n2";
+	add(0, 1)->node = "n1";
+	add(1, 1)->zone = "z1";
+	add(2, 1)->node = "n2";
+	assert_int_equal(numbered(build(1), 0)->tier, TIER_NODE);
+	assert_int_equal(numbered(build(1), 1)->tier, TIER_ZONE);
+	assert_int_equal(numbered(build(1), 2)->tier, TIER_FAR);
+	plan.zone = "z2"; /* the Node got another label */
+	assert_int_equal(numbered(build(2), 1)->tier, TIER_FAR);
+	plan.draft.settings.locality_node = (char *)"n2";
+	plan.draft.settings.locality_zone = (char *)"z1";
+	assert_int_equal(numbered(build(3), 0)->tier, TIER_FAR);
+	assert_int_equal(numbered(build(3), 1)->tier, TIER_ZONE);
+	assert_int_equal(numbered(build(3), 2)->tier, TIER_NODE);
 }
 
 static void nothing_is_near_when_nobody_says_where_we_are(void **state)
@@ -373,6 +400,7 @@ int main(void)
 		test(equal_weights_need_no_table),
 		test(each_has_as_many_points_as_its_weight),
 		test(a_set_of_each_tier),
+		test(where_we_are_may_be_the_clusters_word),
 		test(nothing_is_near_when_nobody_says_where_we_are),
 		test(a_ring_is_sorted_and_in_proportion),
 		test(a_hash_finds_the_next_point),

@@ -154,6 +154,45 @@ static void a_probe_that_says_nothing_opens_again(void **state)
 	assert_true(probe(&one));
 }
 
+static void people_see_why_and_until_when(void **state)
+{
+	struct one one;
+	char why[BREAKER_WHY_MAX];
+	(void)state;
+	one_init(&one, &in_a_row);
+	tell(&one, BREAKER_FAILED);
+	struct breaker_view view = breaker_look(&one.breaker, one.rule);
+	assert_string_equal(breaker_state_name(view.state), "closed");
+	assert_string_equal(breaker_why(&view, one.rule, why), "1 failure in a row");
+	assert_int_equal(failures_until_removed(&one, 10), 4);
+	view = breaker_look(&one.breaker, one.rule);
+	assert_string_equal(breaker_state_name(view.state), "open");
+	assert_string_equal(breaker_why(&view, one.rule, why), "5 failures in a row");
+	assert_int_equal(view.until_ns, START_NS + 5 * S);
+	assert_int_equal(view.failed_probes, 0);
+	one.now_ns = view.until_ns;
+	assert_true(wake(&one) && probe(&one));
+	view = breaker_look(&one.breaker, one.rule);
+	assert_string_equal(breaker_state_name(view.state), "probing");
+	assert_int_equal(tell(&one, BREAKER_FAILED), BREAKER_PROBE_AGAIN);
+	assert_int_equal(breaker_look(&one.breaker, one.rule).failed_probes, 1);
+}
+
+static void people_see_the_success_rate(void **state)
+{
+	static const struct breaker_rule by_rate = {
+		.kind = BREAKER_SUCCESS_RATE, .success_ppm = 1, .requests = 1000};
+	struct one one;
+	char why[BREAKER_WHY_MAX];
+	(void)state;
+	one_init(&one, &by_rate);
+	struct breaker_view view = breaker_look(&one.breaker, one.rule);
+	assert_string_equal(breaker_why(&view, one.rule, why), "");
+	tell(&one, BREAKER_FAILED);
+	view = breaker_look(&one.breaker, one.rule);
+	assert_string_equal(breaker_why(&view, one.rule, why), "success 0.0 %");
+}
+
 static void late_answers_do_not_revive_the_dead(void **state)
 {
 	struct one one;
@@ -327,6 +366,8 @@ int main(void)
 		cmocka_unit_test(a_probe_that_succeeds_revives),
 		cmocka_unit_test(a_probe_that_fails_waits_longer),
 		cmocka_unit_test(a_probe_that_says_nothing_opens_again),
+		cmocka_unit_test(people_see_why_and_until_when),
+		cmocka_unit_test(people_see_the_success_rate),
 		cmocka_unit_test(late_answers_do_not_revive_the_dead),
 		cmocka_unit_test(the_rate_needs_enough_requests),
 		cmocka_unit_test(the_average_is_exponential),

@@ -62,7 +62,10 @@ static void an_ejected_endpoint_is_told(void **state)
 	balance_place(&stage.worker.balances, any, &any->endpoints[0], &attempt);
 	guard_tell(&stage.worker, &attempt, BREAKER_FAILED);
 	expect(&stage, "url=any",
-	       (const char *const[]){"\"result\":\"ejected\"", "\"result\":\"down\"", NULL});
+	       (const char *const[]){
+		       "\"result\":\"ejected: 1 failure in a row, 0 failed probes, next "
+		       "in ",
+		       "\"result\":\"down\"", NULL});
 	stage_empty(&stage);
 	stage_close(&stage);
 }

@@ -394,6 +394,9 @@ static void a_request_is_delayed(struct stage *stage)
 	peer_sends(stage, server, HELLO);
 	sees(stage, client, HELLO);
 	WANT(stage, counted(stage, WEFT_PROXY_FAULT_DELAYED) == 1);
+	const struct weft_series *row = series_of(stage, "web", "");
+	WANT(stage, row->requests == 1 && row->responses[2] == 1 && row->faults_delayed == 1);
+	WANT(stage, row->latency_us_sum < 50000); /* the delay is not the server's */
 }
 
 static void a_client_leaves_during_the_delay(struct stage *stage)
@@ -403,6 +406,7 @@ static void a_client_leaves_during_the_delay(struct stage *stage)
 	io_peer_reset(client);
 	stage_run(stage, 100 * NS_PER_MS);
 	WANT(stage, dials_to(WEB_ENDPOINT) == 0);
+	WANT(stage, series_of(stage, "web", "")->latency_us_sum == 0);
 }
 
 static void a_request_is_answered_on_purpose(struct stage *stage)
@@ -412,6 +416,9 @@ static void a_request_is_answered_on_purpose(struct stage *stage)
 	WANT(stage, is_answered(stage, client, "418", "on+purpose"));
 	WANT(stage, dials_to(WEB_ENDPOINT) == 0);
 	WANT(stage, counted(stage, WEFT_PROXY_FAULT_ABORTED) == 1);
+	const struct weft_series *row = series_of(stage, "web", "");
+	WANT(stage, row->faults_aborted == 1 && row->requests_active == 0);
+	WANT(stage, row->requests == 0 && row->responses[4] == 0 && row->proxy_errors == 0);
 }
 
 static void a_header_asks_for_a_fault(struct stage *stage)

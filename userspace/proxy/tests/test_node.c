@@ -17,6 +17,8 @@ static const struct breaker_rule rule = {
 	.backoff = {.least_ns = 1000000000, .most_ns = 1000000000},
 };
 
+static const struct failover_rule slow = {.back_ns = 1000000000};
+
 static void fail_once(struct node_service *service, struct node_endpoint *endpoint)
 {
 	struct rng rng;
@@ -41,12 +43,15 @@ static void the_next_owner_of_an_id_begins_anew(void **state)
 	assert_ptr_equal(node_endpoint(node, &endpoint), entry);
 	assert_false(breaker_admits(&entry->breaker));
 	assert_int_equal(shared->breakers.removed, 1);
+	assert_false(failover_see(&shared->failover, &slow, false, 1));
+	assert_false(failover_see(&node_service(node, &service)->failover, &slow, true, 2));
 	service.birth = 3;
 	endpoint.birth = 4;
 	assert_ptr_equal(node_endpoint(node, &endpoint), entry);
 	assert_true(breaker_admits(&entry->breaker));
 	assert_ptr_equal(node_service(node, &service), shared);
 	assert_int_equal(shared->breakers.removed, 0);
+	assert_true(failover_see(&shared->failover, &slow, true, 2));
 	node_free(node);
 }
 

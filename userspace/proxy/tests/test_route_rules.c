@@ -82,6 +82,9 @@ static void one_try(struct stage *stage)
 	}
 	WANT(stage, is_answered(stage, client, "504", "per-try"));
 	WANT(stage, counted(stage, WEFT_PROXY_RETRIED_TIMEOUT) == 2);
+	uint32_t slot = series_slot_route(&stage->series, span_text("r"), span_text("1"));
+	const struct weft_series *row = series_row(&stage->series, 0, slot);
+	WANT(stage, row->requests == 1 && row->responses[5] == 1 && row->retries == 2);
 }
 
 static void the_services_own(struct stage *stage)

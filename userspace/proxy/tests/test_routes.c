@@ -283,6 +283,39 @@ static void pinned(struct stage *stage)
 	sees(stage, client, HELLO);
 }
 
+static const struct weft_series *rule_row(struct stage *stage, const char *rule)
+{
+	uint32_t slot = series_slot_route(&stage->series, span_text("shop"), span_text(rule));
+	return series_row(&stage->series, 0, slot);
+}
+
+/* By rule, whichever service they went to. */
+static void counted_by_rule(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET("/old"));
+	WANT(stage, rule_row(stage, "1")->responses[3] == 1); /* redirected */
+	stage_settle(stage);
+	io_peer_forget(client);
+	peer_sends(stage, client, GET("/gone"));
+	WANT(stage, rule_row(stage, "3")->responses[5] == 1);
+	WANT(stage, rule_row(stage, "3")->proxy_errors == 1);
+	stage_settle(stage);
+	io_peer_forget(client);
+	peer_sends(stage, client, GET("/x"));
+	struct io_peer *web = reaches(stage, WEB_ENDPOINT);
+	sees(stage, web, GET("/x"));
+	peer_sends(stage, web, HELLO);
+	sees(stage, client, HELLO);
+	const struct weft_series *row = rule_row(stage, "8");
+	WANT(stage, row->requests == 1 && row->responses[2] == 1 && row->retries == 0);
+	uint64_t measured = 0;
+	for (unsigned i = 0; i < WEFT_LATENCY_BUCKETS; i++)
+		measured += row->latency_buckets[i];
+	WANT(stage, measured == 1);
+	WANT(stage, rule_row(stage, "0")->requests == 0);
+}
+
 static void mirrored(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -300,6 +333,10 @@ static void mirrored(struct stage *stage)
 	sees(stage, client, "");
 	WANT(stage, counted(stage, WEFT_PROXY_MIRRORED) == 1);
 	WANT(stage, series_of(stage, "any", "")->requests == 0);
+	WANT(stage, series_of(stage, "any", ANY_ENDPOINT)->requests == 0);
+	WANT(stage, series_of(stage, "any", "")->mirrored == 1);
+	WANT(stage, series_of(stage, "web", "")->requests == 1);
+	WANT(stage, rule_row(stage, "7")->requests == 1); /* the copy is no second one */
 	WANT(stage, stage->worker.counts->upstreams_idle == 2);
 	peer_sends(stage, client, GET("/copy"));
 	sees(stage, web, GET("/copy"));
@@ -331,6 +368,8 @@ static void mirror_refuses(struct stage *stage)
 	peer_sends(stage, web, HELLO);
 	sees(stage, client, HELLO);
 	WANT(stage, counted(stage, WEFT_PROXY_MIRROR_FAILED) == 1);
+	WANT(stage, series_of(stage, "any", "")->mirrors_failed == 1);
+	WANT(stage, series_of(stage, "any", "")->mirrored == 0);
 }
 
 /* A copy of half a request helps nobody. */
@@ -393,6 +432,7 @@ TEST(what_was_dialled_ahead_is_used_when_it_leads_there, dialled_ahead_and_used,
      NULL)
 TEST(an_upgrade_takes_routes_too, upgraded, with_routes, NULL)
 TEST(each_service_has_its_pinned_connection, pinned, with_routes, NULL)
+TEST(each_rule_has_counters, counted_by_rule, with_routes, NULL)
 TEST(a_mirror_gets_a_copy_and_its_answer_is_dropped, mirrored, with_routes, NULL)
 TEST(a_silent_mirror_is_left_after_a_while, mirror_is_silent, with_routes, NULL)
 TEST(a_mirror_that_refuses_is_only_counted, mirror_refuses, with_routes, NULL)
@@ -413,6 +453,7 @@ int main(void)
 		cmocka_unit_test(what_was_dialled_ahead_is_used_when_it_leads_there),
 		cmocka_unit_test(an_upgrade_takes_routes_too),
 		cmocka_unit_test(each_service_has_its_pinned_connection),
+		cmocka_unit_test(each_rule_has_counters),
 		cmocka_unit_test(a_mirror_gets_a_copy_and_its_answer_is_dropped),
 		cmocka_unit_test(a_silent_mirror_is_left_after_a_while),
 		cmocka_unit_test(a_mirror_that_refuses_is_only_counted),

@@ -28,6 +28,8 @@ struct server {
 	bool is_over;
 };
 
+static uint64_t hedges; /* in all storms */
+
 struct storm {
 	struct stage *stage;
 	struct rng rng;
@@ -329,13 +331,23 @@ static void blow(struct storm *storm)
 	}
 }
 
+/* Every other pair of storms: what takes long is sent to a second server, and tried again when it
+ * fails. */
+static void hedging(struct stage_draft *all)
+{
+	for (unsigned i = 0; i < array_count(all->services); i++) {
+		all->services[i].resilience.hedge.after_ns = NS_PER_MS;
+		all->services[i].resilience.retry.budget.min_per_second = 1000;
+	}
+}
+
 static unsigned run_storm(uint64_t seed, bool lacks_memory, bool drains)
 {
 	struct stage stage;
 	struct storm *storm = calloc(1, sizeof(*storm));
 	assert_non_null(storm);
 	trace("storm %llu, memory %d, drains %d", (unsigned long long)seed, lacks_memory, drains);
-	stage_open(&stage, NULL, NULL);
+	stage_open(&stage, seed / 2 % 2 ? hedging : NULL, NULL);
 	stage.is_lenient = true;
 	io_double_seed(seed + 1);
 	rng_init(&storm->rng, seed);
@@ -364,6 +376,7 @@ static unsigned run_storm(uint64_t seed, bool lacks_memory, bool drains)
 	}
 	for (unsigned i = 0; i < storm->server_count; i++)
 		text_fini(&storm->servers[i].answer);
+	hedges += counted(&stage, WEFT_PROXY_HEDGED);
 	unsigned whole = storm->whole_answers;
 	free(storm);
 	stage_close(&stage);
@@ -377,6 +390,7 @@ static void no_byte_goes_astray_in_a_storm(void **state)
 	for (uint64_t seed = 0; seed < SEEDS; seed++)
 		whole += run_storm(seed, false, seed % 2);
 	assert_true(whole > SEEDS * 10);
+	assert_true(hedges > SEEDS);
 }
 
 static void no_byte_goes_astray_when_memory_is_short_as_well(void **state)

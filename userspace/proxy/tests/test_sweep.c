@@ -1,4 +1,5 @@
 /* Metric slots of services and endpoints that are gone: kept while anything may count there. */
+#include "policy/tests/notation.h"
 #include "script.h"
 
 #define GET   "GET /a HTTP/1.1\r\nHost: web\r\n\r\n"
@@ -133,6 +134,47 @@ static void finds_room_again(struct stage *stage)
 	WANT(stage, series_of(stage, "web", WEB_ENDPOINT)->requests == 1);
 }
 
+static struct notation routes;
+
+static void has_a_route(struct stage_draft *all)
+{
+	all->draft.routes = routes.draft.routes;
+}
+
+static void has_none(struct stage_draft *all)
+{
+	(void)all;
+}
+
+static void rule_leaves(struct stage *stage)
+{
+	uint32_t slot;
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
+	WANT(stage, series_find_route(&stage->series, span_text("shop"), span_text("0"), &slot));
+	sweep(stage); /* the route is there */
+	WANT(stage, !is_given_back(stage, slot));
+	stage_publish_later(stage);
+	sweep(stage); /* its request is under way */
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, series_row(&stage->series, 0, slot)->requests == 1);
+	WANT(stage, !strcmp(stage->series.labels[slot].service, "shop"));
+	sweep(stage);
+	WANT(stage, is_given_back(stage, slot));
+}
+
+static void a_rule_that_left_keeps_its_slot_until_its_last_answer(void **state)
+{
+	(void)state;
+	notation_init(&routes, "");
+	notation_route(&routes, span_text("shop for=web; / > web"));
+	play_all(&(struct play){.run = rule_leaves, .configure = has_a_route, .later = has_none});
+	notation_fini(&routes);
+}
+
 static void an_endpoint_that_left_keeps_its_slot_until_its_last_answer(void **state)
 {
 	(void)state;
@@ -167,6 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_endpoint_that_left_keeps_its_slot_until_its_last_answer),
+		cmocka_unit_test(a_rule_that_left_keeps_its_slot_until_its_last_answer),
 		cmocka_unit_test(a_service_that_left_keeps_its_slot_until_its_last_tunnel_ends),
 		cmocka_unit_test(what_is_no_service_is_remembered_after_its_connections),
 		cmocka_unit_test(a_clusters_service_has_a_slot_from_its_first_use_on),

@@ -351,6 +351,49 @@ static void what_was_shown_once_stays(void **state)
 	assert_true(value_of("weft_tunnels_opened_total", "service=db\x1f", "") == 1);
 }
 
+static void routes_have_families_of_their_own(void **state)
+{
+	(void)state;
+	uint32_t slot = series_slot_route(&store, span_text("shop"), span_text("canary"));
+	struct weft_series *row = series_row(&store, 1, slot);
+	series_slot_route(&store, span_text("shop"), span_text("1"));
+	series_add(&row->requests, 3);
+	series_add(&row->responses[2], 2);
+	series_add(&row->responses[5], 1);
+	series_add(&row->retries, 4);
+	series_add(&row->latency_buckets[latency_bucket(100)], 3);
+	prometheus_series(&store, &page);
+	parse_page();
+	static const char canary[] = "route=shop\x1frule=canary\x1f";
+	assert_true(value_of("weft_route_requests_total", canary, "") == 3);
+	assert_true(value_of("weft_route_retries_total", canary, "") == 4);
+	assert_true(value_of("weft_route_request_duration_seconds_count", canary, "") == 3);
+	assert_true(value_of("weft_route_request_duration_seconds_bucket", canary, "0.0001") == 3);
+	assert_true(value_of("weft_route_responses_total",
+			     "route=shop\x1frule=canary\x1f"
+			     "class=5xx\x1f",
+			     "") == 1);
+	assert_true(value_of("weft_route_requests_total", "route=shop\x1frule=1\x1f", "") == 0);
+	assert_null(strstr(page.data, "service=\"shop\""));
+}
+
+static void faults_and_copies_are_apart(void **state)
+{
+	(void)state;
+	struct weft_series *row =
+		series_row(&store, 0, series_slot(&store, span_text("web"), span_text("")));
+	series_add(&row->faults_delayed, 1);
+	series_add(&row->faults_aborted, 2);
+	series_add(&row->mirrored, 3);
+	prometheus_series(&store, &page);
+	parse_page();
+	assert_true(value_of("weft_requests_total", "service=web\x1f", "") == 0);
+	assert_true(value_of("weft_faults_delayed_total", "service=web\x1f", "") == 1);
+	assert_true(value_of("weft_faults_aborted_total", "service=web\x1f", "") == 2);
+	assert_true(value_of("weft_mirrored_total", "service=web\x1f", "") == 3);
+	assert_null(strstr(page.data, "weft_mirrors_failed_total{"));
+}
+
 static void labels_are_escaped(void **state)
 {
 	(void)state;
@@ -409,6 +452,8 @@ int main(void)
 		PAGE_TEST(buckets_rise_and_their_bounds_too),
 		PAGE_TEST(idle_series_take_a_line_each),
 		PAGE_TEST(what_was_shown_once_stays),
+		PAGE_TEST(routes_have_families_of_their_own),
+		PAGE_TEST(faults_and_copies_are_apart),
 		PAGE_TEST(labels_are_escaped),
 		PAGE_TEST(a_slot_that_is_being_claimed_is_not_shown),
 		PAGE_TEST(a_page_without_memory_is_marked_as_failed),

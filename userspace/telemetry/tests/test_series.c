@@ -93,6 +93,82 @@ static void names_that_apps_invent_leave_room_for_services(void **state)
 	assert_int_equal(series_slot_spare(&store, span_text("192.0.2.3:80")), SERIES_OVERFLOW);
 }
 
+static uint32_t route_of(const char *route, const char *rule)
+{
+	return series_slot_route(&store, span_text(route), span_text(rule));
+}
+
+static void routes_have_slots_of_their_own(void **state)
+{
+	uint32_t found;
+	(void)state;
+	uint32_t service = slot_of("web", "0");
+	uint32_t rule = route_of("web", "0");
+	assert_int_not_equal(rule, SERIES_OVERFLOW);
+	assert_int_not_equal(rule, service);
+	assert_int_not_equal(rule, route_of("web", "1"));
+	assert_int_equal(route_of("web", "0"), rule);
+	assert_int_equal(labels[rule].kind, WEFT_SERIES_ROUTE);
+	assert_true(series_find_route(&store, span_text("web"), span_text("0"), &found));
+	assert_int_equal(found, rule);
+	assert_false(series_find_route(&store, span_text("web"), span_text("2"), &found));
+	struct series_sample *samples;
+	size_t count;
+	assert_int_equal(series_collect(&store, &samples, &count), 0);
+	assert_int_equal(count, 4); /* with overflow */
+	assert_int_equal(series_of_services(samples, count), 2);
+	assert_int_equal(samples[2].slot, rule);
+	mem_free(samples);
+}
+
+static void routes_leave_room_for_services(void **state)
+{
+	unsigned found = 0;
+	(void)state;
+	for (unsigned i = 0; i < WEFT_SERIES_MAX; i++) {
+		char rule[32];
+		snprintf(rule, sizeof(rule), "%u", i);
+		found += route_of("web", rule) != SERIES_OVERFLOW;
+	}
+	assert_in_range(found, WEFT_SERIES_MAX / 2, WEFT_SERIES_MAX * 3 / 4);
+	assert_int_not_equal(slot_of("web", ""), SERIES_OVERFLOW);
+	assert_int_not_equal(route_of("web", "0"), SERIES_OVERFLOW);
+	assert_int_equal(route_of("web", "more"), SERIES_OVERFLOW);
+}
+
+static void a_retired_routes_slot_is_found_and_may_be_kept(void **state)
+{
+	static bool used[WEFT_SERIES_MAX];
+	uint32_t rule = route_of("web", "0");
+	uint32_t found;
+	(void)state;
+	memset(used, 0, sizeof(used));
+	series_row(&store, 0, rule)->requests = 3;
+	assert_int_equal(series_retire(&store, used), 1);
+	assert_true(series_find_route(&store, span_text("web"), span_text("0"), &found));
+	used[found] = true;
+	series_settle(&store, used);
+	assert_int_equal(requests_of(route_of("web", "0")), 3);
+}
+
+/* As the balancer's own estimates do (linkerd1.md L2). */
+static void the_highest_cost_fades(void **state)
+{
+	uint32_t slot = slot_of("web", "10.0.0.1:80");
+	(void)state;
+	assert_int_equal(series_cost_us(&store, slot, 5, 10e9), 0);
+	series_tell_cost(series_row(&store, 0, slot), 8000000, 1000000000);
+	series_tell_cost(series_row(&store, 2, slot), 4000000, 11000000000);
+	assert_int_equal(series_cost_us(&store, slot, 1000000000, 10e9), 8000);
+	assert_int_equal(series_cost_us(&store, slot, 11000000000, 10e9), 4000);
+	assert_in_range(series_cost_us(&store, slot, 21000000000, 10e9), 1471, 1472);
+	struct weft_series sum;
+	series_sum(&store, slot, &sum);
+	assert_true(series_is_zero(&sum)); /* it is no counter */
+	series_store_init(&store, rows, labels, proxy, WORKERS);
+	assert_int_equal(series_cost_us(&store, slot, 11000000000, 10e9), 0);
+}
+
 static void a_long_label_is_cut_at_a_whole_character(void **state)
 {
 	(void)state;
@@ -447,6 +523,10 @@ int main(void)
 		cmocka_unit_test_setup(a_full_table_counts_as_overflow_and_still_finds_the_old,
 				       fresh_store),
 		cmocka_unit_test_setup(names_that_apps_invent_leave_room_for_services, fresh_store),
+		cmocka_unit_test_setup(routes_have_slots_of_their_own, fresh_store),
+		cmocka_unit_test_setup(routes_leave_room_for_services, fresh_store),
+		cmocka_unit_test_setup(a_retired_routes_slot_is_found_and_may_be_kept, fresh_store),
+		cmocka_unit_test_setup(the_highest_cost_fades, fresh_store),
 		cmocka_unit_test_setup(a_long_label_is_cut_at_a_whole_character, fresh_store),
 		cmocka_unit_test_setup(a_label_without_a_name_is_overflow, fresh_store),
 		cmocka_unit_test_setup(a_service_called_overflow_counts_there, fresh_store),

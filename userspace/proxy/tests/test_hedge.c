@@ -1,0 +1,417 @@
+/* A second attempt beside a first one that takes long. */
+#include "rules.h"
+
+#define PUT_HI  "PUT /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi"
+#define POST_HI "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 2\r\n\r\nhi"
+
+static void after_50ms(struct stage_draft *all)
+{
+	rules_of(all, "many")->hedge.after_ns = 50 * NS_PER_MS;
+	rules_of(all, "web")->hedge.after_ns = 50 * NS_PER_MS;
+}
+
+static void with_classifier(struct stage_draft *all)
+{
+	after_50ms(all);
+	rules_of(all, "many")->classifier = CLASSIFIER_RETRYABLE_READ_5XX;
+}
+
+static void with_limits(struct stage_draft *all)
+{
+	after_50ms(all);
+	rules_of(all, "many")->timeout.per_try_ns = 100 * NS_PER_MS;
+}
+
+static void without_budget(struct stage_draft *all)
+{
+	after_50ms(all);
+	rules_of(all, "many")->retry.budget.min_per_second = 0;
+	rules_of(all, "many")->retry.budget.share_ppm = 0;
+}
+
+static void without_retries(struct stage_draft *all)
+{
+	after_50ms(all);
+	rules_of(all, "many")->retry.attempts_most = 1;
+	rules_of(all, "many")->retry.budget.min_per_second = 0;
+}
+
+static void after_most(struct stage_draft *all)
+{
+	rules_of(all, "many")->hedge.share_ppm = 900000;
+}
+
+static void after_most_and_20ms(struct stage_draft *all)
+{
+	after_most(all);
+	rules_of(all, "many")->hedge.after_ns = 20 * NS_PER_MS;
+}
+
+/* Sends `request`, to which a replica is silent for 60 ms; another one has got it too, then. */
+struct pair {
+	struct io_peer *client, *first, *second;
+	unsigned first_at, second_at;
+};
+
+static struct pair hedged(struct stage *stage, const char *request)
+{
+	struct pair pair = {.client = client_connect(stage, MANY)};
+	peer_sends(stage, pair.client, request);
+	pair.first = reaches_any(stage, &pair.first_at);
+	sees(stage, pair.first, request);
+	stage_run(stage, 60 * NS_PER_MS);
+	pair.second = reaches_any(stage, &pair.second_at);
+	WANT(stage, pair.first_at != pair.second_at);
+	sees(stage, pair.second, request);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 1);
+	return pair;
+}
+
+static void the_second_answers_first(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, io_peer_saw_reset(pair.first));
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGE_WON) == 1);
+	const struct weft_series *total = series_of(stage, "many", "");
+	const struct weft_series *first = series_of(stage, "many", replicas[pair.first_at]);
+	const struct weft_series *second = series_of(stage, "many", replicas[pair.second_at]);
+	WANT(stage, total->requests == 1 && total->responses[2] == 1);
+	WANT(stage, first->requests == 1 && first->responses[0] == 1);
+	WANT(stage, second->requests == 1 && second->responses[2] == 1);
+	WANT(stage, first->requests_active == 0 && second->requests_active == 0);
+	WANT(stage, second->bytes_sent == strlen(GET) && second->bytes_received == strlen(HELLO));
+	/* the winner's connection is used again */
+	WANT(stage, stage->worker.counts->upstreams_idle == 1);
+}
+
+static void the_first_answers_first(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, io_peer_saw_reset(pair.second));
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGE_WON) == 0);
+	const struct weft_series *second = series_of(stage, "many", replicas[pair.second_at]);
+	WANT(stage, second->requests == 1 && second->responses[0] == 1);
+	WANT(stage, second->requests_active == 0 && second->bytes_sent == strlen(GET));
+	WANT(stage, series_of(stage, "many", "")->requests == 1);
+}
+
+static void a_body_is_sent_twice(struct stage *stage)
+{
+	struct pair pair = hedged(stage, PUT_HI);
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+static void a_fast_answer_has_no_company(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	stage_run(stage, 40 * NS_PER_MS);
+	peer_sends(stage, server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+	stage_run(stage, 60 * NS_PER_MS); /* a body may take longer */
+	reaches_none(stage);
+	peer_sends(stage, server, "llo");
+	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 0);
+}
+
+static void nobody_else_is_asked(struct stage *stage, const char *service, const char *request)
+{
+	struct io_peer *client = client_connect(stage, service);
+	peer_sends(stage, client, request);
+	struct io_peer *server =
+		strcmp(service, WEB) == 0 ? reaches(stage, WEB_ENDPOINT) : reaches_any(stage, NULL);
+	stage_run(stage, 60 * NS_PER_MS);
+	reaches_none(stage);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 0);
+}
+
+static void a_post_is_not_sent_twice(struct stage *stage)
+{
+	nobody_else_is_asked(stage, MANY, POST_HI);
+}
+
+static void one_endpoint_is_not_asked_twice(struct stage *stage)
+{
+	nobody_else_is_asked(stage, WEB, GET);
+}
+
+static void it_is_paid_for(struct stage *stage)
+{
+	nobody_else_is_asked(stage, MANY, GET);
+	WANT(stage, counted(stage, WEFT_PROXY_RETRY_BUDGET_EXHAUSTED) == 1);
+}
+
+/* Requests fill the budget though none of them may be tried again. */
+static void requests_pay_for_it(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	for (int i = 0; i < 5; i++) {
+		peer_sends(stage, client, GET);
+		peer_sends(stage, reaches_any(stage, NULL),
+			   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+		sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	}
+	hedged(stage, GET);
+}
+
+static void the_first_is_reset(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	io_peer_reset(pair.first);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, series_of(stage, "many", "")->requests == 1);
+}
+
+/* By the default classifier, which tries nothing again. */
+static void the_first_fails(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.first, UNAVAILABLE);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, series_of(stage, "many", replicas[pair.first_at])->responses[5] == 1);
+}
+
+static void the_second_fails(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.second, UNAVAILABLE);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGE_WON) == 0);
+	WANT(stage, series_of(stage, "many", replicas[pair.second_at])->requests == 1);
+}
+
+static void the_second_is_reset(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	io_peer_reset(pair.second);
+	stage_run(stage, 60 * NS_PER_MS);
+	reaches_none(stage); /* once per request */
+	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+/* When both have failed it is tried again as any other. */
+static void both_fail(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.first, UNAVAILABLE);
+	io_peer_reset(pair.second);
+	struct io_peer *third = reaches_any(stage, NULL);
+	sees(stage, third, GET);
+	peer_sends(stage, third, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+static void nobody_else_is_there(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *first = reaches_any(stage, NULL);
+	for (unsigned i = 0; i < REPLICAS; i++)
+		endpoint_answers(replicas[i], IO_DOUBLE_REFUSES, 0);
+	stage_run(stage, 60 * NS_PER_MS);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 1);
+	peer_sends(stage, first, HELLO);
+	sees(stage, client, HELLO);
+}
+
+/* The first is not even connected. */
+static void connecting_counts_as_waiting(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	for (unsigned i = 0; i < REPLICAS; i++)
+		endpoint_answers(replicas[i], IO_DOUBLE_IS_SILENT, 0);
+	peer_sends(stage, client, GET);
+	stage_run(stage, 10 * NS_PER_MS);
+	for (unsigned i = 0; i < REPLICAS; i++)
+		endpoint_answers(replicas[i], IO_DOUBLE_ACCEPTS, 0);
+	stage_run(stage, 50 * NS_PER_MS);
+	struct io_peer *second = reaches_any(stage, NULL);
+	sees(stage, second, GET);
+	peer_sends(stage, second, HELLO);
+	sees(stage, client, HELLO);
+}
+
+/* The first fails before the second is connected. */
+static void the_second_connects_late(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *first = reaches_any(stage, NULL);
+	for (unsigned i = 0; i < REPLICAS; i++)
+		endpoint_answers(replicas[i], IO_DOUBLE_ACCEPTS, 50 * NS_PER_MS);
+	stage_run(stage, 60 * NS_PER_MS);
+	io_peer_reset(first);
+	stage_settle(stage);
+	reaches_none(stage);
+	stage_run(stage, 50 * NS_PER_MS);
+	struct io_peer *second = reaches_any(stage, NULL);
+	sees(stage, second, GET);
+	peer_sends(stage, second, HELLO);
+	sees(stage, client, HELLO);
+}
+
+static void the_client_leaves(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	io_peer_reset(pair.client);
+	stage_settle(stage);
+	WANT(stage, io_peer_saw_reset(pair.first) && io_peer_saw_reset(pair.second));
+}
+
+/* The per-try limit is each attempt's own. */
+static void the_first_takes_too_long(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	stage_run(stage, 50 * NS_PER_MS);
+	WANT(stage, io_peer_saw_reset(pair.first) && !io_peer_saw_reset(pair.second));
+	stage_run(stage, 30 * NS_PER_MS);
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+static void both_take_too_long(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	stage_run(stage, 100 * NS_PER_MS);
+	WANT(stage, io_peer_saw_reset(pair.first) && io_peer_saw_reset(pair.second));
+	WANT(stage, is_answered(stage, pair.client, "504", "per-try"));
+}
+
+static void interim_answers_are_passed_on(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.second, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+	sees(stage, pair.client, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+/* 9 of 10 answers come within some 2 ms, so after about that. */
+static void answered_in(struct stage *stage, struct io_peer *client, uint64_t after_ns)
+{
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	stage_run(stage, after_ns);
+	peer_sends(stage, server,
+		   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void learn(struct stage *stage, struct io_peer *client)
+{
+	for (int i = 0; i < QUANTILE_SAMPLES_LEAST; i++)
+		answered_in(stage, client, 2 * NS_PER_MS);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 0);
+}
+
+static void most_answers_come_sooner(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	learn(stage, client);
+	peer_sends(stage, client, GET);
+	struct io_peer *first = reaches_any(stage, NULL);
+	stage_run(stage, 10 * NS_PER_MS);
+	sees(stage, reaches_any(stage, NULL), GET);
+	peer_sends(stage, first, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 1);
+}
+
+static void never_before_the_delay(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	learn(stage, client);
+	peer_sends(stage, client, GET);
+	struct io_peer *first = reaches_any(stage, NULL);
+	stage_run(stage, 15 * NS_PER_MS);
+	reaches_none(stage);
+	stage_run(stage, 10 * NS_PER_MS);
+	sees(stage, reaches_any(stage, NULL), GET);
+	peer_sends(stage, first, HELLO);
+	sees(stage, client, HELLO);
+}
+
+/* Once, in order, and short of memory: with completions shuffled time goes otherwise. */
+static void play_timed(scenario *run, configuration *configure)
+{
+	struct play play = {.run = run, .configure = configure};
+	struct stage stage;
+	stage_open(&stage, configure, NULL);
+	act(&stage, run);
+	stage_close(&stage);
+	play_short_of_memory(&play);
+}
+
+#define TEST(name, configure)                                                                      \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		(void)state;                                                                       \
+		play_timed(name, configure);                                                       \
+	}
+
+TEST(the_second_answers_first, after_50ms)
+TEST(the_first_answers_first, after_50ms)
+TEST(a_body_is_sent_twice, after_50ms)
+TEST(a_fast_answer_has_no_company, after_50ms)
+TEST(a_post_is_not_sent_twice, after_50ms)
+TEST(one_endpoint_is_not_asked_twice, after_50ms)
+TEST(it_is_paid_for, without_budget)
+TEST(requests_pay_for_it, without_retries)
+TEST(the_first_is_reset, after_50ms)
+TEST(the_first_fails, after_50ms)
+TEST(the_second_fails, after_50ms)
+TEST(the_second_is_reset, after_50ms)
+TEST(both_fail, with_classifier)
+TEST(nobody_else_is_there, after_50ms)
+TEST(connecting_counts_as_waiting, after_50ms)
+TEST(the_second_connects_late, after_50ms)
+TEST(the_client_leaves, after_50ms)
+TEST(the_first_takes_too_long, with_limits)
+TEST(both_take_too_long, with_limits)
+TEST(interim_answers_are_passed_on, after_50ms)
+TEST(most_answers_come_sooner, after_most)
+TEST(never_before_the_delay, after_most_and_20ms)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_second_answers_first),
+		cmocka_unit_test(test_the_first_answers_first),
+		cmocka_unit_test(test_a_body_is_sent_twice),
+		cmocka_unit_test(test_a_fast_answer_has_no_company),
+		cmocka_unit_test(test_a_post_is_not_sent_twice),
+		cmocka_unit_test(test_one_endpoint_is_not_asked_twice),
+		cmocka_unit_test(test_it_is_paid_for),
+		cmocka_unit_test(test_requests_pay_for_it),
+		cmocka_unit_test(test_the_first_is_reset),
+		cmocka_unit_test(test_the_first_fails),
+		cmocka_unit_test(test_the_second_fails),
+		cmocka_unit_test(test_the_second_is_reset),
+		cmocka_unit_test(test_both_fail),
+		cmocka_unit_test(test_nobody_else_is_there),
+		cmocka_unit_test(test_connecting_counts_as_waiting),
+		cmocka_unit_test(test_the_second_connects_late),
+		cmocka_unit_test(test_the_client_leaves),
+		cmocka_unit_test(test_the_first_takes_too_long),
+		cmocka_unit_test(test_both_take_too_long),
+		cmocka_unit_test(test_interim_answers_are_passed_on),
+		cmocka_unit_test(test_most_answers_come_sooner),
+		cmocka_unit_test(test_never_before_the_delay),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
