@@ -59,6 +59,28 @@ static void alternate_has_a_cap(struct stage_draft *all)
 	rules_of(all, "any")->limit.queue_wait_ns = 100 * NS_PER_MS;
 }
 
+static void one_each_and_a_breaker(struct stage_draft *all)
+{
+	one_each(all);
+	rules_of(all, "many")->breaker.failures = 1;
+	rules_of(all, "many")->breaker.removed_most_ppm = PPM / 2;
+}
+
+static void one_each_and_late_retries(struct stage_draft *all)
+{
+	one_each_and_a_queue(all);
+	rules_of(all, "many")->classifier = CLASSIFIER_RETRYABLE_READ_5XX;
+	rules_of(all, "many")->retry.backoff.kind = BACKOFF_CONSTANT;
+	rules_of(all, "many")->retry.backoff.least_ns = 20 * NS_PER_MS;
+	rules_of(all, "many")->retry.backoff.most_ns = 20 * NS_PER_MS;
+}
+
+static void one_each_and_a_hedge(struct stage_draft *all)
+{
+	one_each(all);
+	rules_of(all, "many")->hedge.after_ns = 10 * NS_PER_MS;
+}
+
 static bool is_refused(struct stage *stage, struct io_peer *client)
 {
 	return is_answered(stage, client, "503", NACK);
@@ -213,6 +235,33 @@ static void in_turn(struct stage *stage)
 	sees(stage, first, HELLO);
 }
 
+/* Another worker's place is free, of which nobody is told here. */
+static void in_order_over_workers(struct stage *stage)
+{
+	struct io_peer *first = client_connect(stage, WEB);
+	struct io_peer *second = client_connect(stage, WEB);
+	struct io_peer *third = client_connect(stage, WEB);
+	struct node_service *shared = node_service(
+		stage->node, snapshot_service(stage->worker.snapshot, service_id_at(stage, WEB)));
+	WANT(stage, shared && concurrency_enter(&shared->concurrency, 1));
+	peer_sends(stage, first, OF("/1"));
+	peer_sends(stage, second, OF("/2"));
+	stage_settle(stage);
+	io_peer_reset(first);
+	stage_settle(stage);
+	concurrency_leave(&shared->concurrency);
+	peer_sends(stage, third, OF("/3"));
+	stage_run(stage, 2 * NS_PER_MS);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	WANT(stage, span_is(io_peer_received(server), OF("/2")));
+	sees(stage, server, OF("/2"));
+	peer_sends(stage, server, HELLO);
+	sees(stage, second, HELLO);
+	sees(stage, server, OF("/3"));
+	peer_sends(stage, server, HELLO);
+	sees(stage, third, HELLO);
+}
+
 static void the_alternates_cap(struct stage *stage)
 {
 	struct io_peer *clients[4];
@@ -347,11 +396,9 @@ static void waits_for_room(struct stage *stage)
 	stage_run(stage, 50 * NS_PER_MS);
 	peer_sends(stage, servers[2], HELLO);
 	sees(stage, clients[2], HELLO);
-	stage_run(stage, 2 * NS_PER_MS);
-	sees(stage, servers[2], OF("/5"));
+	sees(stage, servers[2], OF("/5")); /* at once */
 	peer_sends(stage, servers[1], HELLO);
 	sees(stage, clients[1], HELLO);
-	stage_run(stage, 2 * NS_PER_MS);
 	sees(stage, servers[1], OF("/6"));
 	peer_sends(stage, servers[1], HELLO);
 	sees(stage, sixth, HELLO);
@@ -404,6 +451,68 @@ static void the_rest_cannot_be_reached(struct stage *stage)
 	sees(stage, servers[2], OF("/5"));
 	peer_sends(stage, servers[2], HELLO);
 	sees(stage, fifth, HELLO);
+}
+
+/* An endpoint that is left out for its failures takes no overflow of the others. */
+static void left_out(struct stage *stage)
+{
+	struct io_peer *clients[REPLICAS];
+	struct io_peer *servers[REPLICAS];
+	struct io_peer *fifth = client_connect(stage, MANY);
+	unsigned dials = 0;
+	fill(stage, clients, servers);
+	peer_sends(stage, servers[0], UNAVAILABLE);
+	sees(stage, clients[0], UNAVAILABLE);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	peer_sends(stage, fifth, GET);
+	WANT(stage, is_refused(stage, fifth));
+	for (unsigned i = 0; i < REPLICAS; i++)
+		dials += (unsigned)dials_to(replicas[i]);
+	WANT(stage, dials == REPLICAS);
+}
+
+/* Its place is taken while it waits for its second try. */
+static void tried_before(struct stage *stage)
+{
+	struct io_peer *clients[REPLICAS];
+	struct io_peer *servers[REPLICAS];
+	struct io_peer *fifth = client_connect(stage, MANY);
+	fill(stage, clients, servers);
+	peer_sends(stage, servers[0], UNAVAILABLE);
+	stage_run(stage, 5 * NS_PER_MS);
+	peer_sends(stage, fifth, GET);
+	sees(stage, servers[0], GET);
+	stage_run(stage, 130 * NS_PER_MS);
+	struct span got = io_peer_received(clients[0]);
+	WANT(stage, got.size > 0);
+	WANT(stage, !memmem(got.data, got.size, "nack", 4)); /* a server has seen it */
+	WANT(stage, is_answered(stage, clients[0], "503", "Retry-After: 0"));
+}
+
+/* The second attempt of a hedge takes a place, too, and gives it back when the first answers. */
+static void hedged(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	struct io_peer *clients[3];
+	unsigned first, second;
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, &first);
+	stage_run(stage, 15 * NS_PER_MS);
+	reaches_any(stage, &second);
+	WANT(stage, first != second);
+	for (unsigned i = 0; i < 3; i++) {
+		clients[i] = client_connect(stage, MANY);
+		peer_sends(stage, clients[i], GET);
+	}
+	unsigned refused = 0; /* two endpoints are left */
+	for (unsigned i = 0; i < 3; i++)
+		refused += is_refused(stage, clients[i]);
+	WANT(stage, refused == 1);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	for (unsigned i = 0; i < 2; i++)
+		peer_sends(stage, i ? clients[2] : client, GET);
+	WANT(stage, counted(stage, WEFT_PROXY_CONCURRENCY_LIMIT) == 1);
 }
 
 /* ---- not picked by the balancer ---- */
@@ -483,6 +592,7 @@ TEST(a_client_that_leaves_leaves_the_queue, leaves, one_waits)
 TEST(nobody_waits_where_memory_is_short, with_few_buffers, one_waits)
 TEST(a_client_that_ends_its_side_leaves_the_queue, ends_its_side, one_waits)
 TEST(workers_get_their_turns, in_turn, one_waits)
+TEST(places_of_other_workers_are_given_in_order, in_order_over_workers, two_wait)
 TEST(an_alternate_has_its_own_cap, the_alternates_cap, alternate_has_a_cap)
 TEST(a_body_is_kept_while_it_waits, with_a_body, one_waits)
 TEST(a_deadline_ends_the_wait, until_a_deadline, one_waits)
@@ -494,6 +604,9 @@ TEST(who_cannot_be_reached_leaves_a_wait_for_the_others, the_rest_cannot_be_reac
 TEST(a_dial_to_an_endpoint_counts_there, its_own_address, one_each_and_a_queue)
 TEST(a_pinned_connection_counts_at_its_endpoint, pinned, one_at_any_endpoint)
 TEST(a_connection_dialled_ahead_counts_at_its_endpoint, dialled_ahead, one_at_any_endpoint)
+TEST(who_is_left_out_takes_no_overflow, left_out, one_each_and_a_breaker)
+TEST(what_a_server_has_seen_is_no_nack, tried_before, one_each_and_late_retries)
+TEST(both_attempts_of_a_hedge_count, hedged, one_each_and_a_hedge)
 TEST(a_second_try_counts_once, a_retry_takes_its_own_place, one_each_and_retries)
 
 int main(void)
@@ -505,6 +618,7 @@ int main(void)
 		cmocka_unit_test(nobody_waits_where_memory_is_short),
 		cmocka_unit_test(a_client_that_ends_its_side_leaves_the_queue),
 		cmocka_unit_test(workers_get_their_turns),
+		cmocka_unit_test(places_of_other_workers_are_given_in_order),
 		cmocka_unit_test(an_alternate_has_its_own_cap),
 		cmocka_unit_test(a_body_is_kept_while_it_waits),
 		cmocka_unit_test(a_deadline_ends_the_wait),
@@ -515,6 +629,9 @@ int main(void)
 		cmocka_unit_test(a_dial_to_an_endpoint_counts_there),
 		cmocka_unit_test(a_pinned_connection_counts_at_its_endpoint),
 		cmocka_unit_test(a_connection_dialled_ahead_counts_at_its_endpoint),
+		cmocka_unit_test(who_is_left_out_takes_no_overflow),
+		cmocka_unit_test(what_a_server_has_seen_is_no_nack),
+		cmocka_unit_test(both_attempts_of_a_hedge_count),
 		cmocka_unit_test(a_second_try_counts_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
