@@ -26,6 +26,7 @@
 static const struct micro_subject *const subjects[] = {
 	&micro_balance,
 	&micro_route,
+	&micro_naming,
 	&micro_resilience,
 };
 

@@ -27,6 +27,7 @@ struct micro_subject {
 
 extern const struct micro_subject micro_balance;
 extern const struct micro_subject micro_route;
+extern const struct micro_subject micro_naming;
 extern const struct micro_subject micro_resilience;
 
 /* Keeps the compiler from leaving out a call whose result nobody reads. */

@@ -4,19 +4,21 @@
 #include "micro.h"
 #include "policy/breaker.h"
 #include "policy/classify.h"
+#include "policy/quantile.h"
 #include "policy/rate_limit.h"
 #include "policy/retry_budget.h"
 
 #define S        1000000000ull
 #define START_NS (1000 * S)
 
-enum { DEPOSIT, WITHDRAW, SUCCESS, FAILURE, RATE, WINDOW, BUCKET, CLIENT, CLASSIFY };
+enum { DEPOSIT, WITHDRAW, SUCCESS, FAILURE, RATE, WINDOW, BUCKET, CLIENT, QUANTILE, CLASSIFY };
 
 struct book {
 	uint32_t what;
 	struct retry_budget budget;
 	struct breaker breaker;
 	struct breaker_group group;
+	struct quantile latency;
 	struct token_bucket bucket;
 	struct rate_limit *limit;
 	struct rng rng;
@@ -109,6 +111,9 @@ static void one(struct book *book)
 					  book->now_ns);
 		micro_use(&wait_ns);
 		return;
+	case QUANTILE:
+		quantile_observe(&book->latency, 950000, rng_next(&book->rng) % 1000000);
+		return;
 	default:
 		classify_answer();
 	}
@@ -137,11 +142,11 @@ static void book_close(void *state)
 	}
 
 static const struct micro_case cases[] = {
-	CASE("retry-deposit", DEPOSIT),    CASE("retry-deposit-withdraw", WITHDRAW),
-	CASE("breaker-success", SUCCESS),  CASE("breaker-failure", FAILURE),
-	CASE("breaker-rate", RATE),        CASE("breaker-rate-windowed", WINDOW),
-	CASE("rate-service", BUCKET),      CASE("rate-client", CLIENT),
-	CASE("classify-answer", CLASSIFY),
+	CASE("retry-deposit", DEPOSIT),   CASE("retry-deposit-withdraw", WITHDRAW),
+	CASE("breaker-success", SUCCESS), CASE("breaker-failure", FAILURE),
+	CASE("breaker-rate", RATE),       CASE("breaker-rate-windowed", WINDOW),
+	CASE("rate-service", BUCKET),     CASE("rate-client", CLIENT),
+	CASE("hedge-observe", QUANTILE),  CASE("classify-answer", CLASSIFY),
 };
 
 const struct micro_subject micro_resilience = {"resilience", cases,
