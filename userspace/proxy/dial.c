@@ -122,26 +122,28 @@ static bool pick_destination(struct dial *dial, const struct service *service, s
 /* One that is at its cap is none for this pick; one that is left out for its failures takes no
  * overflow of the others. */
 static const struct endpoint *pick_with_seat(struct dial *dial, const struct service *service,
-					     struct balance_request *request, bool *ret_is_full)
+					     const struct balance_request *request,
+					     bool *ret_is_full)
 {
 	struct worker *worker = dial->worker;
+	struct balance_request next = *request;
 	uint32_t tried[BALANCE_TRIED_MOST];
 	leave_seat(dial);
-	if (request->tried_count)
-		memcpy(tried, request->tried, request->tried_count * sizeof(*tried));
-	request->tried = tried;
+	if (next.tried_count)
+		memcpy(tried, next.tried, next.tried_count * sizeof(*tried));
+	next.tried = tried;
 	*ret_is_full = false;
 	for (;;) {
 		const struct endpoint *endpoint =
-			balance_pick(&worker->balances, service, request, &worker->rng);
+			balance_pick(&worker->balances, service, &next, &worker->rng);
 		if (!endpoint || (*ret_is_full && guard_is_out(worker, endpoint->id)))
 			return NULL;
 		if (take_seat(dial, service, endpoint))
 			return endpoint;
 		*ret_is_full = true;
-		if (request->tried_count == BALANCE_TRIED_MOST)
+		if (next.tried_count == BALANCE_TRIED_MOST)
 			return NULL;
-		tried[request->tried_count++] = endpoint->id;
+		tried[next.tried_count++] = endpoint->id;
 	}
 }
 

@@ -47,6 +47,7 @@ static void one_at_any_endpoint(struct stage_draft *all)
 	one_each_and_a_queue(all);
 	rules_of(all, "web")->limit.endpoint_concurrency = 1;
 	rules_of(all, "any")->limit.endpoint_concurrency = 1;
+	rules_of(all, "any")->classifier = CLASSIFIER_RETRYABLE_READ_5XX;
 }
 
 /* "none" is web, else any, which has room for one and its queue for one more. */
@@ -579,6 +580,22 @@ static void dialled_ahead(struct stage *stage)
 	sees(stage, second, HELLO);
 }
 
+/* So does the second try of what went to it first. */
+static void dialled_ahead_and_again(struct stage *stage)
+{
+	struct io_peer *first = client_connect(stage, ANY);
+	struct io_peer *one = reaches(stage, ANY_ENDPOINT);
+	struct io_peer *second = client_connect(stage, ANY);
+	reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, first, GET);
+	sees(stage, one, GET);
+	peer_sends(stage, one, UNAVAILABLE);
+	stage_run(stage, 2 * NS_PER_MS);
+	WANT(stage, io_peer_received(first).size == 0);
+	peer_sends(stage, second, GET);
+	WANT(stage, is_refused(stage, second));
+}
+
 #define TEST(name, run, configure)                                                                 \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -604,6 +621,7 @@ TEST(who_cannot_be_reached_leaves_a_wait_for_the_others, the_rest_cannot_be_reac
 TEST(a_dial_to_an_endpoint_counts_there, its_own_address, one_each_and_a_queue)
 TEST(a_pinned_connection_counts_at_its_endpoint, pinned, one_at_any_endpoint)
 TEST(a_connection_dialled_ahead_counts_at_its_endpoint, dialled_ahead, one_at_any_endpoint)
+TEST(a_second_try_of_it_counts_too, dialled_ahead_and_again, one_at_any_endpoint)
 TEST(who_is_left_out_takes_no_overflow, left_out, one_each_and_a_breaker)
 TEST(what_a_server_has_seen_is_no_nack, tried_before, one_each_and_late_retries)
 TEST(both_attempts_of_a_hedge_count, hedged, one_each_and_a_hedge)
@@ -629,6 +647,7 @@ int main(void)
 		cmocka_unit_test(a_dial_to_an_endpoint_counts_there),
 		cmocka_unit_test(a_pinned_connection_counts_at_its_endpoint),
 		cmocka_unit_test(a_connection_dialled_ahead_counts_at_its_endpoint),
+		cmocka_unit_test(a_second_try_of_it_counts_too),
 		cmocka_unit_test(who_is_left_out_takes_no_overflow),
 		cmocka_unit_test(what_a_server_has_seen_is_no_nack),
 		cmocka_unit_test(both_attempts_of_a_hedge_count),
