@@ -66,6 +66,7 @@ struct service_draft {
 	struct balancing balancing;
 	const char *sticky_cookie; /* NULL or "" = none */
 	const char *hash_name;     /* NULL or "" = none */
+	const char *rate_header;   /* NULL or "" = none */
 	uint32_t shortcut_window;  /* as in struct service */
 	struct resilience resilience;
 	bool balances_endpoints; /* as in struct service */

@@ -124,6 +124,7 @@ struct service {
 	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
 	uint64_t *ring;      /* model/ring.h */
 	struct resilience resilience;
+	char rate_header[HASH_NAME_MAX]; /* whose values have a rate each (RATE_BY_HEADER) */
 };
 
 struct port_list {
