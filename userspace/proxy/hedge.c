@@ -146,12 +146,15 @@ static void on_ready(struct dial *dial)
 	take_upstream(container_of(dial, struct hedge, dial));
 }
 
-/* Of the request as it was kept; a client that has ended its side may be about to leave. */
+/* Of the request as it was kept; a client that has ended its side may be about to leave, and one
+ * that brings a cookie belongs to its endpoint, which may be the only one that knows its session.
+ */
 static bool may_be_sent_twice(const struct exchange *exchange)
 {
 	const struct dial *dial = &exchange->dial;
 	bool is_bound = exchange->is_connect || exchange->wants_upgrade || exchange->pins ||
-			dial->to_destination || (dial->upstream && dial->upstream->is_pinned);
+			dial->to_destination || dial->has_token ||
+			(dial->upstream && dial->upstream->is_pinned);
 	return classify_may_retry(CLASSIFIER_RETRYABLE_IDEMPOTENT_5XX,
 				  (enum method_kind)exchange->method) &&
 	       !is_bound && dial->upstream && exchange->request_done && !exchange->head_sent &&

@@ -47,6 +47,13 @@ static void after_most_and_20ms(struct stage_draft *all)
 	rules_of(all, "many")->hedge.after_ns = 20 * NS_PER_MS;
 }
 
+static void with_cookie(struct stage_draft *all)
+{
+	after_50ms(all);
+	all->services[3].sticky_cookie = "stick";
+	all->draft.settings.sticky_secret = (char *)"s3cret";
+}
+
 /* Sends `request`, to which a replica is silent for 60 ms; another one has got it too, then. */
 struct pair {
 	struct io_peer *client, *first, *second;
@@ -141,6 +148,23 @@ static void a_post_is_not_sent_twice(struct stage *stage)
 static void one_endpoint_is_not_asked_twice(struct stage *stage)
 {
 	nobody_else_is_asked(stage, WEB, GET);
+}
+
+/* Its session is known to one endpoint. */
+static void who_sticks_has_no_company(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	char request[128];
+	peer_sends(stage, client, GET);
+	peer_sends(stage, reaches_any(stage, NULL),
+		   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+	stage_settle(stage);
+	struct span got = io_peer_received(client);
+	const char *cookie = memmem(got.data, got.size, "stick=", 6);
+	WANT(stage, cookie);
+	snprintf(request, sizeof(request), "GET /a HTTP/1.1\r\nHost: web\r\nCookie: %.22s\r\n\r\n",
+		 cookie);
+	nobody_else_is_asked(stage, MANY, request);
 }
 
 static void it_is_paid_for(struct stage *stage)
@@ -370,6 +394,7 @@ TEST(a_body_is_sent_twice, after_50ms)
 TEST(a_fast_answer_has_no_company, after_50ms)
 TEST(a_post_is_not_sent_twice, after_50ms)
 TEST(one_endpoint_is_not_asked_twice, after_50ms)
+TEST(who_sticks_has_no_company, with_cookie)
 TEST(it_is_paid_for, without_budget)
 TEST(requests_pay_for_it, without_retries)
 TEST(the_first_is_reset, after_50ms)
@@ -396,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_a_fast_answer_has_no_company),
 		cmocka_unit_test(test_a_post_is_not_sent_twice),
 		cmocka_unit_test(test_one_endpoint_is_not_asked_twice),
+		cmocka_unit_test(test_who_sticks_has_no_company),
 		cmocka_unit_test(test_it_is_paid_for),
 		cmocka_unit_test(test_requests_pay_for_it),
 		cmocka_unit_test(test_the_first_is_reset),
