@@ -44,21 +44,26 @@ uint64_t hedge_due_ns(const struct exchange *exchange)
 	return worker_now_ns(worker) + after_ns;
 }
 
-static void observe(const struct exchange *exchange, uint64_t sample_ns)
+/* How long the attempt has taken until now, which is its end or where it was cut off. */
+static void observe(const struct exchange *exchange, bool is_cut)
 {
 	const struct service *service = service_of(exchange);
-	if (!service || !service->resilience.hedge.share_ppm)
+	struct worker *worker = exchange->session->worker;
+	uint64_t took_ns = worker_now_ns(worker) - exchange->attempt_ns;
+	uint32_t share_ppm = service ? service->resilience.hedge.share_ppm : 0;
+	struct guard *guard = share_ppm ? guard_service(worker, service) : NULL;
+	if (!guard)
 		return;
-	struct guard *guard = guard_service(exchange->session->worker, service);
-	if (guard)
-		quantile_observe(&guard->shared->latency, service->resilience.hedge.share_ppm,
-				 sample_ns);
+	if (is_cut)
+		quantile_observe_cut(&guard->shared->latency, share_ppm, took_ns);
+	else
+		quantile_observe(&guard->shared->latency, share_ppm, took_ns);
 }
 
 void hedge_learn(const struct exchange *exchange)
 {
 	if (!exchange->was_hedged) /* else the first attempt's time was told as cut off */
-		observe(exchange, worker_now_ns(exchange->session->worker) - exchange->attempt_ns);
+		observe(exchange, false);
 }
 
 /* ---- how it ends ---- */
@@ -187,7 +192,7 @@ void hedge_begin(struct exchange *exchange)
 	struct hedge *hedge = start(exchange);
 	if (!hedge)
 		return;
-	observe(exchange, QUANTILE_ABOVE);
+	observe(exchange, true);
 	worker_count(exchange->session->worker, WEFT_PROXY_HEDGED);
 	exchange->hedge = hedge;
 	exchange->was_hedged = true;
