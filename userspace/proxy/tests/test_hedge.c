@@ -54,6 +54,12 @@ static void with_cookie(struct stage_draft *all)
 	all->draft.settings.sticky_secret = (char *)"s3cret";
 }
 
+static void nobody_is_left(struct stage_draft *all)
+{
+	after_50ms(all);
+	all->services[3].endpoints.count = 0;
+}
+
 /* Sends `request`, to which a replica is silent for 60 ms; another one has got it too, then. */
 struct pair {
 	struct io_peer *client, *first, *second;
@@ -194,6 +200,35 @@ static void the_first_is_reset(struct stage *stage)
 	peer_sends(stage, pair.second, HELLO);
 	sees(stage, pair.client, HELLO);
 	WANT(stage, series_of(stage, "many", "")->requests == 1);
+}
+
+/* One from the pool, which was dead before; a fresh one leads nowhere any more. */
+static void the_first_was_dead_and_none_is_left(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	struct io_peer *pooled[REPLICAS];
+	for (unsigned i = 0; i < REPLICAS; i++) { /* in turn */
+		peer_sends(stage, client, GET);
+		pooled[i] = reaches_any(stage, NULL);
+		peer_sends(stage, pooled[i], HELLO);
+		sees(stage, client, HELLO);
+		sees(stage, pooled[i], GET);
+	}
+	peer_sends(stage, client, GET);
+	stage_run(stage, 60 * NS_PER_MS);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 1);
+	stage_publish_later(stage);
+	stage_settle(stage);
+	sees(stage, pooled[0], GET);
+	io_peer_reset(pooled[0]);
+	sees(stage, client, "");
+	for (unsigned i = 1; i < REPLICAS; i++) {
+		if (io_peer_received(pooled[i]).size == 0)
+			continue;
+		sees(stage, pooled[i], GET);
+		peer_sends(stage, pooled[i], HELLO);
+	}
+	sees(stage, client, HELLO);
 }
 
 /* By the default classifier, which tries nothing again. */
@@ -371,22 +406,23 @@ static void never_before_the_delay(struct stage *stage)
 }
 
 /* Once, in order, and short of memory: with completions shuffled time goes otherwise. */
-static void play_timed(scenario *run, configuration *configure)
+static void play_timed(scenario *run, configuration *configure, configuration *later)
 {
-	struct play play = {.run = run, .configure = configure};
+	struct play play = {.run = run, .configure = configure, .later = later};
 	struct stage stage;
-	stage_open(&stage, configure, NULL);
+	stage_open(&stage, configure, later);
 	act(&stage, run);
 	stage_close(&stage);
 	play_short_of_memory(&play);
 }
 
-#define TEST(name, configure)                                                                      \
+#define TEST_LATER(name, configure, later)                                                         \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
 		(void)state;                                                                       \
-		play_timed(name, configure);                                                       \
+		play_timed(name, configure, later);                                                \
 	}
+#define TEST(name, configure) TEST_LATER(name, configure, NULL)
 
 TEST(the_second_answers_first, after_50ms)
 TEST(the_first_answers_first, after_50ms)
@@ -398,6 +434,7 @@ TEST(who_sticks_has_no_company, with_cookie)
 TEST(it_is_paid_for, without_budget)
 TEST(requests_pay_for_it, without_retries)
 TEST(the_first_is_reset, after_50ms)
+TEST_LATER(the_first_was_dead_and_none_is_left, after_50ms, nobody_is_left)
 TEST(the_first_fails, after_50ms)
 TEST(the_second_fails, after_50ms)
 TEST(the_second_is_reset, after_50ms)
@@ -425,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_it_is_paid_for),
 		cmocka_unit_test(test_requests_pay_for_it),
 		cmocka_unit_test(test_the_first_is_reset),
+		cmocka_unit_test(test_the_first_was_dead_and_none_is_left),
 		cmocka_unit_test(test_the_first_fails),
 		cmocka_unit_test(test_the_second_fails),
 		cmocka_unit_test(test_the_second_is_reset),
