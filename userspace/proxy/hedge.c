@@ -77,13 +77,13 @@ static void free_hedge(struct hedge *hedge)
 }
 
 /* `class`: of its answer's status, 0 = none came. */
-static void end(struct hedge *hedge, unsigned class)
+static void end(struct hedge *hedge, unsigned class, enum balance_outcome outcome)
 {
 	if (!hedge->dial.is_ready) {
 		dial_cancel(&hedge->dial);
 	} else {
 		struct weft_series *row = endpoint_row(hedge);
-		struct upstream *upstream = dial_release(&hedge->dial, BALANCE_LEFT);
+		struct upstream *upstream = dial_release(&hedge->dial, outcome);
 		series_add(&row->requests_active, (uint64_t)-1);
 		series_add(&row->requests, 1);
 		series_add(&row->responses[class], 1);
@@ -98,7 +98,7 @@ static void end(struct hedge *hedge, unsigned class)
 void hedge_drop(struct hedge *hedge)
 {
 	if (hedge)
-		end(hedge, 0);
+		end(hedge, 0, BALANCE_LEFT);
 }
 
 void hedge_take_over(struct hedge *hedge, const struct dial_events *events)
@@ -218,7 +218,7 @@ void hedge_upstream_data(struct hedge *hedge, struct span bytes, struct block **
 	unsigned class = class_of(bytes);
 	if (class == 0 || class == 5) {
 		dial_tell(&hedge->dial, class ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
-		end(hedge, class);
+		end(hedge, class, BALANCE_LEFT);
 		return;
 	}
 	retry_leave_first(exchange);
@@ -228,6 +228,7 @@ void hedge_upstream_data(struct hedge *hedge, struct span bytes, struct block **
 /* One from the pool may have been dead before. */
 void hedge_upstream_ended(struct hedge *hedge)
 {
-	dial_tell(&hedge->dial, hedge->dial.was_open ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
-	end(hedge, 0);
+	bool was_open = hedge->dial.was_open;
+	dial_tell(&hedge->dial, was_open ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+	end(hedge, 0, was_open ? BALANCE_LEFT : BALANCE_FAILED);
 }
