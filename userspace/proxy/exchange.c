@@ -704,10 +704,13 @@ static void try_again(struct exchange *exchange)
 	if (is_started && moves_queue)
 		wire_move_queue(&dead->wire, &exchange->dial.upstream->wire);
 	upstream_abort(dead);
-	if (!is_started)
-		exchange_not_started(exchange, reason);
-	else if (!moves_queue && replay_write(&exchange->replay, &exchange->dial.upstream->wire))
+	if (!is_started) {
+		if (!retry_by_hedge(exchange, NULL))
+			exchange_not_started(exchange, reason);
+	} else if (!moves_queue &&
+		   replay_write(&exchange->replay, &exchange->dial.upstream->wire)) {
 		exchange_out_of_memory(exchange);
+	}
 }
 
 void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason reason,

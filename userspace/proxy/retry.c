@@ -435,12 +435,20 @@ static unsigned timeout_status(const struct exchange *exchange)
 	return settings->compatibility == COMPATIBILITY_LINKERD ? 503 : 504;
 }
 
-/* A client that is slow to send its request is not the endpoint's fault. */
+/* Not when it was not even dialled, for lack of a socket, nor when it has taken all that a client
+ * has sent that is slow to send the rest. */
+static bool is_its_fault(const struct exchange *exchange)
+{
+	const struct dial *dial = &exchange->dial;
+	bool has_taken_all = dial->is_ready && !wire_queued(&dial->upstream->wire);
+	return !list_is_linked(&dial->waiting) && (exchange->request_done || !has_taken_all);
+}
+
 static void tell_timeout(struct exchange *exchange)
 {
-	bool waits_for_client = exchange->dial.is_ready && !exchange->request_done;
-	dial_tell(&exchange->dial, waits_for_client ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
-	exchange->upstream_failed = !waits_for_client;
+	bool is_failure = exchange->dial.upstream && is_its_fault(exchange);
+	dial_tell(&exchange->dial, is_failure ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
+	exchange->upstream_failed = is_failure;
 }
 
 static void on_timer(struct timer *timer)
