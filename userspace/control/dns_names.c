@@ -168,11 +168,6 @@ static void ask(struct dns_name *name)
 	on_found(name, &nothing);
 }
 
-static void on_due(struct timer *timer)
-{
-	ask(container_of(timer, struct dns_name, timer));
-}
-
 /* ---- names ---- */
 
 struct dns_name *dns_name_find(const struct dns_names *names, struct span service)
@@ -270,6 +265,8 @@ static bool take_address(struct dns_name *name, struct span host)
 	if (name->port == 0 || address_parse_ip(host, name->port, &endpoint.address))
 		return false;
 	take_answer(name, &found);
+	if (name->failures) /* no memory for it */
+		ask_later(name, name->namer->pace.least_ns);
 	return true;
 }
 
@@ -334,6 +331,18 @@ static void begin(struct dns_name *name, struct span host)
 		ask(name);
 	else
 		take_answer(name, &none);
+}
+
+static void on_due(struct timer *timer)
+{
+	struct dns_name *name = container_of(timer, struct dns_name, timer);
+	struct span rest, host;
+	uint16_t port;
+	if (*name->host)
+		ask(name);
+	else if (cut_prefix(name->namer, span_text(name->text), &rest) &&
+		 parse_rest(name->namer, rest, &host, &port))
+		take_address(name, host);
 }
 
 struct dns_name *dns_name_add(struct dns_namer *namer, struct span service, bool is_literal)

@@ -357,6 +357,23 @@ static void a_failed_allocation_costs_at_most_that_name(void **state)
 	}
 }
 
+static void an_address_comes_later_where_memory_was_short(void **state)
+{
+	char name[64];
+	(void)state;
+	stage_open(config_of("", ""));
+	for (unsigned long n = 1; n < 12; n++) {
+		snprintf(name, sizeof(name), "#/dns/10.0.0.1/%lu", n);
+		want(name);
+		mem_fail_nth(n); /* of what it takes to make the name */
+		turn_for(2000000);
+		mem_fail_nth(0);
+		if (!name_of(name))
+			want(name);
+		until(endpoints_of(name) == 1);
+	}
+}
+
 /* ---- the config ---- */
 
 static void a_change_of_the_namer_keeps_what_is_known(void **state)
@@ -414,6 +431,7 @@ int main(void)
 		dns_test(what_is_not_used_is_forgotten),
 		dns_test(more_names_than_may_be_asked_for_at_once_wait_in_line),
 		dns_test(a_failed_allocation_costs_at_most_that_name),
+		dns_test(an_address_comes_later_where_memory_was_short),
 		dns_test(a_change_of_the_namer_keeps_what_is_known),
 		dns_test(two_namers_of_one_prefix_and_bounds_that_cross_are_refused),
 	};
