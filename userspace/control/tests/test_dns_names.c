@@ -340,6 +340,22 @@ static void more_names_than_may_be_asked_for_at_once_wait_in_line(void **state)
 	until(namer->counts[DNS_NAME_FOUND] == 2 * DNS_LOOKUPS_MOST);
 }
 
+/* Else there is no look-up any more one day. */
+static void a_name_that_is_forgotten_leaves_its_look_up_to_another(void **state)
+{
+	(void)state;
+	server.mood = SERVER_IS_SILENT;
+	stage_open(config_of("", ""));
+	struct dns_names *names = &stage.control->dns;
+	struct dns_namer *namer = list_entry(names->namers.next, struct dns_namer, link);
+	want("#/dns/web.example/80");
+	until(namer->under_way == 1);
+	dns_name_forget(dns_name_find(names, span_text("#/dns/web.example/80")));
+	assert_int_equal(namer->under_way, 0);
+	turn_for(300000000);
+	assert_int_equal(namer->under_way, 0);
+}
+
 static void a_failed_allocation_costs_at_most_that_name(void **state)
 {
 	char name[64];
@@ -430,6 +446,7 @@ int main(void)
 		dns_test(what_the_dtab_says_has_room_before_others_and_once_there_is_some),
 		dns_test(what_is_not_used_is_forgotten),
 		dns_test(more_names_than_may_be_asked_for_at_once_wait_in_line),
+		dns_test(a_name_that_is_forgotten_leaves_its_look_up_to_another),
 		dns_test(a_failed_allocation_costs_at_most_that_name),
 		dns_test(an_address_comes_later_where_memory_was_short),
 		dns_test(a_change_of_the_namer_keeps_what_is_known),
