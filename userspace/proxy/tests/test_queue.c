@@ -439,6 +439,35 @@ static void the_one_with_room(struct stage *stage)
 	}
 }
 
+/* Who was in the queue before has its place there, however full that is by now. */
+static void looks_again(struct stage *stage)
+{
+	struct io_peer *clients[REPLICAS];
+	struct io_peer *servers[REPLICAS];
+	struct blocks *blocks = &stage->worker.blocks;
+	uint64_t others_bytes = blocks->limit_bytes / 2;
+	struct io_peer *fifth = client_connect(stage, MANY);
+	struct node_service *shared = node_service(
+		stage->node, snapshot_service(stage->worker.snapshot, service_id_at(stage, MANY)));
+	WANT(stage, shared);
+	fill(stage, clients, servers);
+	peer_sends(stage, fifth, OF("/5"));
+	bool are_more = concurrency_queue(&shared->concurrency, UINT32_MAX) &&
+			concurrency_queue(&shared->concurrency, UINT32_MAX);
+	blocks->bytes_in_use += others_bytes;
+	stage_run(stage, 5 * NS_PER_MS);
+	blocks->bytes_in_use -= others_bytes;
+	concurrency_unqueue(&shared->concurrency);
+	concurrency_unqueue(&shared->concurrency);
+	WANT(stage, are_more);
+	sees(stage, fifth, "");
+	peer_sends(stage, servers[1], HELLO);
+	sees(stage, clients[1], HELLO);
+	sees(stage, servers[1], OF("/5"));
+	peer_sends(stage, servers[1], HELLO);
+	sees(stage, fifth, HELLO);
+}
+
 static void waits_for_room(struct stage *stage)
 {
 	struct io_peer *clients[REPLICAS];
@@ -674,6 +703,7 @@ TEST(a_delay_on_purpose_comes_after_the_wait, delayed_then, one_waits_and_is_del
 TEST(a_delay_on_purpose_keeps_no_turn, delayed_in_turn, one_waits_and_is_delayed)
 TEST(an_endpoint_at_its_cap_is_not_picked, the_one_with_room, one_each)
 TEST(requests_wait_for_an_endpoint, waits_for_room, one_each_and_a_queue)
+TEST(who_waits_for_an_endpoint_waits_on, looks_again, one_each_and_a_queue)
 TEST(who_cannot_be_reached_leaves_a_wait_for_the_others, the_rest_cannot_be_reached,
      one_each_and_a_queue)
 TEST(a_dial_to_an_endpoint_counts_there, its_own_address, one_each_and_a_queue)
@@ -709,6 +739,7 @@ int main(void)
 		cmocka_unit_test(a_delay_on_purpose_keeps_no_turn),
 		cmocka_unit_test(an_endpoint_at_its_cap_is_not_picked),
 		cmocka_unit_test(requests_wait_for_an_endpoint),
+		cmocka_unit_test(who_waits_for_an_endpoint_waits_on),
 		cmocka_unit_test(who_cannot_be_reached_leaves_a_wait_for_the_others),
 		cmocka_unit_test(a_dial_to_an_endpoint_counts_there),
 		cmocka_unit_test(a_pinned_connection_counts_at_its_endpoint),
