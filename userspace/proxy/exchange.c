@@ -705,7 +705,8 @@ static void try_again(struct exchange *exchange)
 		wire_move_queue(&dead->wire, &exchange->dial.upstream->wire);
 	upstream_abort(dead);
 	if (!is_started) {
-		if (!retry_by_hedge(exchange, NULL))
+		bool is_full = reason == WEFT_PROXY_CONCURRENCY_LIMIT;
+		if (!retry_by_hedge(exchange, NULL) && !(is_full && retry_with_a_place(exchange)))
 			exchange_not_started(exchange, reason);
 	} else if (!moves_queue &&
 		   replay_write(&exchange->replay, &exchange->dial.upstream->wire)) {

@@ -36,6 +36,13 @@ static void one_each_and_a_queue(struct stage_draft *all)
 	rules_of(all, "many")->limit.queue_wait_ns = 100 * NS_PER_MS;
 }
 
+static void one_at_web_and_a_queue(struct stage_draft *all)
+{
+	two_wait(all);
+	rules_of(all, "web")->limit.concurrency = 0;
+	rules_of(all, "web")->limit.endpoint_concurrency = 1;
+}
+
 static void one_each_and_retries(struct stage_draft *all)
 {
 	one_each_and_a_queue(all);
@@ -468,6 +475,33 @@ static void looks_again(struct stage *stage)
 	sees(stage, fifth, HELLO);
 }
 
+/* Its connection was dead, and another worker has its place by then. */
+static void dead_and_full(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+	const struct service *service =
+		snapshot_service(stage->worker.snapshot, service_id_at(stage, WEB));
+	struct node_endpoint *entry = node_endpoint(stage->node, &service->endpoints[0]);
+	peer_sends(stage, client, GET);
+	sees(stage, server, GET);
+	WANT(stage, entry && concurrency_enter(&entry->seats, UINT32_MAX));
+	io_peer_reset(server);
+	stage_run(stage, 5 * NS_PER_MS);
+	bool waits = io_peer_received(client).size == 0;
+	concurrency_leave(&entry->seats);
+	WANT(stage, waits);
+	stage_run(stage, 5 * NS_PER_MS);
+	server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
 static void waits_for_room(struct stage *stage)
 {
 	struct io_peer *clients[REPLICAS];
@@ -703,6 +737,7 @@ TEST(a_delay_on_purpose_comes_after_the_wait, delayed_then, one_waits_and_is_del
 TEST(a_delay_on_purpose_keeps_no_turn, delayed_in_turn, one_waits_and_is_delayed)
 TEST(an_endpoint_at_its_cap_is_not_picked, the_one_with_room, one_each)
 TEST(requests_wait_for_an_endpoint, waits_for_room, one_each_and_a_queue)
+TEST(a_dead_connection_waits_for_another_place, dead_and_full, one_at_web_and_a_queue)
 TEST(who_waits_for_an_endpoint_waits_on, looks_again, one_each_and_a_queue)
 TEST(who_cannot_be_reached_leaves_a_wait_for_the_others, the_rest_cannot_be_reached,
      one_each_and_a_queue)
@@ -739,6 +774,7 @@ int main(void)
 		cmocka_unit_test(a_delay_on_purpose_keeps_no_turn),
 		cmocka_unit_test(an_endpoint_at_its_cap_is_not_picked),
 		cmocka_unit_test(requests_wait_for_an_endpoint),
+		cmocka_unit_test(a_dead_connection_waits_for_another_place),
 		cmocka_unit_test(who_waits_for_an_endpoint_waits_on),
 		cmocka_unit_test(who_cannot_be_reached_leaves_a_wait_for_the_others),
 		cmocka_unit_test(a_dial_to_an_endpoint_counts_there),
