@@ -315,7 +315,8 @@ static void add_slot_counts(struct json *json, const struct page_view *view, con
 	add_counts(json, &sum);
 }
 
-/* "state": ready, drained (weight 0), or that of its breaker: closed, open, probing. */
+/* "state": that of its breaker (closed, open, probing), ready without one, drained with weight 0.
+ */
 static void add_state(struct json *json, const struct page_view *view,
 		      const struct service *service, const struct endpoint *endpoint)
 {
@@ -330,7 +331,10 @@ static void add_state(struct json *json, const struct page_view *view,
 	else
 		json_null(json, "latency_estimate_us");
 	bool is_watched = look_at(view, service, endpoint, &breaker);
-	const char *state = is_watched ? breaker_state_name(breaker.state) : "ready";
+	bool has_breaker = service->resilience.breaker.kind != BREAKER_NONE;
+	const char *state = breaker_state_name(is_watched ? breaker.state : BREAKER_ALIVE);
+	if (!has_breaker)
+		state = "ready";
 	json_text(json, "state", endpoint->weight ? state : "drained");
 	if (!is_watched)
 		return;
@@ -380,6 +384,7 @@ static void add_service(struct json *json, const struct page_view *view,
 		json_text(json, NULL, address_print(&service->addresses[i], address));
 	}
 	json_close(json, ']');
+	json_bool(json, "trust_dtab_headers", service->trusts_dtabs);
 	json_number(json, "ready_endpoints", service->ready_count);
 	count_ejected(view, service, &ejected);
 	json_number(json, "ejected_endpoints", ejected);

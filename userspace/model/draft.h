@@ -66,10 +66,12 @@ struct service_draft {
 	struct balancing balancing;
 	const char *sticky_cookie; /* NULL or "" = none */
 	const char *hash_name;     /* NULL or "" = none */
+	const char *rate_header;   /* NULL or "" = none */
 	uint32_t shortcut_window;  /* as in struct service */
 	struct resilience resilience;
 	bool balances_endpoints; /* as in struct service */
-	bool may_be_left_out;    /* a fault in it costs only itself, not the build */
+	bool trusts_dtabs;
+	bool may_be_left_out; /* a fault in it costs only itself, not the build */
 	enum standing standing;
 	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;

@@ -112,6 +112,7 @@ struct service {
 	uint32_t endpoint_count;
 	uint32_t ready_count; /* endpoints with weight > 0 */
 	uint64_t weight_total;
+	bool trusts_dtabs;              /* requests that are dialled to it may bring dtab entries */
 	bool balances_endpoints;        /* a dial to an endpoint's own address may go to another */
 	struct weft_address *addresses; /* sorted */
 	struct endpoint *endpoints;     /* sorted by id */
@@ -123,6 +124,7 @@ struct service {
 	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
 	uint64_t *ring;      /* model/ring.h */
 	struct resilience resilience;
+	char rate_header[HASH_NAME_MAX]; /* whose values have a rate each (RATE_BY_HEADER) */
 };
 
 struct port_list {

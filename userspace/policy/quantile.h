@@ -13,8 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define QUANTILE_SAMPLES_LEAST 32         /* before it says anything */
-#define QUANTILE_ABOVE         UINT64_MAX /* a sample that was cut off, above the estimate */
+#define QUANTILE_SAMPLES_LEAST 32 /* before it says anything */
 
 struct quantile {
 	_Atomic uint64_t estimate_ns;
@@ -23,6 +22,11 @@ struct quantile {
 
 /* `share_ppm` of the samples are to lie below it. */
 void quantile_observe(struct quantile *quantile, uint32_t share_ppm, uint64_t sample_ns);
+/*
+ * One that was above the estimate when it was cut off after `least_ns`. Raises it to about twice
+ * that at most: many that are cut off at the same moment, as in a stall, say no more than one.
+ */
+void quantile_observe_cut(struct quantile *quantile, uint32_t share_ppm, uint64_t least_ns);
 /* 0: not known yet. */
 uint64_t quantile_ns(const struct quantile *quantile);
 

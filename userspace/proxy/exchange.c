@@ -11,6 +11,7 @@
 #include "proxy/mirror.h"
 #include "proxy/onward.h"
 #include "proxy/park.h"
+#include "proxy/queue.h"
 #include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
@@ -294,8 +295,16 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 {
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
-	if (retry_by_hedge(exchange, NULL) || retry_elsewhere(exchange))
+	if (retry_by_hedge(exchange, NULL))
 		return;
+	if (reason == WEFT_PROXY_CONCURRENCY_LIMIT && retry_with_a_place(exchange))
+		return;
+	if (retry_elsewhere(exchange))
+		return;
+	if (reason == WEFT_PROXY_CONCURRENCY_LIMIT) {
+		queue_refuse(exchange, reason);
+		return;
+	}
 	dial_failure_text(dial, text, sizeof(text));
 	answer_unreached(exchange, 502, reason, text);
 }
@@ -309,6 +318,8 @@ void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reas
 {
 	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
 		exchange_out_of_memory(exchange);
+	else if (reason == WEFT_PROXY_CONCURRENCY_LIMIT)
+		queue_refuse(exchange, reason);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
 		answer_unreached(exchange, 503, reason, "the service has no ready endpoint");
 	else
@@ -334,6 +345,7 @@ static void prepare_dial(struct exchange *exchange, const struct http_head *head
 	bool can_replay = exchange->is_idempotent && !exchange->has_body;
 	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
 	dial_init(&exchange->dial, session, &exchange_dial_events);
+	exchange->dial.takes_seat = true;
 	if (exchange->route.service_id != session->service_id) {
 		exchange->dial.service_id = exchange->route.service_id;
 		exchange->dial.to_destination = false;
@@ -359,12 +371,14 @@ static bool leads_there(const struct exchange *exchange, uint32_t service_id)
 	       (service_id == 0 && exchange->route.service_id == exchange->session->service_id);
 }
 
-/* True: dial.upstream takes writes now. */
-static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason)
+bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason)
 {
 	struct session *session = exchange->session;
 	struct tunnel *probe = session->tunnel;
 	if (session->pinned && leads_there(exchange, session->pinned->service_id)) {
+		*ret_reason = WEFT_PROXY_CONCURRENCY_LIMIT;
+		if (!dial_take_seat(&exchange->dial, session->pinned))
+			return false;
 		dial_hold(&exchange->dial, session->pinned);
 		exchange->dial.is_ready = exchange->dial.was_open = true;
 		session->pinned = NULL;
@@ -372,7 +386,8 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 	}
 	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
 	if (probe && probe->dial.upstream && !exchange->dial.has_key && !exchange->dial.has_token &&
-	    leads_there(exchange, probe->dial.service_id)) {
+	    leads_there(exchange, probe->dial.service_id) &&
+	    dial_take_seat(&exchange->dial, probe->dial.upstream)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
 		if (exchange->dial.is_ready) /* how long the client was silent does not count */
@@ -430,6 +445,7 @@ static struct exchange *new_exchange(struct session *session, const struct http_
 		return NULL;
 	exchange->session = session;
 	list_init(&exchange->mirrors);
+	list_init(&exchange->queued);
 	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
@@ -468,6 +484,18 @@ static void adopt(struct session *session, struct exchange *exchange)
 	series_add(&service_row(exchange)->requests_active, 1);
 }
 
+/* Keeps the request until a wait is over. */
+static void begin_later(struct exchange *exchange, const struct route_way *way,
+			const struct deadline *deadline, uint64_t wait_ns)
+{
+	leave_what_was_dialled(exchange->session);
+	exchange->replay.is_only = true;
+	if (write_request_head(exchange, way, deadline))
+		exchange_out_of_memory(exchange);
+	else
+		retry_wait(exchange, wait_ns);
+}
+
 /* A copy has the deadline that came. */
 static void begin_mirrors(struct exchange *exchange, const struct route_way *way)
 {
@@ -487,16 +515,15 @@ static void begin_attempt(struct exchange *exchange, const struct route_way *way
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
 	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
 	if (delay_ns) {
-		leave_what_was_dialled(exchange->session);
-		exchange->replay.is_only = true;
-		if (write_request_head(exchange, way, deadline))
-			exchange_out_of_memory(exchange);
-		else
-			retry_wait(exchange, delay_ns);
+		begin_later(exchange, way, deadline, delay_ns);
 		return;
 	}
-	if (!find_upstream(exchange, &reason)) {
-		exchange_not_started(exchange, reason);
+	if (!exchange_find_upstream(exchange, &reason)) {
+		if (reason == WEFT_PROXY_CONCURRENCY_LIMIT &&
+		    queue_for_endpoint(exchange, &delay_ns))
+			begin_later(exchange, way, deadline, delay_ns);
+		else
+			exchange_not_started(exchange, reason);
 		return;
 	}
 	retry_attempt_begins(exchange);
@@ -627,7 +654,9 @@ void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason r
 void exchange_client_finished(struct exchange *exchange)
 {
 	exchange->client_finished = true;
-	if (exchange->dial.is_ready)
+	if (queue_has(exchange)) /* most of those have left; nobody keeps a place for them */
+		queue_refuse(exchange, WEFT_PROXY_CLIENT_CLOSED);
+	else if (exchange->dial.is_ready)
 		wire_finish(&exchange->dial.upstream->wire);
 }
 
@@ -675,10 +704,13 @@ static void try_again(struct exchange *exchange)
 	if (is_started && moves_queue)
 		wire_move_queue(&dead->wire, &exchange->dial.upstream->wire);
 	upstream_abort(dead);
-	if (!is_started)
-		exchange_not_started(exchange, reason);
-	else if (!moves_queue && replay_write(&exchange->replay, &exchange->dial.upstream->wire))
+	if (!is_started) {
+		if (!retry_by_hedge(exchange, NULL))
+			exchange_not_started(exchange, reason);
+	} else if (!moves_queue &&
+		   replay_write(&exchange->replay, &exchange->dial.upstream->wire)) {
 		exchange_out_of_memory(exchange);
+	}
 }
 
 void exchange_upstream_gone(struct exchange *exchange, enum weft_proxy_reason reason,

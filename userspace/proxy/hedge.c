@@ -44,21 +44,26 @@ uint64_t hedge_due_ns(const struct exchange *exchange)
 	return worker_now_ns(worker) + after_ns;
 }
 
-static void observe(const struct exchange *exchange, uint64_t sample_ns)
+/* How long the attempt has taken until now, which is its end or where it was cut off. */
+static void observe(const struct exchange *exchange, bool is_cut)
 {
 	const struct service *service = service_of(exchange);
-	if (!service || !service->resilience.hedge.share_ppm)
+	struct worker *worker = exchange->session->worker;
+	uint64_t took_ns = worker_now_ns(worker) - exchange->attempt_ns;
+	uint32_t share_ppm = service ? service->resilience.hedge.share_ppm : 0;
+	struct guard *guard = share_ppm ? guard_service(worker, service) : NULL;
+	if (!guard)
 		return;
-	struct guard *guard = guard_service(exchange->session->worker, service);
-	if (guard)
-		quantile_observe(&guard->shared->latency, service->resilience.hedge.share_ppm,
-				 sample_ns);
+	if (is_cut)
+		quantile_observe_cut(&guard->shared->latency, share_ppm, took_ns);
+	else
+		quantile_observe(&guard->shared->latency, share_ppm, took_ns);
 }
 
 void hedge_learn(const struct exchange *exchange)
 {
 	if (!exchange->was_hedged) /* else the first attempt's time was told as cut off */
-		observe(exchange, worker_now_ns(exchange->session->worker) - exchange->attempt_ns);
+		observe(exchange, false);
 }
 
 /* ---- how it ends ---- */
@@ -72,13 +77,13 @@ static void free_hedge(struct hedge *hedge)
 }
 
 /* `class`: of its answer's status, 0 = none came. */
-static void end(struct hedge *hedge, unsigned class)
+static void end(struct hedge *hedge, unsigned class, enum balance_outcome outcome)
 {
 	if (!hedge->dial.is_ready) {
 		dial_cancel(&hedge->dial);
 	} else {
 		struct weft_series *row = endpoint_row(hedge);
-		struct upstream *upstream = dial_release(&hedge->dial, BALANCE_LEFT);
+		struct upstream *upstream = dial_release(&hedge->dial, outcome);
 		series_add(&row->requests_active, (uint64_t)-1);
 		series_add(&row->requests, 1);
 		series_add(&row->responses[class], 1);
@@ -93,7 +98,7 @@ static void end(struct hedge *hedge, unsigned class)
 void hedge_drop(struct hedge *hedge)
 {
 	if (hedge)
-		end(hedge, 0);
+		end(hedge, 0, BALANCE_LEFT);
 }
 
 void hedge_take_over(struct hedge *hedge, const struct dial_events *events)
@@ -146,12 +151,15 @@ static void on_ready(struct dial *dial)
 	take_upstream(container_of(dial, struct hedge, dial));
 }
 
-/* Of the request as it was kept; a client that has ended its side may be about to leave. */
+/* Of the request as it was kept; a client that has ended its side may be about to leave, and one
+ * that brings a cookie belongs to its endpoint, which may be the only one that knows its session.
+ */
 static bool may_be_sent_twice(const struct exchange *exchange)
 {
 	const struct dial *dial = &exchange->dial;
 	bool is_bound = exchange->is_connect || exchange->wants_upgrade || exchange->pins ||
-			dial->to_destination || (dial->upstream && dial->upstream->is_pinned);
+			dial->to_destination || dial->has_token ||
+			(dial->upstream && dial->upstream->is_pinned);
 	return classify_may_retry(CLASSIFIER_RETRYABLE_IDEMPOTENT_5XX,
 				  (enum method_kind)exchange->method) &&
 	       !is_bound && dial->upstream && exchange->request_done && !exchange->head_sent &&
@@ -184,7 +192,7 @@ void hedge_begin(struct exchange *exchange)
 	struct hedge *hedge = start(exchange);
 	if (!hedge)
 		return;
-	observe(exchange, QUANTILE_ABOVE);
+	observe(exchange, true);
 	worker_count(exchange->session->worker, WEFT_PROXY_HEDGED);
 	exchange->hedge = hedge;
 	exchange->was_hedged = true;
@@ -210,7 +218,7 @@ void hedge_upstream_data(struct hedge *hedge, struct span bytes, struct block **
 	unsigned class = class_of(bytes);
 	if (class == 0 || class == 5) {
 		dial_tell(&hedge->dial, class ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
-		end(hedge, class);
+		end(hedge, class, BALANCE_LEFT);
 		return;
 	}
 	retry_leave_first(exchange);
@@ -220,6 +228,7 @@ void hedge_upstream_data(struct hedge *hedge, struct span bytes, struct block **
 /* One from the pool may have been dead before. */
 void hedge_upstream_ended(struct hedge *hedge)
 {
-	dial_tell(&hedge->dial, hedge->dial.was_open ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
-	end(hedge, 0);
+	bool was_open = hedge->dial.was_open;
+	dial_tell(&hedge->dial, was_open ? BREAKER_NOT_COUNTED : BREAKER_FAILED);
+	end(hedge, 0, was_open ? BALANCE_LEFT : BALANCE_FAILED);
 }

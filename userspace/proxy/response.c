@@ -227,9 +227,10 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 		dial_tell(&exchange->dial, blame(exchange, &end));
 	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
 		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
-	if (verdict.is_failure && retry_by_hedge(exchange, head))
+	bool is_unwanted = retry_wants(exchange, &end, verdict);
+	if ((verdict.is_failure || is_unwanted) && retry_by_hedge(exchange, head))
 		return true;
-	return retry_wants(exchange, &end, verdict) && retry_answer(exchange, head);
+	return is_unwanted && retry_answer(exchange, head);
 }
 
 static void on_head(struct h1_reader *reader, const struct http_head *head)

@@ -12,6 +12,7 @@
 #include "proxy/mirror.h"
 #include "proxy/orders.h"
 #include "proxy/park.h"
+#include "proxy/queue.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
 
@@ -187,6 +188,7 @@ void worker_fini(struct worker *worker)
 	balances_fini(&worker->balances);
 	route_matcher_free(worker->matcher);
 	rewriter_free(worker->rewriter);
+	queues_fini(worker);
 	binder_free(worker->binder);
 	text_fini(&worker->words);
 	mem_free(worker->guards);

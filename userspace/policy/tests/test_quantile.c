@@ -90,12 +90,47 @@ static void cut_samples_raise_it(void **state)
 	for (int i = 0; i < QUANTILE_SAMPLES_LEAST; i++)
 		quantile_observe(&quantile, 950000, NS_PER_MS);
 	uint64_t before_ns = quantile_ns(&quantile);
-	quantile_observe(&quantile, 950000, QUANTILE_ABOVE);
+	quantile_observe_cut(&quantile, 950000, before_ns);
 	assert_true(quantile_ns(&quantile) > before_ns);
 	assert_true(quantile_ns(&quantile) < 2 * before_ns);
 	struct quantile first = {0};
-	quantile_observe(&first, 950000, QUANTILE_ABOVE);
-	assert_true(first.estimate_ns < NS_PER_MS);
+	quantile_observe_cut(&first, 950000, NS_PER_MS);
+	assert_int_equal(first.estimate_ns, NS_PER_MS);
+}
+
+/* A service stands still: all that is under way is cut off together. */
+static void a_thousand_at_once_do_not_run_away_with_it(void **state)
+{
+	struct quantile quantile = {0};
+	(void)state;
+	for (int i = 0; i < QUANTILE_SAMPLES_LEAST; i++)
+		quantile_observe(&quantile, 950000, NS_PER_MS);
+	uint64_t before_ns = quantile_ns(&quantile);
+	for (int i = 0; i < 1000; i++)
+		quantile_observe_cut(&quantile, 950000, before_ns);
+	assert_true(quantile_ns(&quantile) > 19 * before_ns / 10);
+	assert_true(quantile_ns(&quantile) < 22 * before_ns / 10);
+}
+
+/* Each sample above the estimate is cut off there, as when each is hedged. */
+static void it_follows_cut_samples_too(void **state)
+{
+	struct quantile quantile = {0};
+	struct rng rng;
+	int below = 0;
+	(void)state;
+	rng_init(&rng, 11);
+	observe_many(&quantile, &rng, 950000, NS_PER_MS / 10.0, 2000);
+	for (int i = 0; i < 22000; i++) {
+		uint64_t sample_ns = latency_ns(&rng, NS_PER_MS);
+		uint64_t estimate_ns = quantile_ns(&quantile);
+		below += i >= 2000 && sample_ns <= estimate_ns;
+		if (sample_ns > estimate_ns)
+			quantile_observe_cut(&quantile, 950000, estimate_ns);
+		else
+			quantile_observe(&quantile, 950000, sample_ns);
+	}
+	assert_true(fabs(below / 20000.0 - 0.95) < 0.01);
 }
 
 int main(void)
@@ -105,6 +140,8 @@ int main(void)
 		cmocka_unit_test(it_says_nothing_of_few),
 		cmocka_unit_test(it_follows_a_change),
 		cmocka_unit_test(cut_samples_raise_it),
+		cmocka_unit_test(a_thousand_at_once_do_not_run_away_with_it),
+		cmocka_unit_test(it_follows_cut_samples_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,12 @@ static void panicking(struct stage_draft *all)
 	all->services[3].balancing.panic_percent = 60;
 }
 
+static void with_limit(struct stage_draft *all)
+{
+	three_out(all);
+	rules_of(all, "web")->timeout.per_try_ns = 100 * NS_PER_MS;
+}
+
 /* One request; its replica answers 503 when its bit is set in `bad`. Returns the replica. */
 static unsigned request(struct stage *stage, struct io_peer *client, unsigned bad)
 {
@@ -225,6 +231,56 @@ static void what_a_pod_may_not_do_does_not_count(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 0);
 }
 
+#define POST_9 "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 9\r\n\r\n"
+
+/* Of three requests with a body, `sends` of it, each takes too long. */
+static void three_take_too_long(struct stage *stage, const char *sends)
+{
+	for (int i = 0; i < 3; i++) {
+		struct io_peer *client = client_connect(stage, WEB);
+		peer_sends(stage, client, POST_9);
+		peer_sends(stage, client, sends);
+		stage_run(stage, 110 * NS_PER_MS);
+		WANT(stage, is_answered(stage, client, "504", "per-try"));
+	}
+}
+
+static void slow_clients_do_not_count(struct stage *stage)
+{
+	three_take_too_long(stage, "slow");
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 0);
+	three_take_too_long(stage, "slow body");
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+}
+
+/* The client has more to send, and it is the endpoint that does not take it. */
+static void who_does_not_read_counts(struct stage *stage)
+{
+	for (int i = 0; i < 2; i++) {
+		struct io_peer *client = client_connect(stage, WEB);
+		peer_sends(stage, client, POST_9);
+		io_peer_window(reaches(stage, WEB_ENDPOINT), 0);
+		peer_sends(stage, client, "slow");
+		stage_run(stage, 110 * NS_PER_MS);
+		WANT(stage, is_answered(stage, client, "504", "per-try"));
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+}
+
+/* It waits for a socket of this node's. */
+static void what_was_not_dialled_does_not_count(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	kernel_double_dry(true);
+	for (int i = 0; i < 3; i++) {
+		peer_sends(stage, client, GET);
+		stage_run(stage, 110 * NS_PER_MS);
+		WANT(stage, is_answered(stage, client, "504", "per-try"));
+	}
+	kernel_double_dry(false);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 0);
+}
+
 /* The service "any" is dialled before its request is there. */
 static void a_probe_may_be_dialled_ahead(struct stage *stage)
 {
@@ -290,6 +346,9 @@ TEST(clients_that_leave_do_not_count, half_out, NULL)
 TEST(clients_that_end_do_not_count, three_out, NULL)
 TEST(a_retryable_4xx_does_not_count, once, NULL)
 TEST(what_a_pod_may_not_do_does_not_count, three_out, NULL)
+TEST(slow_clients_do_not_count, with_limit, NULL)
+TEST(who_does_not_read_counts, with_limit, NULL)
+TEST(what_was_not_dialled_does_not_count, with_limit, NULL)
 TEST(a_probe_may_be_dialled_ahead, three_out, NULL)
 TEST(a_new_config_keeps_it_out, half_out, another_weight)
 
@@ -307,6 +366,9 @@ int main(void)
 		cmocka_unit_test(test_clients_that_end_do_not_count),
 		cmocka_unit_test(test_a_retryable_4xx_does_not_count),
 		cmocka_unit_test(test_what_a_pod_may_not_do_does_not_count),
+		cmocka_unit_test(test_slow_clients_do_not_count),
+		cmocka_unit_test(test_who_does_not_read_counts),
+		cmocka_unit_test(test_what_was_not_dialled_does_not_count),
 		cmocka_unit_test(test_a_probe_may_be_dialled_ahead),
 		cmocka_unit_test(test_a_new_config_keeps_it_out),
 	};

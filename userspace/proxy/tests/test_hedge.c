@@ -47,6 +47,19 @@ static void after_most_and_20ms(struct stage_draft *all)
 	rules_of(all, "many")->hedge.after_ns = 20 * NS_PER_MS;
 }
 
+static void with_cookie(struct stage_draft *all)
+{
+	after_50ms(all);
+	all->services[3].sticky_cookie = "stick";
+	all->draft.settings.sticky_secret = (char *)"s3cret";
+}
+
+static void nobody_is_left(struct stage_draft *all)
+{
+	after_50ms(all);
+	all->services[3].endpoints.count = 0;
+}
+
 /* Sends `request`, to which a replica is silent for 60 ms; another one has got it too, then. */
 struct pair {
 	struct io_peer *client, *first, *second;
@@ -143,6 +156,23 @@ static void one_endpoint_is_not_asked_twice(struct stage *stage)
 	nobody_else_is_asked(stage, WEB, GET);
 }
 
+/* Its session is known to one endpoint. */
+static void who_sticks_has_no_company(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	char request[128];
+	peer_sends(stage, client, GET);
+	peer_sends(stage, reaches_any(stage, NULL),
+		   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+	stage_settle(stage);
+	struct span got = io_peer_received(client);
+	const char *cookie = memmem(got.data, got.size, "stick=", 6);
+	WANT(stage, cookie);
+	snprintf(request, sizeof(request), "GET /a HTTP/1.1\r\nHost: web\r\nCookie: %.22s\r\n\r\n",
+		 cookie);
+	nobody_else_is_asked(stage, MANY, request);
+}
+
 static void it_is_paid_for(struct stage *stage)
 {
 	nobody_else_is_asked(stage, MANY, GET);
@@ -172,6 +202,35 @@ static void the_first_is_reset(struct stage *stage)
 	WANT(stage, series_of(stage, "many", "")->requests == 1);
 }
 
+/* One from the pool, which was dead before; a fresh one leads nowhere any more. */
+static void the_first_was_dead_and_none_is_left(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	struct io_peer *pooled[REPLICAS];
+	for (unsigned i = 0; i < REPLICAS; i++) { /* in turn */
+		peer_sends(stage, client, GET);
+		pooled[i] = reaches_any(stage, NULL);
+		peer_sends(stage, pooled[i], HELLO);
+		sees(stage, client, HELLO);
+		sees(stage, pooled[i], GET);
+	}
+	peer_sends(stage, client, GET);
+	stage_run(stage, 60 * NS_PER_MS);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 1);
+	stage_publish_later(stage);
+	stage_settle(stage);
+	sees(stage, pooled[0], GET);
+	io_peer_reset(pooled[0]);
+	sees(stage, client, "");
+	for (unsigned i = 1; i < REPLICAS; i++) {
+		if (io_peer_received(pooled[i]).size == 0)
+			continue;
+		sees(stage, pooled[i], GET);
+		peer_sends(stage, pooled[i], HELLO);
+	}
+	sees(stage, client, HELLO);
+}
+
 /* By the default classifier, which tries nothing again. */
 static void the_first_fails(struct stage *stage)
 {
@@ -199,6 +258,8 @@ static void the_second_is_reset(struct stage *stage)
 	struct pair pair = hedged(stage, GET);
 	io_peer_reset(pair.second);
 	stage_run(stage, 60 * NS_PER_MS);
+	/* it is no fast server */
+	WANT(stage, series_of(stage, "many", replicas[pair.second_at])->cost_ns >= NS_PER_S);
 	reaches_none(stage); /* once per request */
 	peer_sends(stage, pair.first, HELLO);
 	sees(stage, pair.client, HELLO);
@@ -347,22 +408,23 @@ static void never_before_the_delay(struct stage *stage)
 }
 
 /* Once, in order, and short of memory: with completions shuffled time goes otherwise. */
-static void play_timed(scenario *run, configuration *configure)
+static void play_timed(scenario *run, configuration *configure, configuration *later)
 {
-	struct play play = {.run = run, .configure = configure};
+	struct play play = {.run = run, .configure = configure, .later = later};
 	struct stage stage;
-	stage_open(&stage, configure, NULL);
+	stage_open(&stage, configure, later);
 	act(&stage, run);
 	stage_close(&stage);
 	play_short_of_memory(&play);
 }
 
-#define TEST(name, configure)                                                                      \
+#define TEST_LATER(name, configure, later)                                                         \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
 		(void)state;                                                                       \
-		play_timed(name, configure);                                                       \
+		play_timed(name, configure, later);                                                \
 	}
+#define TEST(name, configure) TEST_LATER(name, configure, NULL)
 
 TEST(the_second_answers_first, after_50ms)
 TEST(the_first_answers_first, after_50ms)
@@ -370,9 +432,11 @@ TEST(a_body_is_sent_twice, after_50ms)
 TEST(a_fast_answer_has_no_company, after_50ms)
 TEST(a_post_is_not_sent_twice, after_50ms)
 TEST(one_endpoint_is_not_asked_twice, after_50ms)
+TEST(who_sticks_has_no_company, with_cookie)
 TEST(it_is_paid_for, without_budget)
 TEST(requests_pay_for_it, without_retries)
 TEST(the_first_is_reset, after_50ms)
+TEST_LATER(the_first_was_dead_and_none_is_left, after_50ms, nobody_is_left)
 TEST(the_first_fails, after_50ms)
 TEST(the_second_fails, after_50ms)
 TEST(the_second_is_reset, after_50ms)
@@ -396,9 +460,11 @@ int main(void)
 		cmocka_unit_test(test_a_fast_answer_has_no_company),
 		cmocka_unit_test(test_a_post_is_not_sent_twice),
 		cmocka_unit_test(test_one_endpoint_is_not_asked_twice),
+		cmocka_unit_test(test_who_sticks_has_no_company),
 		cmocka_unit_test(test_it_is_paid_for),
 		cmocka_unit_test(test_requests_pay_for_it),
 		cmocka_unit_test(test_the_first_is_reset),
+		cmocka_unit_test(test_the_first_was_dead_and_none_is_left),
 		cmocka_unit_test(test_the_first_fails),
 		cmocka_unit_test(test_the_second_fails),
 		cmocka_unit_test(test_the_second_is_reset),

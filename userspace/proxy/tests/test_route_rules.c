@@ -52,6 +52,12 @@ static void reads(struct stage_draft *all)
 	rules_of(all, "many")->timeout.total_ns = 900 * NS_PER_MS;
 }
 
+static void hedged(struct stage_draft *all)
+{
+	as_service_says(all);
+	rules_of(all, "many")->hedge.after_ns = 50 * NS_PER_MS;
+}
+
 static void no_retries(struct stage_draft *all)
 {
 	as_service_says(all);
@@ -138,6 +144,24 @@ static void after_a_pause(struct stage *stage)
 	sees(stage, client, HELLO);
 }
 
+/* What is to be tried again has been already, when a second attempt is under way. */
+static void beside_a_hedge(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, WEB);
+	peer_sends(stage, client, OF("GET", "/pause"));
+	struct io_peer *first = reaches_any(stage, NULL);
+	stage_run(stage, 55 * NS_PER_MS);
+	struct io_peer *second = reaches_any(stage, NULL);
+	peer_sends(stage, first, TEAPOT);
+	sees(stage, client, "");
+	peer_sends(stage, second, "HTTP/1.1 200 OK\r\n");
+	stage_run(stage, 60 * NS_PER_MS);
+	reaches_none(stage);
+	peer_sends(stage, second, "Content-Length: 5\r\n\r\nhello");
+	sees(stage, client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_RETRIED_ANSWER) == 0);
+}
+
 #define TEST(name, run, configure)                                                                 \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -152,6 +176,18 @@ TEST(a_rules_codes_are_tried_again, by_codes, as_service_says)
 TEST(a_rule_without_retries, only_once, reads)
 TEST(a_rules_pause_between_tries, after_a_pause, as_service_says)
 
+/* Once: with completions shuffled time goes otherwise. */
+static void a_rules_codes_leave_it_to_the_second_attempt(void **state)
+{
+	struct play play = {.run = beside_a_hedge, .configure = hedged};
+	struct stage stage;
+	(void)state;
+	stage_open(&stage, hedged, NULL);
+	act(&stage, beside_a_hedge);
+	stage_close(&stage);
+	play_short_of_memory(&play);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +197,7 @@ int main(void)
 		cmocka_unit_test(a_rules_codes_are_tried_again),
 		cmocka_unit_test(a_rule_without_retries),
 		cmocka_unit_test(a_rules_pause_between_tries),
+		cmocka_unit_test(a_rules_codes_leave_it_to_the_second_attempt),
 	};
 	return cmocka_run_group_tests(tests, make_routes, free_routes);
 }
