@@ -507,7 +507,7 @@ def test_connections_tells_who_has_the_shortcut(meshed):
 
 
 def test_json_of_every_view_is_json(meshed):
-    for command in ("stat", "pods", "services", "endpoints", "routes", "config", "edges", "connections"):
+    for command in ("stat", "pods", "services", "endpoints", "routes", "config", "edges", "connections", "names"):
         json.loads(meshed.weftd.cli(command, "-o", "json").stdout)
 
 

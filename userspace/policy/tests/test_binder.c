@@ -128,6 +128,10 @@ static void names_of_dns_are_bound_absent_failed_or_wanted(void **state)
 	expect(&all, "/#/dns/gone.example/80", "/#/dns/gone.example => /x", "~");
 	expect(&all, "/#/dns/full.example/80", NULL, "!");
 	expect(&all, "/#/dns/here.example", NULL, "~");
+	char long_name[256] = "/#/dns/";
+	memset(long_name + 7, 'a', 190);
+	memcpy(long_name + 197, "/80", 4);
+	expect(&all, long_name, NULL, "~");
 	expect(&all, "/#/dns/here.example/0", NULL, "~");
 	expect(&all, "/#/dns/he\\x20re/80", NULL, "~");
 	for (int i = 0; i < 2; i++) { /* not remembered */
