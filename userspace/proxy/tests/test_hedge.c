@@ -495,22 +495,11 @@ static void never_before_the_delay(struct stage *stage)
 	sees(stage, client, HELLO);
 }
 
-/* Once, in order, and short of memory: with completions shuffled time goes otherwise. */
-static void play_timed(scenario *run, configuration *configure, configuration *later)
-{
-	struct play play = {.run = run, .configure = configure, .later = later};
-	struct stage stage;
-	stage_open(&stage, configure, later);
-	act(&stage, run);
-	stage_close(&stage);
-	play_short_of_memory(&play);
-}
-
 #define TEST_LATER(name, configure, later)                                                         \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
 		(void)state;                                                                       \
-		play_timed(name, configure, later);                                                \
+		play_in_order(name, configure, later);                                             \
 	}
 #define TEST(name, configure) TEST_LATER(name, configure, NULL)
 
