@@ -48,10 +48,11 @@ $(file >$(FLAGS_STAMP),$(FLAGS_NOW))
 endif
 
 # ---- rooms: what each may include, in link order (architecture.md, the layer rule) ----
-ROOMS := base model cni io tls http wire kernel policy telemetry kube proxy control admin cli
+ROOMS := base model cni io dns tls http wire kernel policy telemetry kube proxy control admin cli
 MAY_base :=
 MAY_model := base
 MAY_io := base
+MAY_dns := base io
 MAY_http := base
 MAY_tls := base
 MAY_wire := base io tls
@@ -61,7 +62,7 @@ MAY_telemetry := base
 MAY_policy := base model http
 MAY_kube := base io http tls wire
 MAY_proxy := base model io http wire kernel policy telemetry
-MAY_control := base model policy io http wire kernel telemetry kube cni
+MAY_control := base model policy io dns http wire kernel telemetry kube cni
 MAY_admin := base model policy io wire http telemetry
 MAY_cli := base model policy kernel http cni
 # rooms whose tests run against doubles of these rooms instead of the real ones
@@ -71,9 +72,10 @@ DOUBLES_proxy := io kernel
 DOUBLES_control := kernel
 DOUBLES_admin := io
 
-LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http io cni model base
+LINK_ORDER := proxy control kube admin cli policy wire tls kernel telemetry http dns io cni model base
 LIBS_model := -lurcu-qsbr -lurcu-common
 LIBS_io := -luring
+LIBS_dns := -lcares
 LIBS_tls := -lssl -lcrypto
 LIBS_policy := -lm
 LIBS_kernel := -lbpf -lelf -lz -lmnl
@@ -82,7 +84,7 @@ LIBS_control := -lcjson -lyaml
 LIBS_admin := -lcjson
 LIBS_cli := -lcjson
 LIBS_policy := -lpcre2-8
-LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lbpf -lelf -lz -lmnl \
+LIBS := -Wl,--as-needed -lurcu-qsbr -lurcu-common -luring -lcares -lbpf -lelf -lz -lmnl \
 	-lcjson -lyaml -lpcre2-8 -lssl -lcrypto -lpthread -lm
 
 archive = $(OUT)/$(1).a

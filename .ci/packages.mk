@@ -1,5 +1,5 @@
 # Debian packages by what needs them; .ci/install-packages installs those that are missing.
-PACKAGES_BUILD := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev liburing-dev node-llhttp \
+PACKAGES_BUILD := gcc make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev liburing-dev libc-ares-dev node-llhttp \
 	libcjson-dev libyaml-dev libpcre2-dev liburcu-dev libmnl-dev libssl-dev \
 	libcmocka-dev iproute2 ca-certificates
 PACKAGES_DEMO := nginx-light python3 redis-server redis-tools curl wrk

@@ -6,10 +6,11 @@ import os
 import time
 
 import pytest
+from harness.load import Load
 from harness.mesh import Service
+from harness.named import get, serving, told, who
 from harness.poll import wait_for
-from harness.raw import Connection, Upstream, answer, serve
-from test_routes import Load
+from harness.raw import Connection, Upstream
 
 MODES = ("weft",)
 BREAKER = {"breaker": {"failures": 1, "most_out": "100%", "backoff_least": "500ms", "backoff_most": "1s"}}
@@ -22,21 +23,9 @@ SERVICES = [
 PORTS = {"web": 9300, "v1": 9301, "v2": 9302, "file": 9303}
 
 
-def told(name):
-    """Answers with its name and the headers that it was asked with."""
-
-    def reply(request):
-        fields = "".join(f"{key}: {value}\n" for key, value in request.fields)
-        return answer("200 OK", f"{name}\n{fields}")
-
-    return serve(reply)
-
-
 @pytest.fixture(scope="module")
 def servers(mesh):
-    with contextlib.ExitStack() as stack:
-        for name, port in PORTS.items():
-            stack.enter_context(Upstream(mesh.pod("server"), port, told(name)))
+    with serving(mesh, PORTS):
         yield mesh
 
 
@@ -44,8 +33,10 @@ def servers(mesh):
 def use(servers):
     """use(until, **more config): in use when it returns."""
 
-    def write(until, trust=False, **more):
+    def write(until, trust=False, trusting="", **more):
         config = {**servers.config(), **more}
+        for service in config["services"]:
+            service["trust_dtab_headers"] = service["name"] == trusting
         for pod in config["pods"]:
             pod["trust_dtab_headers"] = trust and pod["name"] == "client"
         servers.weftd.write_config(config)
@@ -56,20 +47,9 @@ def use(servers):
     wait_for(lambda: who(servers) == "web", "no dtab to be in use", 5)
 
 
-def get(mesh, service="web", **headers):
-    with contextlib.closing(mesh.dial(service)) as dialler:
-        fields = "".join(f"{key.replace('_', '-')}: {value}\r\n" for key, value in headers.items())
-        return Connection(dialler).ask(f"GET / HTTP/1.1\r\nHost: web\r\n{fields}\r\n")
-
-
-def who(mesh, service="web", **headers):
-    got = get(mesh, service, **headers)
-    return got.body.split()[0].decode() if got.status == 200 else str(got.status)
-
-
 def test_a_dtab_leads_elsewhere_and_an_empty_service_has_an_alternate(servers, use):
     use(lambda: who(servers) == "v2", dtab="/svc/web => /svc/empty | /svc/v2\n")
-    assert who(servers, "v1") == "v1"
+    assert who(servers, service="v1") == "v1"
 
 
 def test_entries_of_a_request_count_only_where_they_are_trusted(servers, use):
@@ -83,14 +63,21 @@ def test_entries_of_a_request_count_only_where_they_are_trusted(servers, use):
     assert who(servers) == "web"
 
 
+def test_a_service_may_trust_all_that_dial_it(servers, use):
+    own = {"l5d_dtab": "/svc/web => /svc/v2; /svc/v1 => /svc/v2"}
+    use(lambda: (who(servers, **own), who(servers, service="v1", **own)) == ("v2", "v1"), trusting="web")
+    explained = servers.weftd.cli("explain", "GET", "http://web/", "-H", "l5d-dtab: /svc/web => /svc/v2").stdout
+    assert "trusted: the dialled service trusts everybody's" in explained
+
+
 def test_a_dtab_changes_under_load_without_a_failed_request(servers, use):
-    with Load(servers) as load:
+    with Load(lambda: servers.dial("web"), clients=3) as load:
         for _ in range(3):
             for name in ("v1", "v2"):
                 use(lambda name=name: who(servers) == name, dtab=f"/svc/web => 9 * /svc/{name} & 0 * /svc/web\n")
                 time.sleep(0.2)
-    assert not load.faults
-    assert {name for _, name in load.answers} <= {"web", "v1", "v2"} and len(load.answers) > 100
+    assert not load.failed(), load.failed()
+    assert set(load.shares()) <= {"web", "v1", "v2"} and len(load.outcomes) > 100
 
 
 def test_a_file_is_a_service_and_a_change_of_it_counts_at_once(servers, use, tmp_path):
@@ -147,7 +134,7 @@ def test_explain_tells_each_step(servers, use):
         "identifier: destination   -- /svc/web",
         "entry: /svc/web => 9 * /svc/v1 & /svc/v2",
         "entry: (of the request) /svc/v2 => /svc/empty | /svc/web",
-        "endpoint: " + servers.endpoint("v1") + " weight 1, 0 requests in flight   -- ready",
+        "endpoint: " + servers.endpoint("v1") + " weight 1, 0 requests in flight",
         "service: empty, 0 endpoints, 0 ready   -- down",
     ):
         assert expected in lines, f"{expected}\n\n{lines}"

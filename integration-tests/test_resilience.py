@@ -1,5 +1,6 @@
 """What fails is tried again, left out, cut short or refused, as the service's rules say."""
 
+import concurrent.futures
 import hashlib
 import itertools
 import random
@@ -12,6 +13,7 @@ import time
 import pytest
 
 from harness.mesh import Service
+from harness.poll import wait_for
 from harness.raw import Connection, Upstream, answer
 from test_cli import rows
 
@@ -58,6 +60,35 @@ SERVICES = [
     Service("narrow", REPLICAS, port=9205, protocol="http", rules={"limits": {"concurrency": 1}}),
     Service("slow", REPLICAS, port=9206, protocol="http", rules={"limits": {"rate": 2}}),
     Service(
+        "queued",
+        REPLICAS,
+        port=9209,
+        protocol="http",
+        rules={"limits": {"concurrency": 2, "queue": 2, "queue_wait": "10s"}},
+    ),
+    Service(
+        "brief",
+        REPLICAS,
+        port=9210,
+        protocol="http",
+        rules={"limits": {"concurrency": 1, "queue": 2, "queue_wait": "200ms"}},
+    ),
+    Service(
+        "each",
+        REPLICAS,
+        port=9211,
+        protocol="http",
+        balancer="round_robin",
+        rules={"limits": {"endpoint_concurrency": 1, "queue": 2, "queue_wait": "10s"}},
+    ),
+    Service(
+        "keyed",
+        REPLICAS,
+        port=9212,
+        protocol="http",
+        rules={"limits": {"rate": 2, "rate_by": "header", "rate_header": "x-key", "rate_values": 8}},
+    ),
+    Service(
         "faulty",
         REPLICAS,
         port=9207,
@@ -83,6 +114,10 @@ class Replica:
     def bad(_request):
         return answer("503 Service Unavailable", "busy")
 
+    def slow(self, _request):
+        time.sleep(0.4)
+        return answer("200 OK", self.name)
+
     def __call__(self, connection, _number):
         while True:  # until the connection ends
             head = connection.read_head()
@@ -92,6 +127,30 @@ class Replica:
                 return
             self.seen.append(connection.read_body(head))
             connection.send(self.respond(self.seen[-1]))
+
+
+
+class Crowd:
+    """Counts requests that are under way at several replicas, at once."""
+
+    def __init__(self, *replicas):
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+        for replica in replicas:
+            replica.respond = self.counted(replica.slow)
+
+    def counted(self, respond):
+        def counting(request):
+            with self.lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+            try:
+                return respond(request)
+            finally:
+                with self.lock:
+                    self.now -= 1
+
+        return counting
 
 
 @pytest.fixture
@@ -263,6 +322,64 @@ def test_the_rate_refuses_and_says_when(mesh, replicas):
     answers = [ask(mesh, "slow") for _ in range(4)]
     assert [message.status for message in answers[:2]] == [200, 200]
     assert answers[3].status == 429 and int(answers[3].get("retry-after")) == 1
+
+
+def all_at_once(mesh, service, count):
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: ask(mesh, service), range(count)))
+
+
+def test_two_run_two_wait_and_the_others_are_refused(mesh, replicas):
+    crowd = Crowd(*replicas)
+    refused_before = reason(mesh, "concurrency_limit")
+    waited_before = reason(mesh, "queued")
+    answers = all_at_once(mesh, "queued", 8)
+    refused = [message for message in answers if message.status != 200]
+    assert [message.status for message in answers].count(200) == 4 and len(refused) == 4
+    for message in refused:
+        assert message.status == 503 and message.get("finagle-http-nack") == "true"
+        assert message.get("retry-after") == "0"
+    assert crowd.most == 2 and len(replicas[0].seen) + len(replicas[1].seen) == 4
+    assert reason(mesh, "queued") - waited_before == 2
+    assert reason(mesh, "concurrency_limit") - refused_before == 4
+
+
+def test_who_waits_too_long_or_leaves_is_not_sent(mesh, replicas):
+    Crowd(*replicas)
+    timeouts_before = reason(mesh, "queue_timeout")
+    left_before = reason(mesh, "client_closed")
+    with Connection(mesh.dial("brief")) as first, Connection(mesh.dial("brief")) as second:
+        first.send(b"GET /first HTTP/1.1\r\nHost: h\r\n\r\n")
+        wait_for(lambda: replicas[0].seen or replicas[1].seen, "the first request at a replica")
+        with Connection(mesh.dial("brief")) as gone:
+            gone.send(b"GET /gone HTTP/1.1\r\nHost: h\r\n\r\n")
+            time.sleep(0.05)
+        began = time.monotonic()
+        refused = second.ask(b"GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert 0.15 < time.monotonic() - began < 0.39
+        assert refused.status == 503 and refused.get("finagle-http-nack") == "true"
+        assert first.read_response().status == 200
+    assert [request.start for request in replicas[0].seen + replicas[1].seen] == ["GET /first HTTP/1.1"]
+    assert reason(mesh, "queue_timeout") - timeouts_before == 1
+    assert reason(mesh, "client_closed") - left_before == 1
+
+
+def test_an_endpoint_has_a_cap_of_its_own(mesh, replicas):
+    crowds = [Crowd(replica) for replica in replicas]
+    answers = all_at_once(mesh, "each", 6)
+    assert sorted(message.status for message in answers) == [200] * 4 + [503] * 2
+    assert [crowd.most for crowd in crowds] == [1, 1]
+    assert [len(replica.seen) for replica in replicas] == [2, 2]
+
+
+def test_each_header_value_has_a_rate(mesh, replicas):
+    def keyed(value):
+        return ask(mesh, "keyed", b"GET / HTTP/1.1\r\nHost: h\r\nx-key: %s\r\n\r\n" % value)
+
+    answers = [keyed(b"one") for _ in range(4)]
+    assert [message.status for message in answers[:2]] == [200, 200]
+    assert answers[3].status == 429 and int(answers[3].get("retry-after")) == 1
+    assert [keyed(b"other").status for _ in range(2)] == [200, 200]
 
 
 def test_faults_are_made_on_purpose(mesh, replicas):

@@ -1,13 +1,14 @@
 """Routes: canaries by weight, changed under load, by header; redirects, rewrites, identifiers, statuses."""
 
 import contextlib
-import threading
 import time
 
 import pytest
+from harness.load import Load
 from harness.mesh import Service
+from harness.named import get, name_of, serving, who
 from harness.poll import wait_for
-from harness.raw import Connection, Upstream, answer, serve
+from harness.raw import Connection
 from harness.weftd import is_sanitized
 from test_cli import rows
 
@@ -21,21 +22,9 @@ SERVICES = [
 PORTS = {"web": 9200, "v1": 9201, "v2": 9202}
 
 
-def told(name):
-    """Answers with its name and what it was asked."""
-
-    def reply(request):
-        fields = "".join(f"{key}: {value}\n" for key, value in request.fields)
-        return answer("200 OK", f"{name} {request.start}\n{fields}")
-
-    return serve(reply)
-
-
 @pytest.fixture(scope="module")
 def servers(mesh):
-    with contextlib.ExitStack() as stack:
-        for name, port in PORTS.items():
-            stack.enter_context(Upstream(mesh.pod("server"), port, told(name)))
+    with serving(mesh, PORTS):
         yield mesh
 
 
@@ -59,25 +48,13 @@ def routes(servers):
     wait_for(lambda: who(servers) == "web", "no routes to be in use", 5)
 
 
-def get(mesh, path="/", **headers):
-    with contextlib.closing(mesh.dial("web")) as dialler:
-        fields = "".join(f"{key.replace('_', '-')}: {value}\r\n" for key, value in headers.items())
-        return Connection(dialler).ask(f"GET {path} HTTP/1.1\r\nHost: web\r\n{fields}\r\n")
-
-
-def who(mesh, path="/", **headers):
-    got = get(mesh, path, **headers)
-    return got.body.split()[0].decode() if got.status == 200 else str(got.status)
-
-
 def drawn(mesh, count):
     """Who answered how often, over one connection."""
     seen = {}
     with contextlib.closing(mesh.dial("web")) as dialler:
         connection = Connection(dialler)
         for _ in range(count):
-            got = connection.ask("GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-            name = got.body.split()[0].decode() if got.status == 200 else str(got.status)
+            name = name_of(connection.ask("GET / HTTP/1.1\r\nHost: web\r\n\r\n"))
             seen[name] = seen.get(name, 0) + 1
     return seen
 
@@ -108,54 +85,20 @@ def test_each_rule_shows_its_traffic(servers, routes):
     assert servers.weftd.metrics().sum("weft_route_requests_total", route="web", rule="old") >= 3
 
 
-class Load:
-    """Requests without a pause over connections that stay; (sent at, who or status) of each."""
-
-    def __init__(self, mesh, clients=3):
-        self.answers, self.faults, self.goes_on = [], [], True
-        self.threads = [threading.Thread(target=self._run, args=(mesh.dial("web"),)) for _ in range(clients)]
-
-    def _run(self, dialler):
-        try:
-            with contextlib.closing(dialler):
-                connection = Connection(dialler)
-                while self.goes_on:
-                    sent_at = time.monotonic()
-                    got = connection.ask("GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-                    self.answers.append((sent_at, got.body.split()[0].decode() if got.status == 200 else got.status))
-        except Exception as error:  # noqa: BLE001, shown by the test
-            self.faults.append(repr(error))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *failure):
-        self.goes_on = False
-        for thread in self.threads:
-            thread.join(10)
-
-    def after(self, moment, name):
-        """Seconds from the moment until the last request was sent that this one answered."""
-        return max((sent_at - moment for sent_at, got in list(self.answers) if got == name), default=0.0)
-
-
 def test_weights_change_under_load_without_a_failed_request(servers, routes):
     routes([rule("v1*90", "v2*10")], lambda: who(servers) in ("v1", "v2"))
     config = {**servers.config(), "routes": [{"name": "web", "services": ["web"], "rules": [rule("v1*0", "v2*100")]}]}
     back = {**config, "routes": [{"name": "web", "services": ["web"], "rules": [rule("v1*100", "v2*0")]}]}
     delays = []
-    with Load(servers) as load:
-        for weights, gone in ((config, "v1"), (back, "v2")) * 3:
-            time.sleep(0.3)
-            servers.weftd.write_config(weights)
-            changed_at = time.monotonic()
+    with Load(lambda: servers.dial("web"), clients=3) as load:
+        for weights, gone in ((config, "v1"), (back, "v2")) * 2:
+            load.wait_seen(gone, time.monotonic())
+            changed_at = servers.weftd.write_config(weights)
             time.sleep(0.5)
-            delays.append(load.after(changed_at, gone))
+            delays.append(load.last_sent(gone, changed_at))
     print(f"a new config was in use after {', '.join(f'{1000 * delay:.0f} ms' for delay in delays)}")
-    assert not load.faults and {got for _, got in load.answers} == {"v1", "v2"}, load.faults
-    assert len(load.answers) > 100
+    assert not load.failed() and set(load.shares()) == {"v1", "v2"}, load.failed()
+    assert len(load.outcomes) > 100
     assert max(delays) < (3 if is_sanitized() else 0.5)
 
 

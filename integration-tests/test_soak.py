@@ -30,7 +30,7 @@ def servers(cluster):
         process.stop()
 
 
-@pytest.mark.parametrize("seed", (1, 2))
+@pytest.mark.parametrize("seed", (1, pytest.param(2, marks=pytest.mark.modes("weft", "weft-on"))))
 def test_a_storm_of_everything_leaves_nothing(mesh, seed):
     targets = [f"{name}:{mesh.address(name)[0]}:{mesh.address(name)[1]}" for name in ("http", "auto", "tunnel")]
     with mesh.traffic("http", requests=50), mesh.traffic("tunnel", tunnels=20):

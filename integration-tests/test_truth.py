@@ -1,5 +1,6 @@
 """Bytes: what an unmodified program sends and gets through weft is what a direct run shows."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -258,7 +259,9 @@ def test_accepted_and_never_read_stops_the_sender(truth, service, slow):
             for client, server in pairs:
                 client.sendall(b"\x00")
                 assert server.recv(1) == b"\x00"
-            filled = [fill(server if slow == "client" else client) for client, server in pairs]
+            senders = [server if slow == "client" else client for client, server in pairs]
+            with concurrent.futures.ThreadPoolExecutor(len(senders)) as pool:
+                filled = list(pool.map(fill, senders))
             rss.append(truth.mesh.weftd.rss_kib())
             sender, reader = pairs[0] if slow == "server" else reversed(pairs[0])
             sender.close()

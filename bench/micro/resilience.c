@@ -20,7 +20,7 @@ struct book {
 	struct breaker_group group;
 	struct quantile latency;
 	struct token_bucket bucket;
-	struct rate_limit limit;
+	struct rate_limit *limit;
 	struct rng rng;
 	uint64_t now_ns;
 };
@@ -50,6 +50,9 @@ static void *book_open(const struct micro_case *of)
 	book->what = of->variant;
 	book->now_ns = START_NS;
 	rng_init(&book->rng, 42);
+	book->limit = rate_limit_new(1024, 42, NULL);
+	if (!book->limit)
+		abort();
 	return book;
 }
 
@@ -104,7 +107,7 @@ static void one(struct book *book)
 		micro_use(&wait_ns);
 		return;
 	case CLIENT:
-		wait_ns = rate_limit_take(&book->limit, rng_next(&book->rng) | 1, 1000, 100,
+		wait_ns = rate_limit_take(book->limit, rng_next(&book->rng) | 1, 1024, 1000, 100,
 					  book->now_ns);
 		micro_use(&wait_ns);
 		return;
@@ -127,7 +130,9 @@ static void book_run(void *state, uint32_t calls)
 
 static void book_close(void *state)
 {
-	free(state);
+	struct book *book = state;
+	rate_limit_free(book->limit);
+	free(book);
 }
 
 #define CASE(text, what)                                                                           \

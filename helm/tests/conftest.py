@@ -1,5 +1,6 @@
 """Fixtures: the helm program and the image, both made when they are missing."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -33,8 +34,9 @@ def helm():
 
 @pytest.fixture(scope="session")
 def template(helm):
-    """template(*options): what the chart becomes, or an AssertionError with helm's complaint."""
+    """template(*options): what the chart becomes, or an AssertionError with helm's complaint; made once."""
 
+    @functools.cache
     def render(*options):
         done = helm("template", "weft", CHART, "--namespace", "weft-system", "--kube-version", "1.34.0", *options)
         assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """The real weft-cni, run as a container runtime runs it, with a weftd of Python behind the socket."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -60,33 +61,16 @@ def drip(handler):
             handler.wfile.flush()
 
 
-@pytest.fixture
-def weftd(tmp_path):
-    """weftd(answer, …) starts one behind the socket that plugin() uses."""
-    running = []
-
-    def start(*answers):
-        server = FakeWeftd(str(tmp_path / "weftd.sock"), answers)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        running.append((server, thread))
-        return server
-
-    yield start
-    for server, thread in running:
-        server.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(DEADLINE_S)
-
-
-@pytest.fixture
-def plugin(tmp_path):
+class Plugin:
     """plugin(command, …) runs weft-cni."""
 
-    def run(command, version="1.0.0", policy="open", namespace="shop", container="0a1b", config=None, netns=NETNS, **more):
-        given = {"cniVersion": version, "name": "net", "type": "weft-cni", "socket": str(tmp_path / "weftd.sock"),
-                 "pendingDir": str(tmp_path / "run/pending"), "onProxyDeath": policy, **more}  # fmt: skip
+    def __init__(self, folder):
+        self.folder, self.pending = folder, folder / "run/pending"
+
+    def __call__(self, command, version="1.0.0", policy="open", namespace="shop", container="0a1b", config=None,
+                 netns=NETNS, **more):  # fmt: skip
+        given = {"cniVersion": version, "name": "net", "type": "weft-cni", "socket": str(self.folder / "weftd.sock"),
+                 "pendingDir": str(self.pending), "onProxyDeath": policy, **more}  # fmt: skip
         if command in ("ADD", "CHECK", "DEL"):
             given.setdefault("prevResult", result(version))
         environment = {"CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": str(netns),
@@ -96,8 +80,45 @@ def plugin(tmp_path):
         return subprocess.run([PLUGIN], input=json.dumps(given) if config is None else config, env=environment,
                               capture_output=True, text=True, check=False, timeout=DEADLINE_S)  # fmt: skip
 
-    run.pending = tmp_path / "run/pending"
-    return run
+
+class Scene:
+    """A folder, the plugin there, and weftds behind the socket that it uses."""
+
+    def __init__(self, folder):
+        self.folder, self.plugin = folder, Plugin(folder)
+        self.running = []
+
+    def weftd(self, *answers):
+        """Starts one."""
+        server = FakeWeftd(str(self.folder / "weftd.sock"), answers)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        self.running.append((server, thread))
+        return server
+
+    def close(self):
+        for server, thread in self.running:
+            server.closing.set()
+            server.shutdown()
+            server.server_close()
+            thread.join(DEADLINE_S)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    made = Scene(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def weftd(scene):
+    return scene.weftd
+
+
+@pytest.fixture
+def plugin(scene):
+    return scene.plugin
 
 
 def result(version):
@@ -173,36 +194,72 @@ SILENT = {"silent": silence, "slow": drip, "garbage": b"\x00\xff" * 10, "cut": C
           "huge": CAPTURED[:-1] + b" " * 100000}  # fmt: skip
 
 
+class Run:
+    """One run of the plugin that takes all of its patience, with a weftd that answers so; how: one of SILENT, or None for
+    no weftd."""
+
+    def __init__(self, folder, command, how, policy="open", has_folder=True):
+        self.scene, self.command, self.policy = Scene(folder), command, policy
+        self.server = self.scene.weftd(SILENT[how]) if how else None
+        if not has_folder:
+            self.scene.plugin.pending.parent.write_text("a file where a folder should be")
+
+    def __call__(self):
+        began = time.monotonic()
+        self.done = self.scene.plugin(self.command, policy=self.policy)
+        self.took = time.monotonic() - began
+
+
+PATIENT = {
+    **{("ADD", how): ("ADD", how) for how in (None, *SILENT)},
+    **{("DEL", how): ("DEL", how) for how in (None, *SILENT)},
+    "closed": ("ADD", "silent", "closed"),
+    "no folder": ("ADD", None, "open", False),
+    "before a DEL": ("ADD", None),
+}
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    """{name in PATIENT: its Run}; they wait at the same time."""
+    runs = {name: Run(tmp_path_factory.mktemp("patient"), *options) for name, options in PATIENT.items()}
+    threads = [threading.Thread(target=run) for run in runs.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    yield runs
+    for run in runs.values():
+        run.scene.close()
+
+
 @pytest.mark.parametrize("how", SILENT)
-def test_a_pod_starts_without_an_answer_and_is_filed(weftd, plugin, how):
-    server = weftd(SILENT[how])
-    began = time.monotonic()
-    done = plugin("ADD")
-    took = time.monotonic() - began
-    assert_started(done)
-    assert PATIENCE_S <= took < PATIENCE_S + 2
-    [file] = plugin.pending.iterdir()
-    assert file.name == "0a1b.json" and json.loads(file.read_text()) == server.asked[0][1]
-    assert "shop/web-1 starts unmeshed" in done.stderr
+def test_a_pod_starts_without_an_answer_and_is_filed(patient, how):
+    run = patient["ADD", how]
+    assert_started(run.done)
+    assert PATIENCE_S <= run.took < PATIENCE_S + 2
+    [file] = run.scene.plugin.pending.iterdir()
+    assert file.name == "0a1b.json" and json.loads(file.read_text()) == run.server.asked[0][1]
+    assert "shop/web-1 starts unmeshed" in run.done.stderr
 
 
-def test_a_pod_starts_without_a_weftd_and_is_filed(plugin):
-    assert_started(plugin("ADD"))
-    [file] = plugin.pending.iterdir()
+def test_a_pod_starts_without_a_weftd_and_is_filed(patient):
+    run = patient["ADD", None]
+    assert_started(run.done)
+    [file] = run.scene.plugin.pending.iterdir()
     assert json.loads(file.read_text())["pod"] == "web-1"
 
 
-def test_a_pod_starts_though_it_cannot_be_filed(plugin):
-    plugin.pending.parent.write_text("a file where a folder should be")
-    done = plugin("ADD")
-    assert_started(done)
-    assert "cannot be filed" in done.stderr
+def test_a_pod_starts_though_it_cannot_be_filed(patient):
+    run = patient["no folder"]
+    assert_started(run.done)
+    assert "cannot be filed" in run.done.stderr
 
 
-def test_where_nodes_are_closed_the_runtime_must_try_again(weftd, plugin):
-    weftd(silence)
-    assert_refused(plugin("ADD", policy="closed"), 11)
-    assert not plugin.pending.exists()
+def test_where_nodes_are_closed_the_runtime_must_try_again(patient):
+    run = patient["closed"]
+    assert_refused(run.done, 11)
+    assert not run.scene.plugin.pending.exists()
 
 
 def test_where_nodes_are_closed_a_verdict_still_starts_the_pod(weftd, plugin):
@@ -221,20 +278,19 @@ def test_the_cluster_itself_and_what_is_no_pod_are_never_asked_about(weftd, plug
     assert not plugin.pending.exists()
 
 
-def test_a_del_tells_weftd_and_forgets_the_pending_file(weftd, plugin):
-    plugin("ADD")
-    server = weftd(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-    done = plugin("DEL")
+def test_a_del_tells_weftd_and_forgets_the_pending_file(patient):
+    scene = patient["before a DEL"].scene
+    server = scene.weftd(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    assert list(scene.plugin.pending.iterdir()) != []
+    done = scene.plugin("DEL")
     assert (done.returncode, done.stdout) == (0, "")
     assert [(path, body["container_id"]) for path, body in server.asked] == [("/cni/del", "0a1b")]
-    assert list(plugin.pending.iterdir()) == []
+    assert list(scene.plugin.pending.iterdir()) == []
 
 
 @pytest.mark.parametrize("how", [None, *SILENT])
-def test_a_del_never_fails(weftd, plugin, how):
-    if how:
-        weftd(SILENT[how])
-    done = plugin("DEL")
+def test_a_del_never_fails(patient, how):
+    done = patient["DEL", how].done
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -255,8 +311,9 @@ def test_a_status_is_well(plugin):
 
 
 def test_garbage_collection_forgets_sandboxes_that_are_gone(plugin):
-    for container in ("gone", "here"):
-        assert_started(plugin("ADD", container=container))
+    with concurrent.futures.ThreadPoolExecutor() as at_once:
+        for done in at_once.map(lambda container: plugin("ADD", container=container), ("gone", "here")):
+            assert_started(done)
     done = plugin("GC", "1.1.0", **{"cni.dev/valid-attachments": [{"containerID": "here", "ifname": "eth0"}]})
     assert done.returncode == 0
     assert [file.name for file in plugin.pending.iterdir()] == ["here.json"]

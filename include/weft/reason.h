@@ -110,7 +110,11 @@
 	X(FAULT_DELAYED, "fault_delayed", "request was delayed on purpose")                        \
 	X(FAULT_ABORTED, "fault_aborted", "request was answered on purpose without being sent")    \
 	X(MIRRORED, "mirrored", "copy of a request was answered by its mirror")                    \
-	X(MIRROR_FAILED, "mirror_failed", "copy of a request was not sent or not answered")
+	X(MIRROR_FAILED, "mirror_failed", "copy of a request was not sent or not answered")        \
+	X(NAME_WAITED, "name_waited", "request waited for its name to be looked up")               \
+	X(NAME_UNKNOWN, "name_unknown", "request's name was not looked up in time (503)")          \
+	X(QUEUED, "queued", "request waited for a place under a cap of requests under way")        \
+	X(QUEUE_TIMEOUT, "queue_timeout", "waited too long for a place under a cap (503)")
 
 enum weft_reason {
 #define WEFT_REASON_ENUM(symbol, name, help) WEFT_REASON_##symbol,

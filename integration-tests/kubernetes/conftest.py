@@ -18,7 +18,7 @@ from k8s.weft import MESHED, Weft  # noqa: E402
 
 # Clusters of their own come before the one of all others. What uses weft's installation as it is comes before what
 # changes it: then a run installs it once.
-ORDER = ("kinds", "chart", "cluster", "release", "mesh", "services", "settings", "join", "daemon_life", "alone", "churn")
+ORDER = ("kinds", "chart", "cluster", "release", "mesh", "services", "settings", "join", "daemon_life", "churn")
 SECONDS_PER_TEST = 120
 _numbers = itertools.count(1)
 SECONDS_TO_BUILD = 1500

@@ -1,18 +1,24 @@
 """Endpoints that come and go all the time, over a bad road to the API server, or with none at all."""
 
 import collections
+import contextlib
+import json
 import random
+import signal
 import time
 
 import pytest
 from conftest import Namespace
 from harness.poll import wait_for
 from k8s import echo
+from k8s.answers import answered_by
 from k8s.faults import MODES, BadRoad
 from k8s.weft import MESHED
 
+KNOWN = "/run/weft/weftd.sock.known"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 CHANGES, CHANGES_PER_SECOND = 1000, 100
+KINDS = 5  # of objects, each watched over a connection of its own
 WORKERS = 6  # real pods behind the slices that are written
 CATCH_UP_SECONDS = 1  # after the watch is there again
 BACKOFF_SECONDS = 5  # the longest that a new attempt waits
@@ -28,7 +34,9 @@ def road(cluster):
 @pytest.fixture(scope="module")
 def mesh(release, road):
     """weft that reaches the API server by the bad road."""
-    release.provide("--set", f"kubernetes.api={road.url}")
+    # The API server's address is read at the start: the annotation has the daemons start anew, both at once.
+    release.provide("--set", f"kubernetes.api={road.url},podAnnotations.road=bad,maxUnavailable=2")
+    wait_for(lambda: len(road.clients) >= KINDS * len(release.cluster.nodes), "the watches to go by it", 20)
     return release
 
 
@@ -138,17 +146,50 @@ def test_changes_are_caught_up_with_after_the_road_was_bad(churn, client, road, 
     assert load.result["failed"] == 0, load.result["failures"]
 
 
-def test_a_minute_without_the_api_server_is_served_from_what_is_known(cluster, churn, client, mesh):
+def wait_meshed(mesh, client, node):
+    """Until requests of this pod pass weft."""
+
+    def passes():
+        before = mesh.metrics(node).captured()
+        return client.get("http://churn/")[0]["status"] == 200 and mesh.metrics(node).captured() > before
+
+    wait_for(passes, "the client to be captured", 10, 0.1)
+
+
+def watches(mesh, node):
+    return json.loads(mesh.admin(node, "/kubernetes.json")[1])["watches"].values()
+
+
+@contextlib.contextmanager
+def a_weftd_that_dies(cluster, mesh, client, node="n2"):
+    """The next one, while the API server is away, has what the last one wrote down."""
+    cluster.node(node).kill(mesh.pid(node), signal.SIGKILL)
+    wait_for(lambda: mesh.is_serving(node), "the next weftd", 50, 0.2)
+    wait_meshed(mesh, client, node)
+    assert all(watch["is_recalled"] and watch["stale_seconds"] > 0 for watch in watches(mesh, node))
+    assert len(answered_by(client.get("http://churn/", 20))) > 1
+    yield
+    wait_for(lambda: not any(watch["is_recalled"] for watch in watches(mesh, node)), "the lists", 30, 0.2)
+    wait_meshed(mesh, client, node)
+
+
+def test_a_minute_without_the_api_server_is_served_from_what_is_known(cluster, churn, client, meshed, mesh):
+    """On n1 by the weftd that was there before, on n2 by one that starts meanwhile."""
     choose = random.Random(2)
+    other, file = meshed.run_client("other", "n2"), lambda: cluster.node("n2").run(["cat", KNOWN]).stdout
+    wait_meshed(mesh, other, "n2")
+    wait_for(lambda: f'"ip":"{other.address}"' in file(), "the file to have the client", 30, 0.2)
     churn.replace_some(choose)
     wait_for(churn.is_followed, "the change", BACKOFF_SECONDS + CATCH_UP_SECONDS)
-    with client.load("http://churn/", connections=2, log=True) as load:
+    with client.load("http://churn/", connections=2, log=True) as load, contextlib.ExitStack() as after:
         with cluster.control.paused_api():
+            after.enter_context(a_weftd_that_dies(cluster, mesh, other))
             wait_for(lambda: mesh.silent_seconds("n1") > 60, "a minute without a word", 70, 0.5)
         cluster.wait_api()
         churn.replace_some(choose)
         wait_for(churn.is_followed, "the change after the pause", BACKOFF_SECONDS + CATCH_UP_SECONDS)
     assert load.result["failed"] == 0, load.result["failures"]
+    wait_for(lambda: churn.is_followed("n2"), "the change on n2", BACKOFF_SECONDS + CATCH_UP_SECONDS)
 
 
 def test_three_dozen_real_pods_are_replaced_under_load(meshed, client):

@@ -28,6 +28,7 @@ struct admin_sources {
 	void (*pods_json)(void *owner, struct text *json);
 	void (*config_json)(void *owner, struct text *json);
 	void (*kubernetes_json)(void *owner, struct text *json);
+	void (*namers_json)(void *owner, struct text *json);
 	void (*version_json)(void *owner, struct text *json);
 	/* Prometheus lines of weft_capture_decisions_total and weft_flow_* (kernel room). */
 	void (*kernel_metrics)(void *owner, struct text *page);

@@ -232,7 +232,8 @@ static bool add_idle_services(struct json *json, const struct snapshot *snapshot
 			(*next)++;
 		if (order >= 0)
 			return order == 0;
-		add_stat_service(json, idle, NULL, 0);
+		if (snapshot->services[*next]->standing == STANDING_PRESENT)
+			add_stat_service(json, idle, NULL, 0);
 	}
 	return false;
 }
@@ -314,7 +315,8 @@ static void add_slot_counts(struct json *json, const struct page_view *view, con
 	add_counts(json, &sum);
 }
 
-/* "state": ready, drained (weight 0), or that of its breaker: closed, open, probing. */
+/* "state": that of its breaker (closed, open, probing), ready without one, drained with weight 0.
+ */
 static void add_state(struct json *json, const struct page_view *view,
 		      const struct service *service, const struct endpoint *endpoint)
 {
@@ -329,7 +331,10 @@ static void add_state(struct json *json, const struct page_view *view,
 	else
 		json_null(json, "latency_estimate_us");
 	bool is_watched = look_at(view, service, endpoint, &breaker);
-	const char *state = is_watched ? breaker_state_name(breaker.state) : "ready";
+	bool has_breaker = service->resilience.breaker.kind != BREAKER_NONE;
+	const char *state = breaker_state_name(is_watched ? breaker.state : BREAKER_ALIVE);
+	if (!has_breaker)
+		state = "ready";
 	json_text(json, "state", endpoint->weight ? state : "drained");
 	if (!is_watched)
 		return;
@@ -379,6 +384,7 @@ static void add_service(struct json *json, const struct page_view *view,
 		json_text(json, NULL, address_print(&service->addresses[i], address));
 	}
 	json_close(json, ']');
+	json_bool(json, "trust_dtab_headers", service->trusts_dtabs);
 	json_number(json, "ready_endpoints", service->ready_count);
 	count_ejected(view, service, &ejected);
 	json_number(json, "ejected_endpoints", ejected);
@@ -396,8 +402,11 @@ void page_services(const struct page_view *view, struct text *page)
 	struct json json = {.text = page};
 	json_open(&json, NULL, '{');
 	json_open(&json, "services", '[');
-	for (uint32_t i = 0; view->snapshot && i < view->snapshot->service_count; i++)
-		add_service(&json, view, view->snapshot->services[i]);
+	for (uint32_t i = 0; view->snapshot && i < view->snapshot->service_count; i++) {
+		const struct service *service = view->snapshot->services[i];
+		if (service->standing == STANDING_PRESENT) /* /namers.json has the others */
+			add_service(&json, view, service);
+	}
 	json_close(&json, ']');
 	json_close(&json, '}');
 	text_add(page, span_text("\n"));

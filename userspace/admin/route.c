@@ -25,6 +25,8 @@ static const struct admin_path paths[] = {
 	{"/explain", PAGE_EXPLAIN, false,
 	 "what becomes of a request; ?method=M&url=U&pod=P&header=N:V"},
 	{"/config.json", PAGE_CONFIG, false, "the config in force"},
+	{"/namers.json", PAGE_NAMERS, false,
+	 "names that DNS is asked for, what it says and how old that is"},
 	{"/kubernetes.json", PAGE_KUBERNETES, false, "what the API server told, and how old it is"},
 	{"/version.json", PAGE_VERSION, false, "weftd's version, and the node that it runs on"},
 	{"/pods", PAGE_POD_ADD, true, "POST, on the Unix socket: a pod while the connection lasts"},

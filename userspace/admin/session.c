@@ -280,6 +280,9 @@ static void answer_page(struct session *session, const struct page_view *view)
 	case PAGE_EXPLAIN:
 		ask_workers(session);
 		return;
+	case PAGE_NAMERS:
+		answer_source(session, sources->namers_json);
+		return;
 	case PAGE_KUBERNETES:
 		answer_source(session, sources->kubernetes_json);
 		return;

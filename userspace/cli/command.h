@@ -37,6 +37,7 @@ extern const struct command command_endpoints;
 extern const struct command command_explain;
 extern const struct command command_leave;
 extern const struct command command_pods;
+extern const struct command command_names;
 extern const struct command command_routes;
 extern const struct command command_run;
 extern const struct command command_services;

@@ -204,11 +204,20 @@ static enum weft_shortcut read_shortcut(const char *value, struct text *faults)
 	return WEFT_SHORTCUT_INHERIT;
 }
 
+static bool read_trust(const char *value, struct text *faults)
+{
+	bool is_true = value && strcmp(value, "true") == 0;
+	if (value && !is_true && strcmp(value, "false") != 0)
+		fault(faults, ANNOTATION_TRUST_DTAB, span_text(value), "is not true or false");
+	return is_true;
+}
+
 int annotations_read(const struct kube_object *pod, const struct kube_object *namespace,
 		     struct arena *arena, struct pod_draft *draft, struct text *faults)
 {
 	read_proxy_death(value_of(pod, namespace, ANNOTATION_PROXY_DEATH), draft, faults);
 	draft->shortcut = read_shortcut(value_of(pod, namespace, ANNOTATION_SHORTCUT), faults);
+	draft->trusts_dtabs = read_trust(value_of(pod, namespace, ANNOTATION_TRUST_DTAB), faults);
 	int error = read_list(&skip_port_rule, value_of(pod, namespace, ANNOTATION_SKIP_PORTS),
 			      arena, &draft->skip_ports, faults);
 	if (!error)
@@ -270,6 +279,11 @@ enum weft_shortcut annotation_shortcut(const struct kube_object *service,
 				       const struct kube_object *namespace)
 {
 	return read_shortcut(value_of(service, namespace, ANNOTATION_SHORTCUT), NULL);
+}
+
+bool annotation_trusts_dtabs(const struct kube_object *service)
+{
+	return read_trust(kube_annotation(service, ANNOTATION_TRUST_DTAB), NULL);
 }
 
 static uint32_t read_window(const struct kube_object *service, struct text *faults)
@@ -388,6 +402,7 @@ void annotations_check_service(const struct kube_object *service, struct text *f
 	(void)map_names(service, 0, &protocol, faults);
 	(void)read_shortcut(kube_annotation(service, ANNOTATION_SHORTCUT), faults);
 	(void)read_window(service, faults);
+	(void)read_trust(kube_annotation(service, ANNOTATION_TRUST_DTAB), faults);
 	if (headless && strcmp(headless, "balance") != 0 && strcmp(headless, "direct") != 0)
 		fault(faults, ANNOTATION_HEADLESS, span_text(headless), "is not balance or direct");
 	keys_default_resilience(&draft.resilience);

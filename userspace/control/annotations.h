@@ -18,6 +18,7 @@
 #define ANNOTATION_PROXY_DEATH "weft.io/on-proxy-death"      /* open | closed */
 #define ANNOTATION_HEADLESS    "weft.io/headless"            /* direct | balance */
 #define ANNOTATION_SHORTCUT    "weft.io/shortcut"            /* off | auto | on */
+#define ANNOTATION_TRUST_DTAB  "weft.io/trust-dtab-headers"  /* true | false */
 #define ANNOTATION_WINDOW      "weft.io/shortcut-window"     /* 256KiB */
 
 /* What a Service's opaque-ports and protocol say about one port; false = nothing. */
@@ -25,6 +26,9 @@ bool annotation_protocol(const struct kube_object *service, uint16_t port, enum 
 /* What a Service says of its shortcut, else its namespace (NULL = not known). */
 enum weft_shortcut annotation_shortcut(const struct kube_object *service,
 				       const struct kube_object *namespace);
+/* Whether all that dial the Service may bring dtab entries. Its namespace's annotation is about
+ * pods alone. */
+bool annotation_trusts_dtabs(const struct kube_object *service);
 /* The window of a Service's shortcut in bytes, 0 = it says nothing. */
 uint32_t annotation_shortcut_window(const struct kube_object *service);
 

@@ -155,9 +155,8 @@ static bool has_service(const struct kube_object *slice)
 	return slice && *kube_slice_of(slice)->service;
 }
 
-static bool is_used(const struct catalog *catalog, const struct kube_slice *slice)
+static bool is_used(const struct catalog *catalog, const struct entry *entry)
 {
-	const struct entry *entry = entry_find(catalog, slice->object.namespace, slice->service);
 	if (!entry || !catalog->hooks.is_used)
 		return false;
 	list_each (&entry->services, item) {
@@ -172,13 +171,43 @@ static bool is_used(const struct catalog *catalog, const struct kube_slice *slic
 bool catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
 			   const struct kube_object *after)
 {
-	bool does_harm = has_service(before) && is_used(catalog, kube_slice_of(before)) &&
-			 kube_slice_takes_away(kube_slice_of(before),
-					       has_service(after) ? kube_slice_of(after) : NULL);
-	if (has_service(before))
-		slice_remove(catalog, kube_slice_of(before));
+	bool does_harm = false;
+	if (has_service(before)) {
+		const struct kube_slice *old = kube_slice_of(before);
+		does_harm =
+			is_used(catalog, entry_find(catalog, before->namespace, old->service)) &&
+			kube_slice_takes_away(old,
+					      has_service(after) ? kube_slice_of(after) : NULL);
+		slice_remove(catalog, old);
+	}
 	if (has_service(after) && slice_add(catalog, kube_slice_of(after)))
 		catalog->has_gaps = true;
+	return does_harm;
+}
+
+static bool has_pod(const struct entry *entry, const char *uid)
+{
+	for (uint32_t i = 0; i < entry->slice_count; i++) {
+		const struct kube_slice *slice = entry->slices[i];
+		for (uint32_t j = 0; j < slice->endpoint_count; j++) {
+			if (strcmp(slice->endpoints[j].pod_uid, uid) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool catalog_pod_ended(struct catalog *catalog, const struct kube_object *pod)
+{
+	bool does_harm = false;
+	hash_each(&catalog->entries, item)
+	{
+		struct entry *entry = hash_entry(item, struct entry, item);
+		if (strcmp(entry->namespace, pod->namespace) != 0 || !has_pod(entry, pod->uid))
+			continue;
+		make_stale(catalog, entry);
+		does_harm |= is_used(catalog, entry);
+	}
 	return does_harm;
 }
 
@@ -369,6 +398,7 @@ static void draft_write(const struct catalog *catalog, struct catalog_service *s
 		.balancing = {.near_limit = 32, .panic_percent = PANIC_PERCENT},
 		.shortcut = annotation_shortcut(&of->object, namespace),
 		.shortcut_window = annotation_shortcut_window(&of->object),
+		.trusts_dtabs = annotation_trusts_dtabs(&of->object),
 		.resilience = catalog->resilience,
 		.balances_endpoints = kube_service_balances_endpoints(of),
 		.name = service->name,

@@ -49,6 +49,8 @@ void catalog_service_changed(struct catalog *catalog, const struct kube_object *
 /* True: endpoints of a service that is used here are gone, and requests may still go to them. */
 bool catalog_slice_changed(struct catalog *catalog, const struct kube_object *before,
 			   const struct kube_object *after);
+/* A pod has ended or ends (kube_place.ended has it). True: as above. */
+bool catalog_pod_ended(struct catalog *catalog, const struct kube_object *pod);
 void catalog_limit(struct catalog *catalog, uint64_t record_limit);
 /* As told by kube_events.changed. True: drafts have changed. */
 bool catalog_namespace_changed(struct catalog *catalog, const struct kube_object *before,

@@ -116,6 +116,14 @@ static void note_left_out(struct control *control, struct text *left_out)
 	control->left_out = *left_out;
 }
 
+/* Requests wait for names. */
+static void tell_names(struct control *control)
+{
+	const struct control_hooks *hooks = &control->options.hooks;
+	if (hooks->names_changed)
+		hooks->names_changed(hooks->owner);
+}
+
 static void publish_config(struct control *control, struct config *config, struct snapshot *next)
 {
 	if (control->current)
@@ -124,6 +132,7 @@ static void publish_config(struct control *control, struct config *config, struc
 	config_free(control->config);
 	control->config = config;
 	destinations_publish(control, next);
+	tell_names(control);
 	sources_built(&control->sources, control->current);
 	text_clear(&control->last_error);
 	control->loaded_at = time(NULL);
@@ -166,6 +175,7 @@ static bool take_sources(struct control *control)
 		guests_tell(&control->guests, NULL, why.data ? why.data : strerror(-error));
 	} else {
 		destinations_publish(control, next);
+		tell_names(control);
 		sources_built(&control->sources, control->current);
 	}
 	note_left_out(control, &left_out);
@@ -278,6 +288,44 @@ static void on_file_changed(void *owner)
 	control_reload(owner);
 }
 
+/* ---- names that requests lead to ---- */
+
+struct wanted {
+	struct io_mail mail;
+	struct control *control;
+	size_t size;
+	char service[];
+};
+
+static void on_wanted(struct io_mail *mail)
+{
+	struct wanted *wanted = container_of(mail, struct wanted, mail);
+	if (!wanted->control->is_draining)
+		dns_names_want(&wanted->control->dns, span_of(wanted->service, wanted->size));
+	mem_free(wanted);
+}
+
+void control_name_wanted(struct control *control, struct span service)
+{
+	struct wanted *wanted = mem_alloc(sizeof(*wanted) + service.size);
+	if (!wanted)
+		return;
+	*wanted = (struct wanted){
+		.mail = {.run = on_wanted}, .control = control, .size = service.size};
+	memcpy(wanted->service, service.data, service.size);
+	io_post(control->options.ring, &wanted->mail);
+}
+
+void control_namers_json(const struct control *control, struct text *json)
+{
+	dns_names_json(&control->dns, json);
+}
+
+void control_metrics(const struct control *control, struct text *page)
+{
+	dns_names_metrics(&control->dns, page);
+}
+
 /* ---- time ---- */
 
 static void on_tick(struct timer *timer)
@@ -336,6 +384,7 @@ static void control_free(struct control *control)
 	destinations_fini(control);
 	guests_fini(&control->guests);
 	folders_close(&control->folders);
+	dns_names_close(&control->dns);
 	config_free(control->config);
 	mem_free(control->config_path);
 	mem_free(control->adopted);
@@ -378,6 +427,7 @@ int control_open(const struct control_options *options, struct text *why,
 	list_init(&control->sources);
 	guests_init(&control->guests, control);
 	folders_init(&control->folders, control, options->ring);
+	dns_names_init(&control->dns, control, options->ring);
 	timer_init(&control->build, on_build);
 	timer_init(&control->tick, on_tick);
 	int error = control->config_path ? control_start(control, why) : -ENOMEM;

@@ -30,6 +30,9 @@ struct control_hooks {
 	 * let sessions end within drain_ns (0 = cut them), then each tells control_pod_left.
 	 */
 	void (*pod_removing)(void *owner, uint32_t pod_id, uint64_t drain_ns);
+	/* A snapshot is current in which names may be known that were not: workers look again at
+	 * the requests that wait for one. May be NULL. */
+	void (*names_changed)(void *owner);
 };
 
 struct control_options {
@@ -98,6 +101,11 @@ void control_pod_served(struct control *control, uint32_t pod_id, unsigned worke
 void control_pod_not_served(struct control *control, uint32_t pod_id, unsigned worker);
 void control_pod_left(struct control *control, uint32_t pod_id, unsigned worker);
 
+/* From any thread: a request's name leads to this service below a namer's prefix, which its
+ * snapshot does not have: "#/dns/web.example/80". Copied. It comes in a snapshot soon, or never:
+ * who waits for it says so again now and then. */
+void control_name_wanted(struct control *control, struct span service);
+
 /* A config is published, no pod is on its way into the kernel's map (pods that failed and are tried
  * again do not count, nor do those that leave), and weftd does not drain. */
 bool control_is_ready(const struct control *control);
@@ -106,5 +114,8 @@ bool control_is_ready(const struct control *control);
  * the reasons counted by the kernel; and the outcome of the last config read. */
 void control_pods_json(const struct control *control, struct text *json);
 void control_config_json(const struct control *control, struct text *json);
+/* What namers know that learn from others: a JSON object with the list `namers`. */
+void control_namers_json(const struct control *control, struct text *json);
+void control_metrics(const struct control *control, struct text *page);
 
 #endif

@@ -32,6 +32,7 @@ struct discovery {
 	struct source source;
 	struct catalog catalog;
 	struct roster roster;
+	struct ended_pods ended;
 	struct timer tick;
 	bool is_synced; /* every kind was listed once: nothing is built of half a cluster */
 	bool is_built;  /* and a snapshot has it */
@@ -55,7 +56,8 @@ static uint64_t limit_of(const struct discovery *discovery)
 static void refresh(struct source *source)
 {
 	struct discovery *discovery = of_source(source);
-	const struct kube_place place = {.node = discovery->node, .zone = discovery->zone};
+	const struct kube_place place = {
+		.node = discovery->node, .zone = discovery->zone, .ended = &discovery->ended};
 	if (!discovery->is_synced)
 		return;
 	catalog_limit(&discovery->catalog, limit_of(discovery));
@@ -163,6 +165,26 @@ static enum due due_if(bool is_changed)
 	return is_changed ? DUE_WITH_OTHERS : DUE_NEVER;
 }
 
+static enum due take_pod(struct discovery *discovery, const struct kube_object *before,
+			 const struct kube_object *after)
+{
+	bool is_changed = roster_pod_changed(&discovery->roster, before, after);
+	if (!ended_note(&discovery->ended, before, after))
+		return due_if(is_changed);
+	bool does_harm = catalog_pod_ended(&discovery->catalog, after ? after : before);
+	return does_harm ? DUE_AT_ONCE : DUE_WITH_OTHERS;
+}
+
+/* Both are told, whatever the first one says. */
+static enum due take_namespace(struct discovery *discovery, const struct kube_object *before,
+			       const struct kube_object *after)
+{
+	bool has_services = catalog_namespace_changed(&discovery->catalog, before, after);
+	bool has_pods =
+		roster_namespace_changed(&discovery->roster, (after ? after : before)->name);
+	return due_if(has_services || has_pods);
+}
+
 static enum due take(struct discovery *discovery, const struct kube_object *before,
 		     const struct kube_object *after)
 {
@@ -170,10 +192,9 @@ static enum due take(struct discovery *discovery, const struct kube_object *befo
 	assert(object); /* one of the two is there */
 	switch ((enum kube_kind)object->kind) {
 	case KUBE_PODS:
-		return due_if(roster_pod_changed(&discovery->roster, before, after));
+		return take_pod(discovery, before, after);
 	case KUBE_NAMESPACES:
-		return due_if(catalog_namespace_changed(&discovery->catalog, before, after) |
-			      roster_namespace_changed(&discovery->roster, object->name));
+		return take_namespace(discovery, before, after);
 	case KUBE_NODES:
 		if (strcmp(object->name, discovery->node) == 0)
 			take_node(discovery, after);

@@ -122,6 +122,27 @@ static enum readiness readiness_of(const struct kube_endpoint *endpoint)
 	return endpoint->is_serving && endpoint->is_terminating ? LEAVING : UNREADY;
 }
 
+/* By what is known of the pods here before the slices say it. A Service that publishes what is not
+ * ready has pods that end as ready ones. */
+static enum readiness readiness_here(const struct kube_service *service,
+				     const struct kube_endpoint *endpoint,
+				     const struct kube_place *place)
+{
+	enum readiness readiness = readiness_of(endpoint);
+	if (readiness == UNREADY || !place->ended || !*endpoint->pod_uid ||
+	    strcmp(endpoint->node, place->node) != 0)
+		return readiness;
+	switch (ended_find(place->ended, endpoint->pod_uid)) {
+	case POD_STAYS:
+		break;
+	case POD_ENDS:
+		return service->publishes_not_ready ? readiness : LEAVING;
+	case POD_ENDED:
+		return UNREADY;
+	}
+	return readiness;
+}
+
 /* The place from `from` on, around the end, of this address; the count of endpoints = nowhere. */
 static uint32_t find_endpoint(const struct kube_slice *slice, const struct weft_address *address,
 			      uint32_t from, uint64_t *steps)
@@ -185,8 +206,9 @@ static int compare_candidates(const void *a, const void *b)
 	return order ? order : (int)y->readiness - (int)x->readiness;
 }
 
-static uint32_t gather(const struct kube_service_port *port, const struct kube_slice *const *slices,
-		       uint32_t slice_count, struct candidate *ret)
+static uint32_t gather(const struct kube_service *service, const struct kube_service_port *port,
+		       const struct kube_slice *const *slices, uint32_t slice_count,
+		       const struct kube_place *place, struct candidate *ret)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < slice_count; i++) {
@@ -198,7 +220,8 @@ static uint32_t gather(const struct kube_service_port *port, const struct kube_s
 				continue;
 			struct candidate *to = &ret[count++];
 			*to = (struct candidate){.endpoint = endpoint,
-						 .readiness = readiness_of(endpoint)};
+						 .readiness =
+							 readiness_here(service, endpoint, place)};
 			to->address = endpoint->address;
 			to->address.port = htons(number);
 		}
@@ -312,7 +335,7 @@ int kube_service_endpoints(const struct kube_service *service, const struct kube
 		mem_free(drafts);
 		return -ENOMEM;
 	}
-	uint32_t count = gather(port, slices, slice_count, all);
+	uint32_t count = gather(service, port, slices, slice_count, place, all);
 	take_the_willing(all, count);
 	take_one_family(service, all, count);
 	take_the_near(service, place, all, count);

@@ -6,6 +6,7 @@
 #define CONTROL_KUBE_SERVICE_H
 
 #include "base/attr.h"
+#include "control/ended.h"
 #include "kube/objects.h"
 #include "model/draft.h"
 
@@ -13,6 +14,7 @@
 struct kube_place {
 	const char *node;
 	const char *zone;
+	const struct ended_pods *ended; /* of the node; NULL = nothing is known of them */
 };
 
 /* default/kubernetes, on which weftd itself depends. */
@@ -40,10 +42,11 @@ bool kube_slice_takes_away(const struct kube_slice *before, const struct kube_sl
 
 /*
  * The endpoints of one port, sorted by address, each once; weight 0 = takes nothing now. Ready ones
- * take traffic; while there is none, those that terminate and still serve do. Of these one address
- * family is left (that of the Service's first ClusterIP, else IPv4, where it has any), then those
- * that are near, by internalTrafficPolicy, the zone hints and trafficDistribution. Names of nodes
- * and zones are the slices'. The caller frees with mem_free. 0 or -ENOMEM.
+ * take traffic, but for those whose pod has ended or ends, though the slice does not say so yet;
+ * while there is none, those that terminate and still serve do. Of these one address family is left
+ * (that of the Service's first ClusterIP, else IPv4, where it has any), then those that are near,
+ * by internalTrafficPolicy, the zone hints and trafficDistribution. Names of nodes and zones are
+ * the slices'. The caller frees with mem_free. 0 or -ENOMEM.
  */
 int kube_service_endpoints(const struct kube_service *service, const struct kube_service_port *port,
 			   const struct kube_slice *const *slices, uint32_t slice_count,

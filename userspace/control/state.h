@@ -10,6 +10,7 @@
 #include "base/pace.h"
 #include "control/config.h"
 #include "control/control.h"
+#include "control/dns_names.h"
 #include "control/folders.h"
 #include "control/guests.h"
 #include "control/source.h"
@@ -73,6 +74,7 @@ struct control {
 	const char *zone;
 	struct guests guests; /* the first of them */
 	struct folders folders;
+	struct dns_names dns;
 	const struct snapshot *current; /* the published one */
 	enum weft_shortcut shortcut;    /* of the mesh, as pods' rows have it */
 	uint32_t shortcut_window;

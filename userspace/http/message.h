@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attr.h"
 #include "base/span.h"
 
 struct http_field {
@@ -60,6 +61,10 @@ struct http_head {
 
 /* First field of that name or NULL. */
 const struct http_field *http_find(const struct http_head *head, const char *name);
+/* Bytes of a copy. */
+size_t http_head_bytes(const struct http_head *head);
+/* A copy with all that it points to, one piece of memory for mem_free; NULL = out of memory. */
+struct http_head *http_head_copy(const struct http_head *head) MUST_CHECK;
 /* RFC 9110 9.2.2: may be sent again without asking. */
 bool http_is_idempotent(const struct http_head *head);
 /* One element of a comma-separated list equals `token`, case-insensitive (RFC 9110 5.6.1). */

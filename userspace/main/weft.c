@@ -7,8 +7,9 @@
 static const struct command *const commands[] = {
 	&command_run,      &command_check,     &command_stat,    &command_pods,
 	&command_services, &command_endpoints, &command_edges,   &command_connections,
-	&command_routes,   &command_config,    &command_cleanup, &command_cni,
-	&command_dtab,     &command_explain,   &command_leave,   &command_version,
+	&command_names,    &command_routes,    &command_config,  &command_cleanup,
+	&command_cni,      &command_dtab,      &command_explain, &command_leave,
+	&command_version,
 };
 
 static void print_help(FILE *stream)

@@ -89,6 +89,18 @@ static void on_pod_left(void *owner, uint32_t pod_id, unsigned worker)
 	control_pod_left(daemon->control, pod_id, worker);
 }
 
+static void on_names_changed(void *owner)
+{
+	struct daemon *daemon = owner;
+	workers_names_changed(daemon->workers);
+}
+
+static void on_name_wanted(void *owner, struct span service)
+{
+	struct daemon *daemon = owner;
+	control_name_wanted(daemon->control, service);
+}
+
 /* ---- hooks: admin -> everything ---- */
 
 /* Who serves stays ready: a pod that comes later is on its own way in, for as long as one before it
@@ -120,6 +132,12 @@ static void config_json(void *owner, struct text *json)
 {
 	const struct daemon *daemon = owner;
 	control_config_json(daemon->control, json);
+}
+
+static void namers_json(void *owner, struct text *json)
+{
+	const struct daemon *daemon = owner;
+	control_namers_json(daemon->control, json);
 }
 
 static void kubernetes_json(void *owner, struct text *json)
@@ -166,6 +184,7 @@ static void metrics_of_kernel(void *owner, struct text *page)
 {
 	const struct daemon *daemon = owner;
 	kernel_metrics_page(daemon->kernel, page);
+	control_metrics(daemon->control, page);
 	if (daemon->discovery)
 		discovery_metrics(daemon->discovery, page);
 	cni_metrics(daemon, page);
@@ -407,6 +426,7 @@ static int open_workers(struct daemon *daemon, struct text *why)
 		.pod_served = on_pod_served,
 		.pod_not_served = on_pod_not_served,
 		.pod_left = on_pod_left,
+		.name_wanted = on_name_wanted,
 	};
 	int error = workers_open(&options, why, &daemon->workers);
 	timer_init(&daemon->tick, on_tick);
@@ -431,6 +451,7 @@ static int open_control(struct daemon *daemon, struct text *why)
 				.owner = daemon,
 				.pod_added = on_pod_added,
 				.pod_removing = on_pod_removing,
+				.names_changed = on_names_changed,
 			},
 	};
 	return control_open(&options, why, &daemon->control);
@@ -456,6 +477,7 @@ static int open_admin(struct daemon *daemon, struct text *why)
 		.pods_json = pods_json,
 		.config_json = config_json,
 		.kubernetes_json = kubernetes_json,
+		.namers_json = namers_json,
 		.version_json = version_json,
 		.sandbox = sandbox,
 		.kernel_metrics = metrics_of_kernel,

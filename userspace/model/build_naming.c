@@ -51,7 +51,17 @@ static const char *default_prefix(const struct namer_draft *draft)
 {
 	if (*draft->prefix)
 		return draft->prefix;
-	return draft->kind == NAMER_FILES ? "fs" : "rewrite";
+	static const char *const names[] = {"fs", "rewrite", "dns", "dns_srv"};
+	return names[draft->kind];
+}
+
+static bool has_other_dns(const struct naming *naming, const struct namer_rule *rule)
+{
+	for (const struct namer_rule *other = naming->namers; other < rule; other++) {
+		if (namer_asks_dns(other->kind) && span_equal(other->text, rule->text))
+			return true;
+	}
+	return false;
 }
 
 static int fill_namer(struct build *build, struct naming *naming, const struct namer_draft *draft)
@@ -89,6 +99,15 @@ static int fill_namer(struct build *build, struct naming *naming, const struct n
 	if (draft->kind == NAMER_FILES && !*draft->root_dir)
 		build_fault(build, draft->line, "namers[].root_dir",
 			    "is needed where kind is fs: the folder whose files are services");
+	if (namer_asks_dns(draft->kind) && has_other_dns(naming, rule))
+		build_fault(build, draft->line, "namers[].prefix",
+			    "another namer that asks DNS has this prefix: their names would be the "
+			    "same");
+	if (namer_asks_dns(draft->kind) && draft->ttl_min_ns > draft->ttl_max_ns)
+		build_fault(build, draft->line, "namers[].ttl_min",
+			    "is longer than ttl_max: %llu ms and %llu ms",
+			    (unsigned long long)(draft->ttl_min_ns / 1000000),
+			    (unsigned long long)(draft->ttl_max_ns / 1000000));
 	return draft->kind == NAMER_REWRITE ? compile(build, draft, rule) : 0;
 }
 

@@ -216,10 +216,13 @@ static bool is_unchanged(const struct service *service, const struct service *ol
 	return service->protocol == old->protocol && has_same_balancing(service, old) &&
 	       service->shortcut == old->shortcut &&
 	       service->shortcut_window == old->shortcut_window &&
+	       strcmp(service->rate_header, old->rate_header) == 0 &&
 	       memcmp(&service->resilience, &old->resilience, sizeof(old->resilience)) == 0 &&
 	       service->balances_endpoints == old->balances_endpoints &&
+	       service->trusts_dtabs == old->trusts_dtabs &&
 	       service->may_be_left_out == old->may_be_left_out &&
-	       has_same_addresses(service, old) && service->endpoint_count == old->endpoint_count &&
+	       service->standing == old->standing && has_same_addresses(service, old) &&
+	       service->endpoint_count == old->endpoint_count &&
 	       unchanged_endpoints == old->endpoint_count;
 }
 
@@ -286,12 +289,20 @@ static int fill(struct build *build, const struct service_draft *draft, struct s
 	service->shortcut = draft->shortcut;
 	service->shortcut_window = draft->shortcut_window;
 	service->resilience = draft->resilience;
+	snprintf(service->rate_header, sizeof(service->rate_header), "%s",
+		 draft->rate_header ? draft->rate_header : "");
+	if (draft->resilience.limit.rate_by == RATE_BY_HEADER && !*service->rate_header)
+		build_fault(build, draft->line, "services[].limits.rate_header",
+			    "service \"%s\" has a rate by header and does not name the header",
+			    draft->name);
 	check_backoff(build, draft, "services[].retries.backoff_most",
 		      &draft->resilience.retry.backoff);
 	check_backoff(build, draft, "services[].breaker.backoff_most",
 		      &draft->resilience.breaker.backoff);
 	service->balances_endpoints = draft->balances_endpoints;
+	service->trusts_dtabs = draft->trusts_dtabs;
 	service->may_be_left_out = draft->may_be_left_out;
+	service->standing = draft->standing;
 	snprintf(service->name, sizeof(service->name), "%s", draft->name);
 	if (lacks_hash_name(draft))
 		build_fault(build, draft->line, "services[].hash_name",

@@ -37,6 +37,16 @@ struct namer_draft {
 	const char *root_dir;
 	const char *pattern;
 	const char *name;
+	/* Of those that ask DNS: */
+	const char *domain;        /* "" = none */
+	struct draft_list servers; /* of draft_value: address without port */
+	uint16_t server_port;
+	uint8_t family; /* enum dns_family */
+	uint32_t names_most;
+	uint64_t timeout_ns;
+	uint64_t refresh_ns; /* 0 = by the answers' TTL */
+	uint64_t ttl_min_ns;
+	uint64_t ttl_max_ns;
 };
 
 struct endpoint_draft {
@@ -56,10 +66,13 @@ struct service_draft {
 	struct balancing balancing;
 	const char *sticky_cookie; /* NULL or "" = none */
 	const char *hash_name;     /* NULL or "" = none */
+	const char *rate_header;   /* NULL or "" = none */
 	uint32_t shortcut_window;  /* as in struct service */
 	struct resilience resilience;
 	bool balances_endpoints; /* as in struct service */
-	bool may_be_left_out;    /* a fault in it costs only itself, not the build */
+	bool trusts_dtabs;
+	bool may_be_left_out; /* a fault in it costs only itself, not the build */
+	enum standing standing;
 	uint32_t same_id; /* as the snapshot before has it, under this id: not looked at again; 0 */
 	const char *name;
 	struct draft_list addresses; /* of draft_value: address without port */

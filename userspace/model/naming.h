@@ -10,7 +10,13 @@
 #define NAMING_STATIC_PREFIX "weft" /* /#/weft/NAME is the service NAME */
 #define NAMERS_MAX           64
 
-enum namer_kind { NAMER_FILES, NAMER_REWRITE };
+/* In the order of the key namers[].kind. */
+enum namer_kind { NAMER_FILES, NAMER_REWRITE, NAMER_DNS, NAMER_DNS_SRV };
+
+static inline bool namer_asks_dns(enum namer_kind kind)
+{
+	return kind == NAMER_DNS || kind == NAMER_DNS_SRV;
+}
 
 struct namer_rule {
 	uint8_t kind;            /* enum namer_kind */

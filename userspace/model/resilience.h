@@ -68,6 +68,9 @@ struct timeout_rule {
 	uint64_t per_try_ns;
 };
 
+/* Whose rate is counted apart. */
+enum rate_by { RATE_BY_SERVICE, RATE_BY_CLIENT, RATE_BY_HEADER };
+
 /* A second attempt beside one that takes longer. Both 0 = none; with both the longer one holds. */
 struct hedge_rule {
 	uint64_t after_ns;
@@ -82,11 +85,16 @@ static inline bool hedge_is_wanted(const struct hedge_rule *rule)
 
 /* 0 = no limit. */
 struct limit_rule {
-	uint32_t concurrency;            /* requests under way */
-	uint32_t rate_per_second;        /* of the service */
+	uint64_t queue_wait_ns; /* of each request in the queue */
+	uint32_t concurrency;   /* requests under way */
+	uint32_t rate_by;       /* enum rate_by: of whom rate_per_second is */
+	uint32_t rate_values;   /* clients or header values that are known at a time */
+	uint32_t rate_per_second;
 	uint32_t rate_burst;             /* requests at once; 0 = a second's worth */
 	uint32_t client_rate_per_second; /* of each pod */
 	uint32_t client_rate_burst;
+	uint32_t queue;                /* requests that wait for a place of either cap; node-wide */
+	uint32_t endpoint_concurrency; /* requests under way at each endpoint */
 	uint32_t adapts; /* bool: a limit below `concurrency` that follows the latency */
 };
 
@@ -108,7 +116,7 @@ struct resilience {
 	uint32_t classifier; /* enum classifier */
 	uint32_t pad;
 };
-_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 16 + 24 + 24 + 8,
+_Static_assert(sizeof(struct resilience) == (16 + 24 + 8) + (24 + 8 + 24) + 16 + 16 + 48 + 24 + 8,
 	       "compared by memcmp: no padding");
 
 #endif

@@ -2,7 +2,8 @@
  * One immutable picture of config and discovery. Built by the control thread, published by a
  * pointer swap, read by workers once per turn of their loop, freed after a grace period (liburcu,
  * QSBR). Services that did not change are shared between snapshots. Long-lived objects keep ids,
- * never pointers. The one thing that workers write is which slots of the metric store they claimed.
+ * never pointers. All that workers write is which slots of the metric store they claimed, and
+ * which names of namers they wanted.
  */
 #ifndef MODEL_SNAPSHOT_H
 #define MODEL_SNAPSHOT_H
@@ -39,6 +40,13 @@ enum locality { LOCALITY_ANY, LOCALITY_NEAR };
 /* What a balancer chooses from: all that are ready, or of those the ones of one tier. */
 enum endpoint_tier { TIER_ALL, TIER_NODE, TIER_ZONE, TIER_FAR, TIERS };
 enum on_proxy_death { ON_PROXY_DEATH_OPEN, ON_PROXY_DEATH_CLOSED };
+
+/* What its namer knows of a service: whether there is such a name at all. */
+enum standing {
+	STANDING_PRESENT, /* with endpoints or without */
+	STANDING_ABSENT,  /* there is none: a name that leads here is negative */
+	STANDING_REFUSED, /* its namer has no room for it: such a name fails */
+};
 
 #define ENDPOINT_ID_NONE UINT32_MAX
 
@@ -93,6 +101,8 @@ struct service {
 	uint32_t series;      /* slot in the metric store, the service's total */
 	uint32_t users;       /* who holds it; written by the control thread only */
 	bool may_be_left_out; /* as in its draft: not of the config */
+	enum standing standing;
+	uint32_t was_wanted; /* of a namer: some name led here; see service_want */
 	enum protocol protocol;
 	enum balancer balancer;
 	enum weft_shortcut shortcut;
@@ -102,6 +112,7 @@ struct service {
 	uint32_t endpoint_count;
 	uint32_t ready_count; /* endpoints with weight > 0 */
 	uint64_t weight_total;
+	bool trusts_dtabs;              /* requests that are dialled to it may bring dtab entries */
 	bool balances_endpoints;        /* a dial to an endpoint's own address may go to another */
 	struct weft_address *addresses; /* sorted */
 	struct endpoint *endpoints;     /* sorted by id */
@@ -113,6 +124,7 @@ struct service {
 	uint32_t ring_count; /* points; 0 = the balancer needs no ring */
 	uint64_t *ring;      /* model/ring.h */
 	struct resilience resilience;
+	char rate_header[HASH_NAME_MAX]; /* whose values have a rate each (RATE_BY_HEADER) */
 };
 
 struct port_list {
@@ -234,6 +246,19 @@ const char *shortcut_name(enum weft_shortcut shortcut);
 static inline uint32_t series_kept(const uint32_t *series)
 {
 	return __atomic_load_n(series, __ATOMIC_ACQUIRE);
+}
+
+/* Any worker: it is in use, as long as this is said now and then. */
+static inline void service_want(const struct service *service)
+{
+	if (!__atomic_load_n(&service->was_wanted, __ATOMIC_RELAXED))
+		__atomic_store_n((uint32_t *)&service->was_wanted, 1, __ATOMIC_RELAXED);
+}
+
+/* Control thread: was that said since the last time? */
+static inline bool service_take_wanted(const struct service *service)
+{
+	return __atomic_exchange_n((uint32_t *)&service->was_wanted, 0, __ATOMIC_RELAXED);
 }
 
 static inline void series_keep(const uint32_t *series, uint32_t slot)

@@ -5,10 +5,12 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/mix.h"
+#include "model/dns_service.h"
 #include "policy/rewrite_namer.h"
 
 #define BUCKETS           256
 #define NAMES_PER_SERVICE 8 /* segments that a service's name may have */
+#define USED_MAX          8 /* names of DNS that one remembered name may lead to */
 
 /* A name that was bound. */
 struct entry {
@@ -18,9 +20,13 @@ struct entry {
 	struct text key; /* name, then each local text behind a NUL */
 	struct text local;
 	struct bound_name *bound;
+	/* Of namers that ask DNS, of the binder's snapshot: to be said to be in use. */
+	uint32_t used_count;
+	const struct service *used[USED_MAX];
 };
 
 struct known_namer {
+	struct binder *binder;
 	const struct snapshot *snapshot;
 	const struct namer_rule *rule; /* NULL: the services by their names */
 };
@@ -32,6 +38,11 @@ struct binder {
 	struct list by_use;
 	struct entry *passing; /* not remembered: until the next call */
 	struct text key;
+	bool is_asking;      /* for a request: what is missing is wanted, what is there is used */
+	uint32_t used_count; /* by the name being bound; more than USED_MAX: not all are kept */
+	const struct service *used[USED_MAX];
+	uint32_t wanted_count;
+	char wanted[BINDER_WANTED_MAX][WEFT_NAME_MAX];
 	struct known_namer known[NAMERS_MAX];
 	struct namer namers[NAMERS_MAX];
 };
@@ -110,6 +121,55 @@ static const struct service *find_service(const struct known_namer *known, struc
 	return NULL;
 }
 
+static void note_wanted(struct binder *binder, const char *service)
+{
+	if (!binder->is_asking || binder->wanted_count == BINDER_WANTED_MAX)
+		return;
+	memcpy(binder->wanted[binder->wanted_count++], service, WEFT_NAME_MAX);
+}
+
+static void note_used(struct binder *binder, const struct service *service)
+{
+	if (!binder->is_asking)
+		return;
+	service_want(service);
+	if (binder->used_count < USED_MAX)
+		binder->used[binder->used_count] = service;
+	binder->used_count++;
+}
+
+/* What DNS says of it is in the snapshot, or to be found out. */
+static void look_up_dns(const struct known_namer *known, struct name_path name,
+			struct namer_answer *ret_answer)
+{
+	enum namer_kind kind = (enum namer_kind)known->rule->kind;
+	char text[WEFT_NAME_MAX];
+	ret_answer->why = dns_service_print(kind, known->rule->text, name, text);
+	if (ret_answer->why)
+		return;
+	const struct service *service = snapshot_service_named(known->snapshot, span_text(text));
+	if (!service) {
+		note_wanted(known->binder, text);
+		ret_answer->verdict = NAMER_PENDING;
+		ret_answer->why = "it was not looked up yet";
+		return;
+	}
+	note_used(known->binder, service);
+	switch (service->standing) {
+	case STANDING_ABSENT:
+		ret_answer->why = "DNS has no such name, or no record of this type";
+		return;
+	case STANDING_REFUSED:
+		ret_answer->verdict = NAMER_FAIL;
+		ret_answer->why = "the namer has no room for one more name (namers[].names)";
+		return;
+	case STANDING_PRESENT:
+		ret_answer->verdict = NAMER_BOUND;
+		ret_answer->consumed = dns_service_segments(kind);
+		ret_answer->target = service->id;
+	}
+}
+
 static void look_up(void *context, struct name_path name, struct name_arena *arena,
 		    struct namer_answer *ret_answer)
 {
@@ -120,6 +180,10 @@ static void look_up(void *context, struct name_path name, struct name_arena *are
 		return;
 	}
 	*ret_answer = (struct namer_answer){.verdict = NAMER_NEG};
+	if (known->rule && namer_asks_dns((enum namer_kind)known->rule->kind)) {
+		look_up_dns(known, name, ret_answer);
+		return;
+	}
 	const struct service *service = find_service(known, name, &consumed);
 	if (!service) {
 		ret_answer->why = known->rule ? "there is no such file, or it could not be read"
@@ -139,7 +203,7 @@ static uint32_t name_namers(struct binder *binder, const struct snapshot *snapsh
 	uint32_t count = naming->namer_count + 1;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct namer_rule *rule = i ? &naming->namers[i - 1] : NULL;
-		binder->known[i] = (struct known_namer){snapshot, rule};
+		binder->known[i] = (struct known_namer){binder, snapshot, rule};
 		binder->namers[i] = (struct namer){
 			.prefix = rule ? rule->prefix : (struct name_path){&weft, 1},
 			.look_up = look_up,
@@ -302,14 +366,17 @@ static struct span print_key(struct binder *binder, const struct bind_request *r
 	return text_span(&binder->key);
 }
 
-static void give(const struct entry *entry, struct binding *ret_binding)
+static void give(const struct binder *binder, const struct entry *entry,
+		 struct binding *ret_binding)
 {
-	*ret_binding = (struct binding){entry->bound, text_span(&entry->local)};
+	*ret_binding = (struct binding){entry->bound, text_span(&entry->local), binder->wanted,
+					binder->wanted_count};
 }
 
-int binder_explain(struct binder *binder, const struct snapshot *snapshot,
-		   const struct bind_request *request, struct delegate_trace *trace,
-		   struct binding *ret_binding, uint32_t *ret_local, struct name_error *ret_error)
+static int bind_passing(struct binder *binder, const struct snapshot *snapshot,
+			const struct bind_request *request, struct delegate_trace *trace,
+			struct binding *ret_binding, uint32_t *ret_local,
+			struct name_error *ret_error)
 {
 	entry_free(binder->passing);
 	binder->passing = mem_zalloc(sizeof(struct entry));
@@ -318,8 +385,31 @@ int binder_explain(struct binder *binder, const struct snapshot *snapshot,
 	int error =
 		bind_anew(binder, snapshot, request, trace, binder->passing, ret_local, ret_error);
 	if (!error)
-		give(binder->passing, ret_binding);
+		give(binder, binder->passing, ret_binding);
 	return error;
+}
+
+int binder_explain(struct binder *binder, const struct snapshot *snapshot,
+		   const struct bind_request *request, struct delegate_trace *trace,
+		   struct binding *ret_binding, uint32_t *ret_local, struct name_error *ret_error)
+{
+	binder->is_asking = false;
+	binder->wanted_count = 0;
+	return bind_passing(binder, snapshot, request, trace, ret_binding, ret_local, ret_error);
+}
+
+/* What is pending is known in a later snapshot at best, but is to be wanted until then. */
+static bool may_remember(const struct binder *binder)
+{
+	const struct bound_name *bound = binder->passing->bound;
+	return bound->steps <= BINDER_STEPS_MAX && !bound->has_pending &&
+	       binder->used_count <= USED_MAX;
+}
+
+static void say_used(const struct entry *entry)
+{
+	for (uint32_t i = 0; i < entry->used_count; i++)
+		service_want(entry->used[i]);
 }
 
 int binder_bind(struct binder *binder, const struct snapshot *snapshot,
@@ -334,15 +424,20 @@ int binder_bind(struct binder *binder, const struct snapshot *snapshot,
 		return -ENOMEM;
 	uint64_t hash = hash_of(key);
 	struct entry *entry = find(binder, key, hash);
+	binder->is_asking = true;
+	binder->wanted_count = binder->used_count = 0;
 	if (entry) {
-		give(entry, ret_binding);
+		say_used(entry);
+		give(binder, entry, ret_binding);
 		return 0;
 	}
 	int error =
-		binder_explain(binder, snapshot, request, NULL, ret_binding, ret_local, ret_error);
-	if (error || binder->passing->bound->steps > BINDER_STEPS_MAX)
+		bind_passing(binder, snapshot, request, NULL, ret_binding, ret_local, ret_error);
+	if (error || !may_remember(binder))
 		return error;
 	entry = binder->passing;
+	entry->used_count = binder->used_count;
+	memcpy(entry->used, binder->used, sizeof(entry->used));
 	text_add(&entry->key, key);
 	if (entry->key.failed)
 		return 0; /* bound, not remembered */

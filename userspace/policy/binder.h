@@ -12,6 +12,7 @@
 #define BINDER_NAMES_MAX  256 /* remembered; the one that was used longest ago is forgotten */
 #define BINDER_STEPS_MAX  200 /* a name that takes more to bind is not remembered: its memory */
 #define BINDER_LOCALS_MAX 8   /* texts of dtabs that a request may bring */
+#define BINDER_WANTED_MAX 8   /* of one name; what is beyond is wanted at the next time */
 
 extern const struct namer_compiler namer_compiler;
 
@@ -29,6 +30,11 @@ struct bind_request {
 struct binding {
 	const struct bound_name *bound; /* targets of its leaves are ids of services, 0 = none */
 	struct span local;              /* the request's entries as one text on one line */
+	/* Services that a namer is to find out about, as "#/dns/web.example/80": what they would
+	 * be is pending in `bound`. Whoever binds tells the namer and, if the whole is pending,
+	 * binds again in a later snapshot. None of binder_explain. */
+	const char (*wanted)[WEFT_NAME_MAX];
+	uint32_t wanted_count;
 };
 
 /* 0; -EINVAL or -E2BIG: *ret_error says what is wrong, *ret_local in which text, UINT32_MAX: in the

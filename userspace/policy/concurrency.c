@@ -14,16 +14,20 @@
 #define LOAD(field)         atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
-bool concurrency_enter(struct concurrency *concurrency, uint32_t cap)
+static bool add_one(_Atomic uint32_t *count, uint32_t most)
 {
-	uint32_t active = LOAD(concurrency->active);
+	uint32_t old = LOAD(*count);
 	do {
-		if (cap && active >= cap)
+		if (old >= most)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&concurrency->active, &active, active + 1,
-							memory_order_relaxed,
+	} while (!atomic_compare_exchange_weak_explicit(count, &old, old + 1, memory_order_relaxed,
 							memory_order_relaxed));
 	return true;
+}
+
+bool concurrency_enter(struct concurrency *concurrency, uint32_t cap)
+{
+	return add_one(&concurrency->active, cap ? cap : UINT32_MAX);
 }
 
 void concurrency_leave(struct concurrency *concurrency)
@@ -31,12 +35,19 @@ void concurrency_leave(struct concurrency *concurrency)
 	atomic_fetch_sub_explicit(&concurrency->active, 1, memory_order_relaxed);
 }
 
-enum admission concurrency_admits(uint32_t active, uint32_t cap, uint32_t queued,
-				  uint32_t queue_most)
+bool concurrency_queue(struct concurrency *concurrency, uint32_t most)
 {
-	if (cap == 0 || (active < cap && queued == 0))
-		return ADMISSION_RUN;
-	return queued < queue_most ? ADMISSION_QUEUE : ADMISSION_REFUSE;
+	return add_one(&concurrency->queued, most);
+}
+
+void concurrency_unqueue(struct concurrency *concurrency)
+{
+	atomic_fetch_sub_explicit(&concurrency->queued, 1, memory_order_relaxed);
+}
+
+uint32_t concurrency_queued(const struct concurrency *concurrency)
+{
+	return LOAD(concurrency->queued);
 }
 
 uint32_t concurrency_limit(const struct concurrency *concurrency, uint32_t cap)

@@ -19,6 +19,7 @@
 
 struct concurrency {
 	_Atomic uint32_t active;
+	_Atomic uint32_t queued; /* wait for a place */
 	/* adaptive */
 	_Atomic uint32_t limit; /* in 256ths, 0 = not found yet */
 	_Atomic uint32_t count; /* answers of the window */
@@ -28,14 +29,15 @@ struct concurrency {
 	_Atomic uint64_t until_ns; /* end of the window */
 };
 
-enum admission { ADMISSION_RUN, ADMISSION_QUEUE, ADMISSION_REFUSE };
-
 /* True: it is under way now, until concurrency_leave. cap 0 = no limit. */
 bool concurrency_enter(struct concurrency *concurrency, uint32_t cap);
 void concurrency_leave(struct concurrency *concurrency);
-/* May one more run, wait, or neither? Without taking part; for whoever has a queue. */
-enum admission concurrency_admits(uint32_t active, uint32_t cap, uint32_t queued,
-				  uint32_t queue_most);
+/* True: one more waits for a place, at most `most` do, until concurrency_unqueue. Who waits where
+ * is the caller's. */
+bool concurrency_queue(struct concurrency *concurrency, uint32_t most);
+void concurrency_unqueue(struct concurrency *concurrency);
+/* Newcomers go behind these. */
+uint32_t concurrency_queued(const struct concurrency *concurrency);
 
 /* The limit of now: at most `cap`. */
 uint32_t concurrency_limit(const struct concurrency *concurrency, uint32_t cap);

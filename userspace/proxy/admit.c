@@ -4,6 +4,7 @@
 
 #include "policy/fault.h"
 #include "proxy/answer.h"
+#include "proxy/queue.h"
 #include "proxy/retry.h"
 
 #define NS_PER_S 1000000000ull
@@ -57,62 +58,82 @@ static void refuse_rate(struct exchange *exchange, uint64_t wait_ns)
 	exchange_reply(exchange, &answer, WEFT_PROXY_RATE_LIMIT);
 }
 
-static uint64_t client_wait_ns(const struct exchange *exchange, struct guard *guard,
+/* One pod's rate of those of all pods. Without memory nobody is limited. */
+static uint64_t client_wait_ns(struct exchange *exchange, struct guard *guard,
 			       const struct limit_rule *rule)
 {
-	struct rate_limit *clients = node_clients(guard->shared);
-	if (!clients)
+	struct worker *worker = exchange->session->worker;
+	struct span name = span_text(exchange->session->pod->name);
+	struct rate_limit *rates =
+		node_rates(&guard->shared->clients, rule->rate_values, &worker->rng);
+	if (!rates)
 		return 0;
-	uint64_t key = rate_limit_key(span_text(exchange->session->pod->name), 0);
-	return rate_limit_take(clients, key, rule->client_rate_per_second, rule->client_rate_burst,
-			       worker_now_ns(exchange->session->worker));
+	return rate_limit_take(rates, rate_limit_key(name, rates->seed), rule->rate_values,
+			       rule->client_rate_per_second, rule->client_rate_burst,
+			       worker_now_ns(worker));
 }
 
-static bool admit_rate(struct exchange *exchange, struct guard *guard,
-		       const struct limit_rule *rule)
+/* The same by `rate_by`. */
+static uint64_t value_wait_ns(struct exchange *exchange, struct span name, struct guard *guard,
+			      const struct limit_rule *rule)
 {
-	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	struct worker *worker = exchange->session->worker;
+	struct rate_limit *rates =
+		node_rates(&guard->shared->values, rule->rate_values, &worker->rng);
+	if (!rates)
+		return 0;
+	return rate_limit_take(rates, rate_limit_key(name, rates->seed), rule->rate_values,
+			       rule->rate_per_second, rule->rate_burst, worker_now_ns(worker));
+}
+
+static uint64_t rate_wait_ns(struct exchange *exchange, const struct http_head *head,
+			     struct guard *guard, const struct service *service)
+{
+	const struct limit_rule *rule = &service->resilience.limit;
+	struct span name = span_text(exchange->session->pod->name);
+	if (rule->rate_by == RATE_BY_SERVICE)
+		return token_bucket_take(&guard->shared->rate, rule->rate_per_second,
+					 rule->rate_burst,
+					 worker_now_ns(exchange->session->worker));
+	if (rule->rate_by == RATE_BY_HEADER) {
+		const struct http_field *field = http_find(head, service->rate_header);
+		name = field ? field->value : span_of(NULL, 0);
+	}
+	return value_wait_ns(exchange, name, guard, rule);
+}
+
+static bool admit_rate(struct exchange *exchange, const struct http_head *head, struct guard *guard,
+		       const struct service *service)
+{
+	const struct limit_rule *rule = &service->resilience.limit;
 	uint64_t wait_ns = 0;
 	if (rule->client_rate_per_second)
 		wait_ns = client_wait_ns(exchange, guard, rule);
 	if (!wait_ns && rule->rate_per_second)
-		wait_ns = token_bucket_take(&guard->shared->rate, rule->rate_per_second,
-					    rule->rate_burst, now_ns);
+		wait_ns = rate_wait_ns(exchange, head, guard, service);
 	if (wait_ns)
 		refuse_rate(exchange, wait_ns);
 	return wait_ns == 0;
 }
 
-/* linkerd1.md S3: refused at once, and the hop before may try elsewhere. */
+/* linkerd1.md S3: refused at once where there is no queue, and the hop before may try elsewhere. */
 static bool admit_concurrency(struct exchange *exchange, struct guard *guard,
-			      const struct limit_rule *rule)
+			      const struct service *service, uint64_t *ret_wait_ns)
 {
-	struct concurrency *concurrency = &guard->shared->concurrency;
-	uint32_t cap = rule->concurrency;
-	if (!cap && !rule->adapts)
+	if (queue_admit(exchange, guard, service, ret_wait_ns) != QUEUE_FULL)
 		return true;
-	if (rule->adapts)
-		cap = concurrency_limit(concurrency, cap);
-	if (concurrency_enter(concurrency, cap)) {
-		exchange->place = guard->shared;
-		return true;
-	}
-	struct answer answer = {
-		.status = 503,
-		.text = "too many requests to it are under way; it was not sent",
-		.is_unsent = true,
-		.is_nack = true,
-		.has_retry_after = true,
-	};
-	exchange_reply(exchange, &answer, WEFT_PROXY_CONCURRENCY_LIMIT);
+	queue_refuse(exchange, WEFT_PROXY_CONCURRENCY_LIMIT);
 	return false;
 }
 
 void admit_leave(struct exchange *exchange)
 {
-	if (exchange->place)
-		concurrency_leave(&exchange->place->concurrency);
+	queue_leave(exchange);
+	if (!exchange->place)
+		return;
+	concurrency_leave(&exchange->place->concurrency);
 	exchange->place = NULL;
+	queue_wake(exchange->session->worker, exchange->route.service_id);
 }
 
 void admit_answered(const struct exchange *exchange)
@@ -122,8 +143,11 @@ void admit_answered(const struct exchange *exchange)
 	if (!exchange->place || !service || !service->resilience.limit.adapts)
 		return;
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
+	/* neither what it waited for its place, nor what it was delayed on purpose */
+	uint64_t from_ns = exchange->place_ns > exchange->started_ns ? exchange->place_ns
+								     : exchange->started_ns;
 	concurrency_answered(&exchange->place->concurrency, service->resilience.limit.concurrency,
-			     now_ns - exchange->started_ns, now_ns);
+			     now_ns > from_ns ? now_ns - from_ns : 0, now_ns);
 }
 
 /* ---- faults ---- */
@@ -159,11 +183,18 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 	if (!guard)
 		return true;
 	const struct resilience *rules = &service->resilience;
-	if (!admit_rate(exchange, guard, &rules->limit) ||
-	    !admit_concurrency(exchange, guard, &rules->limit))
+	if (!admit_rate(exchange, head, guard, service) ||
+	    !admit_concurrency(exchange, guard, service, ret_delay_ns))
 		return false;
 	if (retry_attempts_most(exchange, service) > 1 || hedge_is_wanted(&rules->hedge))
 		retry_budget_deposit(&guard->shared->budget, &rules->retry.budget,
 				     worker_now_ns(worker));
-	return admit_fault(exchange, head, &rules->fault, ret_delay_ns);
+	uint64_t delay_ns;
+	if (!admit_fault(exchange, head, &rules->fault, &delay_ns))
+		return false;
+	if (queue_has(exchange))
+		exchange->delay_ns = delay_ns;
+	else
+		*ret_delay_ns = delay_ns;
+	return true;
 }

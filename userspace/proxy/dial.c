@@ -6,6 +6,7 @@
 #include "policy/balance_key.h"
 #include "proxy/guard.h"
 #include "proxy/leg.h"
+#include "proxy/queue.h"
 #include "proxy/session.h"
 
 /* What the balancer or the original destination gives for one attempt. */
@@ -35,6 +36,45 @@ void dial_init(struct dial *dial, const struct session *session, const struct di
 	}
 }
 
+/* ---- caps of endpoints ---- */
+
+static void leave_seat(struct dial *dial)
+{
+	if (!dial->seat)
+		return;
+	concurrency_leave(&dial->seat->seats);
+	dial->seat = NULL;
+	queue_wake(dial->worker, dial->service_id);
+}
+
+/* True: it may go there, and counts. */
+static bool take_seat(struct dial *dial, const struct service *service,
+		      const struct endpoint *endpoint)
+{
+	uint32_t cap = service->resilience.limit.endpoint_concurrency;
+	struct node_endpoint *entry = NULL;
+	if (dial->takes_seat && cap && dial->worker->node)
+		entry = node_endpoint(dial->worker->node, endpoint);
+	if (!entry)
+		return true;
+	if (!concurrency_enter(&entry->seats, cap))
+		return false;
+	dial->seat = entry;
+	return true;
+}
+
+bool dial_take_seat(struct dial *dial, const struct upstream *upstream)
+{
+	const struct service *service =
+		snapshot_service(dial->worker->snapshot, upstream->service_id);
+	const struct endpoint *endpoint =
+		service ? service_endpoint(service, upstream->endpoint_id) : NULL;
+	leave_seat(dial);
+	return !endpoint || take_seat(dial, service, endpoint);
+}
+
+/* ---- what to dial ---- */
+
 static void avoid(struct dial *dial, uint32_t endpoint_id)
 {
 	if (dial->tried_count == DIAL_ATTEMPTS_MAX)
@@ -52,11 +92,12 @@ void dial_fork(struct dial *dial, const struct dial *from, const struct dial_eve
 		avoid(dial, from->upstream->endpoint_id);
 	dial->upstream = NULL;
 	dial->owes_outcome = false;
+	dial->seat = NULL;
 }
 
 /* The one address that the app asked for, counted as the endpoint that it is. */
-static bool pick_destination(const struct dial *dial, const struct service *service,
-			     struct target *ret)
+static bool pick_destination(struct dial *dial, const struct service *service, struct target *ret,
+			     enum weft_proxy_reason *ret_reason)
 {
 	const struct endpoint *endpoint =
 		service ? service_endpoint_at(service, &dial->destination) : NULL;
@@ -70,18 +111,50 @@ static bool pick_destination(const struct dial *dial, const struct service *serv
 		balance_place(&dial->worker->balances, service, endpoint, &ret->attempt);
 		ret->series.endpoint = worker_endpoint_series(dial->worker, service, endpoint);
 	}
-	return dial->attempts == 0;
+	*ret_reason = WEFT_PROXY_DIAL_FAILED;
+	if (dial->attempts)
+		return false;
+	leave_seat(dial);
+	*ret_reason = WEFT_PROXY_CONCURRENCY_LIMIT;
+	return !endpoint || take_seat(dial, service, endpoint);
+}
+
+/* One that is at its cap is none for this pick; one that is left out for its failures takes no
+ * overflow of the others. */
+static const struct endpoint *pick_with_seat(struct dial *dial, const struct service *service,
+					     const struct balance_request *request,
+					     bool *ret_is_full)
+{
+	struct worker *worker = dial->worker;
+	struct balance_request next = *request;
+	uint32_t tried[BALANCE_TRIED_MOST];
+	leave_seat(dial);
+	if (next.tried_count)
+		memcpy(tried, next.tried, next.tried_count * sizeof(*tried));
+	next.tried = tried;
+	*ret_is_full = false;
+	for (;;) {
+		const struct endpoint *endpoint =
+			balance_pick(&worker->balances, service, &next, &worker->rng);
+		if (!endpoint || (*ret_is_full && guard_is_out(worker, endpoint->id)))
+			return NULL;
+		if (take_seat(dial, service, endpoint))
+			return endpoint;
+		*ret_is_full = true;
+		if (next.tried_count == BALANCE_TRIED_MOST)
+			return NULL;
+		tried[next.tried_count++] = endpoint->id;
+	}
 }
 
 static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_reason *ret_reason)
 {
 	struct worker *worker = dial->worker;
 	const struct service *service = snapshot_service(worker->snapshot, dial->service_id);
-	if (dial->to_destination) {
-		*ret_reason = WEFT_PROXY_DIAL_FAILED;
-		return pick_destination(dial, service, ret);
-	}
+	if (dial->to_destination)
+		return pick_destination(dial, service, ret, ret_reason);
 	const struct endpoint *endpoint = NULL;
+	bool is_full = false;
 	if (service) {
 		struct balance_request request = {
 			.now_ns = worker_now_ns(worker),
@@ -97,12 +170,14 @@ static bool pick_target(struct dial *dial, struct target *ret, enum weft_proxy_r
 			request.has_key =
 				balance_key(service, NULL, request.client_ip, &request.key);
 		const struct guard *guard = guard_service(worker, service);
-		endpoint = balance_pick(&worker->balances, service, &request, &worker->rng);
+		endpoint = pick_with_seat(dial, service, &request, &is_full);
 		if (endpoint && guard)
 			guard_picked(worker, service, endpoint);
 	}
 	if (!endpoint) {
-		*ret_reason = dial->attempts ? WEFT_PROXY_DIAL_FAILED : WEFT_PROXY_NO_ENDPOINT;
+		*ret_reason = is_full          ? WEFT_PROXY_CONCURRENCY_LIMIT
+			      : dial->attempts ? WEFT_PROXY_DIAL_FAILED
+					       : WEFT_PROXY_NO_ENDPOINT;
 		return false;
 	}
 	*ret = (struct target){
@@ -236,6 +311,7 @@ struct upstream *dial_release(struct dial *dial, enum balance_outcome outcome)
 {
 	struct upstream *upstream = dial->upstream;
 	dial_tell(dial, BREAKER_NOT_COUNTED);
+	leave_seat(dial);
 	if (upstream)
 		end_attempt(dial->worker, upstream, outcome);
 	dial->upstream = NULL;
@@ -267,6 +343,7 @@ bool dial_start(struct dial *dial, enum weft_proxy_reason *ret_reason)
 	}
 	upstream = new_attempt(dial, &target);
 	if (!upstream) {
+		leave_seat(dial);
 		*ret_reason = WEFT_PROXY_OUT_OF_MEMORY;
 		return false;
 	}
@@ -365,7 +442,9 @@ void dial_attempt_failed(struct dial *dial, int error)
 		return;
 	}
 	upstream_abort(old);
-	dial->events->failed(dial, WEFT_PROXY_DIAL_FAILED);
+	leave_seat(dial);
+	dial->events->failed(dial, reason == WEFT_PROXY_CONCURRENCY_LIMIT ? reason
+									  : WEFT_PROXY_DIAL_FAILED);
 }
 
 void dial_cancel(struct dial *dial)
@@ -381,7 +460,11 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 	bool is_waiting = list_is_linked(&from->waiting);
 	if (is_waiting)
 		list_remove(&from->waiting);
+	struct node_endpoint *seat = to->seat ? to->seat : from->seat;
+	bool takes_seat = to->takes_seat || from->takes_seat;
 	*to = *from;
+	to->seat = seat;
+	to->takes_seat = takes_seat;
 	to->events = events;
 	list_init(&to->waiting);
 	if (is_waiting)
@@ -390,6 +473,7 @@ void dial_move(struct dial *from, struct dial *to, const struct dial_events *eve
 		to->upstream->user = to;
 	from->upstream = NULL;
 	from->owes_outcome = false;
+	from->seat = NULL;
 }
 
 void dials_retry(struct worker *worker)

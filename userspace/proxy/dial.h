@@ -43,7 +43,9 @@ struct dial {
 	uint32_t attempts; /* that failed */
 	int error;         /* -errno of the last attempt */
 	struct weft_address last_address;
-	bool was_open; /* connected before it was asked for: may turn out dead */
+	struct node_endpoint *seat; /* of its endpoint's cap; NULL = it does not count */
+	bool takes_seat;            /* it is for a request */
+	bool was_open;              /* connected before it was asked for: may turn out dead */
 	bool is_ready;
 	bool owes_outcome; /* its upstream's endpoint is to be told how the attempt ended */
 };
@@ -72,9 +74,11 @@ void dial_tell(struct dial *dial, enum breaker_outcome outcome);
 void dial_hold(struct dial *dial, struct upstream *upstream);
 /* The attempt's time begins now: before, nobody had asked anything. */
 void dial_time_anew(struct dial *dial);
+/* A request goes to an upstream that was not picked for it. False: its endpoint is at its cap. */
+bool dial_take_seat(struct dial *dial, const struct upstream *upstream) MUST_CHECK;
 /* The answer's head came: the balancer learns how long that took. */
 void dial_answered(const struct dial *dial);
-/* Moves an ongoing or ready dial to another owner. */
+/* Moves an ongoing or ready dial to another owner, with its seat, unless that has taken one. */
 void dial_move(struct dial *from, struct dial *to, const struct dial_events *events);
 /* Loop: sockets are there again, or time has passed. */
 void dials_retry(struct worker *worker);

@@ -10,6 +10,8 @@
 #include "proxy/answer.h"
 #include "proxy/mirror.h"
 #include "proxy/onward.h"
+#include "proxy/park.h"
+#include "proxy/queue.h"
 #include "proxy/retry.h"
 #include "proxy/tunnel.h"
 
@@ -293,8 +295,16 @@ static void on_dial_failed(struct dial *dial, enum weft_proxy_reason reason)
 {
 	struct exchange *exchange = container_of(dial, struct exchange, dial);
 	char text[160];
-	if (retry_by_hedge(exchange, NULL) || retry_elsewhere(exchange))
+	if (retry_by_hedge(exchange, NULL))
 		return;
+	if (reason == WEFT_PROXY_CONCURRENCY_LIMIT && retry_with_a_place(exchange))
+		return;
+	if (retry_elsewhere(exchange))
+		return;
+	if (reason == WEFT_PROXY_CONCURRENCY_LIMIT) {
+		queue_refuse(exchange, reason);
+		return;
+	}
 	dial_failure_text(dial, text, sizeof(text));
 	answer_unreached(exchange, 502, reason, text);
 }
@@ -308,6 +318,8 @@ void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reas
 {
 	if (reason == WEFT_PROXY_OUT_OF_MEMORY)
 		exchange_out_of_memory(exchange);
+	else if (reason == WEFT_PROXY_CONCURRENCY_LIMIT)
+		queue_refuse(exchange, reason);
 	else if (reason == WEFT_PROXY_NO_ENDPOINT)
 		answer_unreached(exchange, 503, reason, "the service has no ready endpoint");
 	else
@@ -333,6 +345,7 @@ static void prepare_dial(struct exchange *exchange, const struct http_head *head
 	bool can_replay = exchange->is_idempotent && !exchange->has_body;
 	bool wants_own = exchange->is_connect || exchange->wants_upgrade;
 	dial_init(&exchange->dial, session, &exchange_dial_events);
+	exchange->dial.takes_seat = true;
 	if (exchange->route.service_id != session->service_id) {
 		exchange->dial.service_id = exchange->route.service_id;
 		exchange->dial.to_destination = false;
@@ -358,12 +371,14 @@ static bool leads_there(const struct exchange *exchange, uint32_t service_id)
 	       (service_id == 0 && exchange->route.service_id == exchange->session->service_id);
 }
 
-/* True: dial.upstream takes writes now. */
-static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason)
+bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason)
 {
 	struct session *session = exchange->session;
 	struct tunnel *probe = session->tunnel;
 	if (session->pinned && leads_there(exchange, session->pinned->service_id)) {
+		*ret_reason = WEFT_PROXY_CONCURRENCY_LIMIT;
+		if (!dial_take_seat(&exchange->dial, session->pinned))
+			return false;
 		dial_hold(&exchange->dial, session->pinned);
 		exchange->dial.is_ready = exchange->dial.was_open = true;
 		session->pinned = NULL;
@@ -371,7 +386,8 @@ static bool find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret
 	}
 	/* Dialled before the request was known, it may be the wrong one for what that hashes to. */
 	if (probe && probe->dial.upstream && !exchange->dial.has_key && !exchange->dial.has_token &&
-	    leads_there(exchange, probe->dial.service_id)) {
+	    leads_there(exchange, probe->dial.service_id) &&
+	    dial_take_seat(&exchange->dial, probe->dial.upstream)) {
 		tunnel_hand_over(probe, &exchange->dial, &exchange_dial_events);
 		exchange->dial.was_open = exchange->dial.is_ready;
 		if (exchange->dial.is_ready) /* how long the client was silent does not count */
@@ -429,6 +445,7 @@ static struct exchange *new_exchange(struct session *session, const struct http_
 		return NULL;
 	exchange->session = session;
 	list_init(&exchange->mirrors);
+	list_init(&exchange->queued);
 	exchange->started_ns = exchange->attempt_ns = worker_now_ns(session->worker);
 	exchange->client_minor = head->minor_version;
 	exchange->request.framing = head->framing;
@@ -467,6 +484,18 @@ static void adopt(struct session *session, struct exchange *exchange)
 	series_add(&service_row(exchange)->requests_active, 1);
 }
 
+/* Keeps the request until a wait is over. */
+static void begin_later(struct exchange *exchange, const struct route_way *way,
+			const struct deadline *deadline, uint64_t wait_ns)
+{
+	leave_what_was_dialled(exchange->session);
+	exchange->replay.is_only = true;
+	if (write_request_head(exchange, way, deadline))
+		exchange_out_of_memory(exchange);
+	else
+		retry_wait(exchange, wait_ns);
+}
+
 /* A copy has the deadline that came. */
 static void begin_mirrors(struct exchange *exchange, const struct route_way *way)
 {
@@ -486,16 +515,15 @@ static void begin_attempt(struct exchange *exchange, const struct route_way *way
 	enum weft_proxy_reason reason = WEFT_PROXY_OUT_OF_MEMORY;
 	exchange->replay.limit_bytes = retry_buffer_bytes(exchange);
 	if (delay_ns) {
-		leave_what_was_dialled(exchange->session);
-		exchange->replay.is_only = true;
-		if (write_request_head(exchange, way, deadline))
-			exchange_out_of_memory(exchange);
-		else
-			retry_wait(exchange, delay_ns);
+		begin_later(exchange, way, deadline, delay_ns);
 		return;
 	}
-	if (!find_upstream(exchange, &reason)) {
-		exchange_not_started(exchange, reason);
+	if (!exchange_find_upstream(exchange, &reason)) {
+		if (reason == WEFT_PROXY_CONCURRENCY_LIMIT &&
+		    queue_for_endpoint(exchange, &delay_ns))
+			begin_later(exchange, way, deadline, delay_ns);
+		else
+			exchange_not_started(exchange, reason);
 		return;
 	}
 	retry_attempt_begins(exchange);
@@ -523,13 +551,21 @@ static void send_request(struct exchange *exchange, const struct http_head *head
 static void answer_instead(struct exchange *exchange, const struct route_way *way)
 {
 	dial_init(&exchange->dial, exchange->session, &exchange_dial_events);
+	struct answer answer = {
+		.status = way->status,
+		.text = way->text,
+		.is_unsent = way->is_pending,
+		.has_retry_after = way->is_pending,
+		.retry_after_s = 1,
+	};
 	if (way->location.size)
 		redirect(exchange, way);
 	else
-		exchange_answer(exchange, way->status, way->reason, way->text);
+		exchange_reply(exchange, &answer, way->reason);
 }
 
-void exchange_begin(struct session *session, const struct http_head *head)
+/* `parked`: the one that waited until now; NULL = none. */
+static void begin(struct session *session, const struct http_head *head, struct parked *parked)
 {
 	struct route_way way;
 	struct exchange *exchange = new_exchange(session, head);
@@ -539,11 +575,28 @@ void exchange_begin(struct session *session, const struct http_head *head)
 		session_abort(session);
 		return;
 	}
+	if (way.is_pending && park(session, head, parked)) {
+		exchange_route_fini(&exchange->route);
+		mem_free(exchange);
+		return;
+	}
+	if (parked)
+		exchange->started_ns = parked->since_ns;
 	adopt(session, exchange);
 	if (way.status)
 		answer_instead(exchange, &way);
 	else
 		send_request(exchange, head, &way);
+}
+
+void exchange_begin(struct session *session, const struct http_head *head)
+{
+	begin(session, head, NULL);
+}
+
+void exchange_begin_again(struct session *session, struct parked *parked)
+{
+	begin(session, parked->head, parked);
 }
 
 void exchange_request_body(struct exchange *exchange, struct span bytes)
@@ -601,7 +654,9 @@ void exchange_request_broken(struct exchange *exchange, enum weft_proxy_reason r
 void exchange_client_finished(struct exchange *exchange)
 {
 	exchange->client_finished = true;
-	if (exchange->dial.is_ready)
+	if (queue_has(exchange)) /* most of those have left; nobody keeps a place for them */
+		queue_refuse(exchange, WEFT_PROXY_CLIENT_CLOSED);
+	else if (exchange->dial.is_ready)
 		wire_finish(&exchange->dial.upstream->wire);
 }
 

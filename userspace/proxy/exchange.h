@@ -13,12 +13,17 @@
 struct exchange {
 	struct session *session;
 	struct dial dial;
-	struct forward_lent lent;   /* by the upstream's wire */
-	struct replay replay;       /* what was sent, for one more try */
-	struct node_service *place; /* whose concurrency it counts in; NULL = none */
-	struct hedge *hedge;        /* a second attempt beside the first; NULL = none */
-	struct timer timer;         /* the first of the four that follow */
-	uint64_t deadline_ns;       /* until the answer's head; 0 = none, of all four */
+	struct forward_lent lent;         /* by the upstream's wire */
+	struct replay replay;             /* what was sent, for one more try */
+	struct node_service *place;       /* whose concurrency it counts in; NULL = none */
+	uint64_t place_ns;                /* since when */
+	struct list queued;               /* queue.h */
+	struct node_service *queue_place; /* in whose queue it counts; NULL = it does not wait */
+	uint64_t queue_until_ns;          /* 0 = never waited */
+	uint64_t delay_ns;                /* on purpose, after the queue */
+	struct hedge *hedge;              /* a second attempt beside the first; NULL = none */
+	struct timer timer;               /* the first of the four that follow */
+	uint64_t deadline_ns;             /* until the answer's head; 0 = none, of all four */
 	uint64_t attempt_deadline_ns;
 	uint64_t wait_until_ns; /* not sent before: nothing is dialled */
 	uint64_t hedge_due_ns;
@@ -65,6 +70,9 @@ struct exchange {
 
 /* Reader events of the client's side. */
 void exchange_begin(struct session *session, const struct http_head *head);
+/* The request that waited for its name; it may wait on. */
+struct parked;
+void exchange_begin_again(struct session *session, struct parked *parked);
 void exchange_request_body(struct exchange *exchange, struct span bytes);
 void exchange_request_trailers(struct exchange *exchange, const struct http_field *fields,
 			       size_t count);
@@ -109,6 +117,8 @@ void exchange_abort_on_purpose(struct exchange *exchange);
 extern const struct dial_events exchange_dial_events;
 /* No upstream was found: answers. */
 void exchange_not_started(struct exchange *exchange, enum weft_proxy_reason reason);
+/* The first attempt's. True: dial.upstream takes writes now. */
+bool exchange_find_upstream(struct exchange *exchange, enum weft_proxy_reason *ret_reason);
 void exchange_out_of_memory(struct exchange *exchange);
 /* One more attempt: for its service's row and its route's. */
 void exchange_count_retry(const struct exchange *exchange);

@@ -132,6 +132,45 @@ static void read_query(struct asked *asked, struct span query)
 
 /* ---- services ---- */
 
+/* What of it is taken, and how many wait. */
+static void show_caps(struct asked *asked, const struct service *service)
+{
+	const struct limit_rule *rule = &service->resilience.limit;
+	struct node_service *shared =
+		asked->worker->node ? node_service(asked->worker->node, service) : NULL;
+	if (!shared || !(rule->concurrency || rule->adapts || rule->endpoint_concurrency))
+		return;
+	uint32_t cap = rule->adapts ? concurrency_limit(&shared->concurrency, rule->concurrency)
+				    : rule->concurrency;
+	if (cap)
+		tree_open(&asked->tree, "limits", "%u of %u requests under way, %u of %u wait",
+			  atomic_load(&shared->concurrency.active), cap,
+			  concurrency_queued(&shared->concurrency), rule->queue);
+	else
+		tree_open(&asked->tree, "limits", "%u of %u requests wait",
+			  concurrency_queued(&shared->concurrency), rule->queue);
+	tree_close(&asked->tree, "%s", rule->adapts ? "adapted to the latency" : "");
+}
+
+static void show_rates(struct asked *asked, const struct service *service)
+{
+	const struct limit_rule *rule = &service->resilience.limit;
+	if (rule->client_rate_per_second) {
+		tree_open(&asked->tree, "rate", "%u requests a second of each pod",
+			  rule->client_rate_per_second);
+		tree_close(&asked->tree, "%s", "");
+	}
+	if (!rule->rate_per_second)
+		return;
+	if (rule->rate_by == RATE_BY_HEADER)
+		tree_open(&asked->tree, "rate", "%u requests a second for each value of %s",
+			  rule->rate_per_second, service->rate_header);
+	else
+		tree_open(&asked->tree, "rate", "%u requests a second of %s", rule->rate_per_second,
+			  rule->rate_by == RATE_BY_CLIENT ? "each pod" : "all clients");
+	tree_close(&asked->tree, "%s", "");
+}
+
 /* "ejected: 5 failures in a row, 1 failed probe, next in 3.2 s" */
 static void close_endpoint(struct asked *asked, const struct breaker_view *view,
 			   const struct breaker_rule *rule)
@@ -153,6 +192,10 @@ static void show_endpoint(struct asked *asked, const struct service *service,
 			  const struct endpoint *endpoint)
 {
 	struct worker *worker = asked->worker;
+	uint32_t cap = service->resilience.limit.endpoint_concurrency;
+	const struct node_endpoint *shared =
+		worker->node ? node_endpoint_at(worker->node, endpoint->id) : NULL;
+	char seats[32] = "";
 	struct breaker_view view = {.state = BREAKER_ALIVE};
 	uint32_t slot = series_kept(&endpoint->series);
 	struct weft_series sum = {0};
@@ -166,8 +209,11 @@ static void show_endpoint(struct asked *asked, const struct service *service,
 	if (cost_us)
 		snprintf(estimate, sizeof(estimate), ", answers in about %.1f ms",
 			 (double)cost_us / 1e3);
-	tree_open(&asked->tree, "endpoint", "%s weight %u, %llu requests in flight%s",
-		  endpoint->text, endpoint->weight, (unsigned long long)sum.requests_active,
+	if (cap)
+		snprintf(seats, sizeof(seats), ", %u of its cap of %u",
+			 shared ? atomic_load(&shared->seats.active) : 0, cap);
+	tree_open(&asked->tree, "endpoint", "%s weight %u, %llu requests in flight%s%s",
+		  endpoint->text, endpoint->weight, (unsigned long long)sum.requests_active, seats,
 		  estimate);
 	bool is_watched = health_breaker(worker->node, service, endpoint, &view);
 	if (!endpoint->weight)
@@ -185,6 +231,8 @@ static void show_service(struct asked *asked, uint32_t service_id)
 		return;
 	tree_open(&asked->tree, "service", "%s, %u endpoints, %u ready", service->name,
 		  service->endpoint_count, service->ready_count);
+	show_caps(asked, service);
+	show_rates(asked, service);
 	for (uint32_t i = 0; i < service->endpoint_count && i < EXPLAIN_ENDPOINTS_MOST; i++)
 		show_endpoint(asked, service, &service->endpoints[i]);
 	tree_close(&asked->tree, "%s", name_shows_up(asked->worker, service) ? "up" : "down");
@@ -261,18 +309,22 @@ static void show_own_name(struct asked *asked)
 static void show_locals(struct asked *asked)
 {
 	struct route_way way = {0};
-	bool fits = name_read_locals(asked->worker->snapshot, asked->pod, &asked->head,
-				     &asked->locals, &way);
+	bool fits = name_read_locals(asked->worker->snapshot, asked->pod, asked->dialled,
+				     &asked->head, &asked->locals, &way);
 	if (!asked->locals.has_fields)
 		return;
 	tree_open(&asked->tree, "headers", "l5d-dtab, l5d-ctx-dtab");
 	if (!fits)
 		tree_close(&asked->tree, "answered %u: %s", way.status, way.text);
 	else if (asked->locals.count)
-		tree_close(&asked->tree, "trusted from this pod");
+		tree_close(&asked->tree, "%s",
+			   asked->dialled && asked->dialled->trusts_dtabs
+				   ? "trusted: the dialled service trusts everybody's"
+				   : "trusted from this pod");
 	else
 		tree_close(&asked->tree,
-			   "removed: pods[].trust_dtab_headers is not true for this pod");
+			   "removed: trust_dtab_headers is true neither for this pod "
+			   "nor for the dialled service");
 }
 
 /* False: it has no name. */

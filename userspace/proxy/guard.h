@@ -14,6 +14,7 @@ struct worker;
 /* A worker's memory of one service, by service id. */
 struct guard {
 	struct node_service *shared; /* NULL = not looked up yet */
+	struct queue *queue;         /* NULL = nobody has waited yet (queue.h) */
 	uint32_t version;            /* of the service that it was looked up for */
 	uint32_t epoch;              /* of the breakers' changes that the balancer knows */
 };

@@ -5,6 +5,7 @@
 #include "policy/branch.h"
 #include "proxy/guard.h"
 #include "proxy/health.h"
+#include "proxy/park.h"
 
 /* ---- entries that a request brings ---- */
 
@@ -14,8 +15,11 @@ static bool is_dtab_field(const struct http_field *field)
 	       span_is_nocase(field->name, "l5d-ctx-dtab");
 }
 
-static bool is_trusted(const struct snapshot *snapshot, const char *name)
+static bool is_trusted(const struct snapshot *snapshot, const char *name,
+		       const struct service *dialled)
 {
+	if (dialled && dialled->trusts_dtabs)
+		return true;
 	const struct pod *pod = snapshot_pod_named(snapshot, span_text(name));
 	return pod && pod->trusts_dtabs;
 }
@@ -41,14 +45,14 @@ static void refuse(struct route_way *way, unsigned status, enum weft_proxy_reaso
 }
 
 bool name_read_locals(const struct snapshot *snapshot, const char *pod,
-		      const struct http_head *head, struct local_dtabs *ret_locals,
-		      struct route_way *way)
+		      const struct service *dialled, const struct http_head *head,
+		      struct local_dtabs *ret_locals, struct route_way *way)
 {
 	ret_locals->has_fields = false;
 	ret_locals->count = 0;
 	for (uint16_t i = 0; i < head->field_count && !ret_locals->has_fields; i++)
 		ret_locals->has_fields = is_dtab_field(&head->fields[i]);
-	if (!ret_locals->has_fields || !is_trusted(snapshot, pod))
+	if (!ret_locals->has_fields || !is_trusted(snapshot, pod, dialled))
 		return true;
 	if (add_locals(head, "l5d-ctx-dtab", ret_locals) &&
 	    add_locals(head, "l5d-dtab", ret_locals))
@@ -178,6 +182,12 @@ static void refuse_bound(struct worker *worker, struct span name, const struct b
 		words->size = WORKER_WORDS_MOST;
 		words->data[words->size] = '\0';
 	}
+	if (binding->bound->state == DELEGATE_PENDING) {
+		way->is_pending = true;
+		refuse(way, 503, WEFT_PROXY_NAME_UNKNOWN,
+		       words->failed ? "the request's name is not known yet" : words->data);
+		return;
+	}
 	refuse(way, status, WEFT_PROXY_UNBOUND,
 	       words->failed ? "the request's name is bound to nothing" : words->data);
 }
@@ -237,6 +247,8 @@ int name_bind(struct session *session, struct span name, const struct local_dtab
 		binder_bind(worker->binder, worker->snapshot, &request, &binding, &local, &where);
 	if (error == -ENOMEM)
 		return error;
+	for (uint32_t i = 0; !error && i < binding.wanted_count; i++)
+		park_want(worker, binding.wanted[i]);
 	if (!error) {
 		way->dtab = binding.local;
 		follow(worker, name, &binding, unbound_status, route, way);

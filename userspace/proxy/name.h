@@ -15,10 +15,11 @@ struct local_dtabs {
 	struct span texts[BINDER_LOCALS_MAX];
 };
 
-/* False: too many, way->status says so. */
+/* They count where the pod is trusted, or the service that it dialled (NULL = none) trusts all that
+ * dial it (linkerd1.md S5). False: too many, way->status says so. */
 bool name_read_locals(const struct snapshot *snapshot, const char *pod,
-		      const struct http_head *head, struct local_dtabs *ret_locals,
-		      struct route_way *way);
+		      const struct service *dialled, const struct http_head *head,
+		      struct local_dtabs *ret_locals, struct route_way *way);
 /* Every name /svc/NAME is the service NAME: nothing else is said. */
 static inline bool name_is_plain(const struct snapshot *snapshot, const struct local_dtabs *locals)
 {

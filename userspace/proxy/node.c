@@ -17,7 +17,8 @@ struct node *node_new(void)
 
 static void free_service(struct node_service *service)
 {
-	mem_free(atomic_load(&service->clients));
+	rate_limit_free(atomic_load(&service->clients));
+	rate_limit_free(atomic_load(&service->values));
 }
 
 void node_free(struct node *node)
@@ -125,13 +126,16 @@ const struct node_service *node_service_known(struct node *node, const struct se
 	return is_its ? entry : NULL;
 }
 
-struct rate_limit *node_clients(struct node_service *service)
+/* One that has become too small stays, as other workers may be in it. */
+struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, uint32_t keys, struct rng *rng)
 {
-	struct rate_limit *there = atomic_load_explicit(&service->clients, memory_order_acquire);
-	if (there)
+	struct rate_limit *there = atomic_load_explicit(place, memory_order_acquire);
+	if (there && rate_limit_holds(there, keys))
 		return there;
-	struct rate_limit *own = mem_zalloc(sizeof(*own));
-	if (!own || atomic_compare_exchange_strong(&service->clients, &there, own))
+	struct rate_limit *own = rate_limit_new(keys, there ? there->seed : rng_next(rng), there);
+	if (!own)
+		return there;
+	if (atomic_compare_exchange_strong(place, &there, own))
 		return own;
 	mem_free(own);
 	return there;

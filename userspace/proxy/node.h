@@ -26,14 +26,17 @@ struct node_service {
 	struct retry_budget requeues; /* of what was never sent (linkerd1.md Y4) */
 	struct quantile latency;      /* of answers: when to hedge */
 	struct concurrency concurrency;
+	_Atomic uint32_t heir; /* 1 + the worker whose turn it is (queue.c); 0 = anybody's */
 	struct token_bucket rate;
 	struct failover failover;             /* is it up, for the choice among alternates? */
 	_Atomic(struct rate_limit *) clients; /* NULL until the first is limited */
+	_Atomic(struct rate_limit *) values;  /* by limits.rate_by: likewise */
 };
 
 struct node_endpoint {
 	_Atomic uint32_t owner; /* its birth */
 	struct breaker breaker;
+	struct concurrency seats; /* attempts of requests, where it has a cap */
 };
 
 struct node *node_new(void);       /* NULL: out of memory */
@@ -45,7 +48,8 @@ struct node_endpoint *node_endpoint(struct node *node, const struct endpoint *en
 const struct node_service *node_service_known(struct node *node, const struct service *service);
 /* As looked up before; NULL = never was. */
 struct node_endpoint *node_endpoint_at(struct node *node, uint32_t endpoint_id);
-/* Of the service's clients; NULL: out of memory. */
-struct rate_limit *node_clients(struct node_service *service);
+/* `clients` or `values` of a service, made for so many of them if need be; NULL: out of memory. */
+struct rate_limit *node_rates(_Atomic(struct rate_limit *) *place, uint32_t keys,
+			      struct rng *rng) MUST_CHECK;
 
 #endif

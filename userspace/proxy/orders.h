@@ -18,6 +18,8 @@ void workers_told_start(struct workers *workers, int error);
 void workers_told_served(struct workers *workers, uint32_t pod_id, unsigned worker);
 /* It has no memory for the pod, and closed its listeners. */
 void workers_told_not_served(struct workers *workers, uint32_t pod_id, unsigned worker);
+/* A namer is to find out about this service. */
+void workers_told_wanted(struct workers *workers, struct span service);
 void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker);
 
 unsigned workers_count(const struct workers *workers);

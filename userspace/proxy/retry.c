@@ -2,8 +2,10 @@
 
 #include "base/log.h"
 #include "policy/backoff.h"
+#include "proxy/admit.h"
 #include "proxy/drain.h"
 #include "proxy/hedge.h"
+#include "proxy/queue.h"
 
 /* Kept of a request for as long as its service may turn out unreachable. */
 #define FALLBACK_BUFFER_BYTES BLOCK_LARGE_BYTES
@@ -110,6 +112,7 @@ void retry_attempt_begins(struct exchange *exchange)
 	exchange->attempt_ns = worker_now_ns(exchange->session->worker);
 	exchange->attempt_deadline_ns = limit_ns ? exchange->attempt_ns + limit_ns : 0;
 	exchange->attempts++;
+	queue_served(exchange);
 	exchange->hedge_due_ns = hedge_due_ns(exchange);
 	retry_watch(exchange);
 }
@@ -228,10 +231,19 @@ static void start(struct exchange *exchange)
 	}
 	if (exchange->client_finished)
 		dial->pool_idle_ns = 0; /* its FIN goes after the request, when it is connected */
-	bool is_started = dial_start(dial, &reason);
-	if (!is_started && dial->tried_count) {
+	bool is_first = exchange->attempts == 0 && !exchange->client_finished;
+	bool is_started =
+		is_first ? exchange_find_upstream(exchange, &reason) : dial_start(dial, &reason);
+	bool is_full = !is_started && reason == WEFT_PROXY_CONCURRENCY_LIMIT;
+	if (!is_started && dial->tried_count && !(is_full && dial->error)) {
 		dial->tried_count = 0; /* better the same one again than none */
 		is_started = dial_start(dial, &reason);
+	}
+	uint64_t wait_ns;
+	if (!is_started && reason == WEFT_PROXY_CONCURRENCY_LIMIT &&
+	    queue_for_endpoint(exchange, &wait_ns)) {
+		retry_wait(exchange, wait_ns);
+		return;
 	}
 	if (!is_started) {
 		exchange_not_started(exchange, reason);
@@ -252,8 +264,32 @@ void retry_wait(struct exchange *exchange, uint64_t wait_ns)
 	exchange->replay.is_only = true;
 	if (!exchange->request_done)
 		wire_pause(&exchange->session->client);
+	if (watch(exchange))
+		return;
+	/* without a timer: at once */
+	if (queue_has(exchange))
+		queue_refuse(exchange, WEFT_PROXY_QUEUE_TIMEOUT);
+	else
+		start(exchange);
+}
+
+void retry_wait_less(struct exchange *exchange)
+{
+	exchange->wait_until_ns = worker_now_ns(exchange->session->worker);
 	if (!watch(exchange))
-		start(exchange); /* without a timer: at once */
+		log_warn("no_timer", "what=queue");
+}
+
+static void wait_is_over(struct exchange *exchange)
+{
+	uint64_t delay_ns = exchange->delay_ns;
+	if (queue_has(exchange) && !queue_turn(exchange))
+		return;
+	exchange->delay_ns = 0;
+	if (delay_ns)
+		retry_wait(exchange, delay_ns);
+	else
+		start(exchange);
 }
 
 /* From here on it is the alternate's, and counts there. */
@@ -276,6 +312,15 @@ static void move_to_fallback(struct exchange *exchange, const struct service *se
 	dial->has_key = false;
 }
 
+bool retry_with_a_place(struct exchange *exchange)
+{
+	uint64_t wait_ns;
+	if (!replay_is_whole(&exchange->replay) || !queue_for_endpoint(exchange, &wait_ns))
+		return false;
+	retry_wait(exchange, wait_ns);
+	return true;
+}
+
 bool retry_elsewhere(struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
@@ -285,8 +330,10 @@ bool retry_elsewhere(struct exchange *exchange)
 	    !replay_is_whole(&exchange->replay))
 		return false;
 	worker_count(worker, WEFT_PROXY_FAILED_OVER);
+	admit_leave(exchange);
 	move_to_fallback(exchange, service);
-	start(exchange);
+	if (queue_moved(exchange))
+		start(exchange);
 	return true;
 }
 
@@ -411,10 +458,13 @@ static void on_timer(struct timer *timer)
 	if (exchange->deadline_ns && now_ns >= exchange->deadline_ns) {
 		tell_timeout(exchange);
 		exchange_answer(exchange, timeout_status(exchange), WEFT_PROXY_DEADLINE_EXCEEDED,
-				"no answer came before the request's deadline, second tries "
-				"included");
+				queue_has(exchange)
+					? "the request's deadline passed while it waited for one "
+					  "of the requests under way to end"
+					: "no answer came before the request's deadline, second "
+					  "tries included");
 	} else if (exchange->wait_until_ns) {
-		start(exchange);
+		wait_is_over(exchange);
 	} else if (exchange->hedge_due_ns && now_ns >= exchange->hedge_due_ns) {
 		exchange->hedge_due_ns = 0;
 		hedge_begin(exchange);

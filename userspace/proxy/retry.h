@@ -41,6 +41,12 @@ bool retry_is_paid(const struct exchange *exchange, const struct service *servic
 /* Sends the request's kept bytes when this time has passed; the client is not read meanwhile. */
 void retry_wait(struct exchange *exchange, uint64_t wait_ns);
 
+/* Endpoints could not be reached, and the others are at their caps. True: it waits for one. */
+bool retry_with_a_place(struct exchange *exchange) MUST_CHECK;
+
+/* It waits no longer than to this turn's end. */
+void retry_wait_less(struct exchange *exchange);
+
 /* An attempt begins: its own limit, and the timer for the next of all limits. */
 void retry_attempt_begins(struct exchange *exchange);
 /* A limit has changed: the timer follows. */

@@ -316,8 +316,8 @@ int route_request(struct session *session, const struct http_head *head,
 					     .series = SERIES_NONE,
 					     .retry_attempts = ROUTE_NONE};
 	*ret_way = (struct route_way){.forwarded = {.head = *head}};
-	bool is_read =
-		name_read_locals(snapshot, session->pod->name, head, &called.locals, ret_way);
+	bool is_read = name_read_locals(snapshot, session->pod->name, session_service(session),
+					head, &called.locals, ret_way);
 	ret_way->strips_dtab = called.locals.has_fields;
 	/* Who dials an endpoint by its own address wants that one. */
 	if (!is_read || (session->destination_flags & WEFT_DESTINATION_ENDPOINT))

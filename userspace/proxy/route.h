@@ -36,6 +36,7 @@ struct route_way {
 	const char *text;           /* of an answer that is no redirect */
 	struct span location;       /* of a redirect */
 	struct rewritten forwarded; /* the head as it goes on */
+	bool is_pending;            /* its name is not known yet; `status` if it cannot wait */
 	bool strips_dtab;           /* without its l5d-dtab and l5d-ctx-dtab ... */
 	struct span dtab;           /* ... but with this l5d-ctx-dtab; size 0 = none */
 	uint32_t mirror_count;

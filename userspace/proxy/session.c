@@ -8,6 +8,7 @@
 #include "proxy/ask.h"
 #include "proxy/exchange.h"
 #include "proxy/leg.h"
+#include "proxy/park.h"
 #include "proxy/tunnel.h"
 
 static const struct wire_events client_events;
@@ -132,6 +133,7 @@ static void leave(struct session *session)
 	timer_clear(io_timers(session->worker->ring), &session->timer);
 	if (session->exchange)
 		exchange_client_gone(session->exchange);
+	park_leave(session);
 	if (session->tunnel)
 		tunnel_free(session->tunnel);
 	upstream_close(session->pinned);
@@ -242,7 +244,7 @@ static void watch_head(struct session *session)
 {
 	const struct settings *settings = &session->worker->snapshot->settings;
 	bool head_begun = session->mode == SESSION_SNIFF || !h1_is_idle(&session->reader);
-	if (!head_begun || session->exchange || session->times_head)
+	if (!head_begun || session->exchange || session->parked || session->times_head)
 		return;
 	session->times_head = true;
 	set_timer(session, settings->header_timeout_ns);
@@ -463,6 +465,8 @@ static void on_data(struct wire *wire, struct span bytes, struct block **block)
 static void http_client_eof(struct session *session)
 {
 	session->is_client_done = true;
+	if (session->parked)
+		return;
 	if (!session->exchange) {
 		session_close(session);
 		return;
@@ -471,6 +475,22 @@ static void http_client_eof(struct session *session)
 		exchange_request_broken(session->exchange, WEFT_PROXY_CLIENT_CLOSED);
 	else
 		exchange_client_finished(session->exchange);
+}
+
+void session_goes_on(struct session *session)
+{
+	if (session->mode != SESSION_HTTP)
+		return;
+	/* Of an exchange that has ended already, session_exchange_ended did the rest. */
+	bool is_open = session->exchange;
+	h1_go_on(&session->reader);
+	feed(session, span_of("", 0));
+	if (session->mode != SESSION_HTTP || !is_open || !session->exchange)
+		return;
+	if (session->is_client_done && !wire_has_kept(&session->client))
+		http_client_eof(session);
+	else if (!session->reader.is_stopped)
+		wire_read_start(&session->client);
 }
 
 static void on_eof(struct wire *wire)
@@ -538,6 +558,10 @@ static const struct wire_events client_events = {
 static void on_timer(struct timer *timer)
 {
 	struct session *session = container_of(timer, struct session, timer);
+	if (session->parked) {
+		park_give_up(session);
+		return;
+	}
 	if (session->times_head) {
 		exchange_refuse(session, 408, WEFT_PROXY_HEADER_TIMEOUT,
 				"the request head did not arrive in time");

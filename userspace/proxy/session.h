@@ -26,6 +26,7 @@ struct session {
 	struct h1_reader reader;
 	struct edge *edge;         /* of the pod: where this connection was to go */
 	struct exchange *exchange; /* the one that is open */
+	struct parked *parked;     /* a request that waits for its name (park.h) */
 	struct tunnel *tunnel;     /* also: an upstream dialled before HTTP was detected */
 	struct upstream *pinned;   /* NTLM, Negotiate */
 	struct timer timer;        /* of a head that has begun, or of a pause */
@@ -46,7 +47,7 @@ struct session {
 	bool closes;                /* after the exchange that is open */
 	uint16_t destination_flags; /* enum weft_destination_flag */
 };
-_Static_assert(sizeof(struct session) <= 568, "an idle connection holds one");
+_Static_assert(sizeof(struct session) <= 576, "an idle connection holds one");
 
 /* Takes an accepted connection. */
 void session_accept(struct listener *listener, int fd);
@@ -69,6 +70,9 @@ void session_note_hello(struct session *session, struct span bytes);
 enum weft_proxy_reason session_tunnel_reason(enum sniff answer, enum weft_proxy_reason otherwise);
 /* The exchange has ended; the next request may be read, or the client is closed. */
 void session_exchange_ended(struct session *session, bool keep_alive);
+
+/* The request that waited has an exchange or was answered: its rest is read. */
+void session_goes_on(struct session *session);
 
 void session_close(struct session *session); /* after what is queued, lingering */
 void session_abort(struct session *session);

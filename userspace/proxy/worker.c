@@ -11,6 +11,8 @@
 #include "proxy/dial.h"
 #include "proxy/mirror.h"
 #include "proxy/orders.h"
+#include "proxy/park.h"
+#include "proxy/queue.h"
 #include "proxy/session.h"
 #include "proxy/tunnel.h"
 
@@ -149,6 +151,13 @@ static void after_wait(void *owner)
 	adopt_snapshot(worker);
 }
 
+static void on_names(struct io_mail *mail)
+{
+	struct worker *worker = container_of(mail, struct worker, names_mail);
+	atomic_store(&worker->names_posted, false);
+	park_wake(worker);
+}
+
 void worker_init(struct worker *worker, struct workers *workers,
 		 const struct workers_options *options, unsigned index)
 {
@@ -168,6 +177,8 @@ void worker_init(struct worker *worker, struct workers *workers,
 	list_init(&worker->idle_upstreams);
 	list_init(&worker->mirrors);
 	list_init(&worker->waiting_dials);
+	list_init(&worker->parked);
+	worker->names_mail.run = on_names;
 }
 
 void worker_fini(struct worker *worker)
@@ -177,6 +188,7 @@ void worker_fini(struct worker *worker)
 	balances_fini(&worker->balances);
 	route_matcher_free(worker->matcher);
 	rewriter_free(worker->rewriter);
+	queues_fini(worker);
 	binder_free(worker->binder);
 	text_fini(&worker->words);
 	mem_free(worker->guards);

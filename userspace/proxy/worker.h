@@ -24,6 +24,7 @@ struct binder;
 
 #define WORKER_TICK_NS 200000000ull /* housekeeping; also the slowest heartbeat */
 #define POOL_BUCKETS   64
+#define WORKER_WANTS   64
 #define SERIES_NONE    UINT32_MAX
 
 /* Which counters something belongs to. */
@@ -56,6 +57,12 @@ struct worker_pod {
 	atomic_bool refill_posted;
 	struct list pool[POOL_BUCKETS]; /* idle upstreams by address */
 	struct edges edges;
+};
+
+/* What a namer was told last, of those with the same place. */
+struct want {
+	uint32_t hash;
+	uint64_t said_ns; /* 0 = nothing */
 };
 
 struct worker {
@@ -97,6 +104,12 @@ struct worker {
 	struct list idle_upstreams; /* longest idle first */
 	struct list mirrors;        /* copies of requests on their way (mirror.h) */
 	struct list waiting_dials;  /* for a socket from an empty stock */
+	struct list parked;         /* requests that wait for a name (park.h) */
+	uint32_t parked_count;
+	size_t parked_bytes;
+	struct want wants[WORKER_WANTS];
+	struct io_mail names_mail; /* names are known that were not */
+	atomic_bool names_posted;
 };
 
 static inline void worker_count(struct worker *worker, enum weft_proxy_reason reason)

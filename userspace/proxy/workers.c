@@ -44,6 +44,11 @@ void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker
 	workers->options.pod_left(workers->options.owner, pod_id, worker);
 }
 
+void workers_told_wanted(struct workers *workers, struct span service)
+{
+	workers->options.name_wanted(workers->options.owner, service);
+}
+
 static int start_all(struct workers *workers)
 {
 	for (unsigned i = 0; i < workers->count; i++) {
@@ -178,6 +183,15 @@ void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t dra
 	order.pod.pod_id = pod_id;
 	for (unsigned i = 0; i < workers->count; i++)
 		post(&workers->workers[i], &order);
+}
+
+void workers_names_changed(struct workers *workers)
+{
+	for (unsigned i = 0; i < workers->count; i++) {
+		struct worker *worker = &workers->workers[i];
+		if (!atomic_exchange(&worker->names_posted, true))
+			io_post(worker->ring, &worker->names_mail);
+	}
 }
 
 bool workers_breaker(const struct workers *workers, const struct service *service,

@@ -27,6 +27,9 @@ struct workers_options {
 	void (*pod_served)(void *owner, uint32_t pod_id, unsigned worker);
 	void (*pod_not_served)(void *owner, uint32_t pod_id, unsigned worker);
 	void (*pod_left)(void *owner, uint32_t pod_id, unsigned worker);
+	/* A request's name leads to a service below a namer's prefix that the snapshot does not
+	 * have, such as "#/dns/web.example/80": requests wait for workers_names_changed. */
+	void (*name_wanted)(void *owner, struct span service);
 };
 
 /* Starts the threads. -errno and a sentence in `why`. */
@@ -42,6 +45,8 @@ void workers_pod_added(struct workers *workers, const struct pod *pod, struct st
 /* Accept what is queued, close the listeners, end idle sessions, cut the rest after drain_ns; each
  * worker tells pod_left. */
 void workers_pod_removing(struct workers *workers, uint32_t pod_id, uint64_t drain_ns);
+/* The current snapshot may have names that it did not have: requests that wait for one go on. */
+void workers_names_changed(struct workers *workers);
 /* Gives back the slots of the metric store that no service, endpoint or connection has any more.
  * Waits until every worker was between two turns. */
 void workers_sweep_series(struct workers *workers);

@@ -352,6 +352,17 @@ static void services_show_who_is_left_out_and_why(void **state)
 	const cJSON *none = named(item(json, "services"), "name", "zero");
 	assert_true(cJSON_IsFalse(item(none, "up")));
 	cJSON_Delete(json);
+
+	sources.breaker = NULL; /* nothing is known yet: no request has gone there */
+	text_clear(&page);
+	page_services(&view, &page);
+	sources.breaker = breaker_of;
+	json = parsed();
+	service = named(item(json, "services"), "name", "web");
+	bad = named(item(service, "endpoints"), "address", "10.0.0.2:8080");
+	assert_string_equal(item(bad, "state")->valuestring, "closed");
+	assert_null(cJSON_GetObjectItem(bad, "why"));
+	cJSON_Delete(json);
 }
 
 /* Two rules, one with a name; the second had traffic. */

@@ -134,6 +134,7 @@ static int open_server(const char *path)
 		.pods_json = some_json,
 		.config_json = some_json,
 		.kubernetes_json = some_json,
+		.namers_json = some_json,
 		.version_json = some_json,
 		.sandbox = sandbox,
 		.kernel_metrics = no_metrics,

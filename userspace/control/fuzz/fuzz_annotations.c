@@ -6,12 +6,34 @@
 #include "base/fuzz/target.h"
 #include "base/mem.h"
 #include "control/annotations.h"
+#include "model/keys.h"
 
 #define PAIRS_MOST 8
 
 static const char *const keys[] = {
 	ANNOTATION_OPAQUE,      ANNOTATION_SKIP_PORTS, ANNOTATION_SKIP_CIDRS, ANNOTATION_PROTOCOL,
 	ANNOTATION_PROXY_DEATH, ANNOTATION_HEADLESS,   ANNOTATION_SHORTCUT,   ANNOTATION_WINDOW};
+
+static const char *const keys_of_services[] = {
+	"weft.io/balancer",
+	"weft.io/hash-on",
+	"weft.io/hash-name",
+	"weft.io/locality",
+	"weft.io/retries.backoff",
+	"weft.io/retries.backoff-least",
+	"weft.io/retries.backoff-most",
+	"weft.io/breaker.backoff",
+	"weft.io/breaker.backoff-least",
+	"weft.io/breaker.backoff-most",
+	"weft.io/limits.rate",
+	"weft.io/nothing",
+};
+
+static const char *key_of(unsigned char byte)
+{
+	return byte < 0x80 ? keys[byte % array_count(keys)]
+			   : keys_of_services[byte % array_count(keys_of_services)];
+}
 
 /* A line's first byte chooses the key, the rest is the value. */
 static uint16_t split(char *text, struct kube_pair pairs[PAIRS_MOST])
@@ -20,8 +42,7 @@ static uint16_t split(char *text, struct kube_pair pairs[PAIRS_MOST])
 	char *rest = text;
 	for (char *line; count < PAIRS_MOST && (line = strsep(&rest, "\n"));) {
 		if (*line)
-			pairs[count++] = (struct kube_pair){
-				keys[(unsigned char)*line % array_count(keys)], line + 1};
+			pairs[count++] = (struct kube_pair){key_of((unsigned char)*line), line + 1};
 	}
 	return count;
 }
@@ -61,6 +82,25 @@ static void check_sentences(struct span faults)
 	}
 }
 
+static bool is_in_order(const struct backoff_rule *rule)
+{
+	return rule->kind == BACKOFF_CONSTANT || rule->least_ns <= rule->most_ns;
+}
+
+/* A build would leave the Service out. */
+static void check_service(const struct kube_object *object, struct text *faults)
+{
+	struct service_draft draft = {0};
+	keys_default_resilience(&draft.resilience);
+	annotations_read_service(object, &draft, faults);
+	enum hash_on on = draft.balancing.hash_on;
+	bool needs_name =
+		draft.balancer == BALANCER_HASH && (on == HASH_ON_HEADER || on == HASH_ON_COOKIE);
+	assert(!needs_name || (draft.hash_name && *draft.hash_name));
+	assert(is_in_order(&draft.resilience.retry.backoff));
+	assert(is_in_order(&draft.resilience.breaker.backoff));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct kube_pair pairs[PAIRS_MOST];
@@ -75,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(error == 0);
 	check_draft(&draft);
 	annotations_check_service(&object, &faults);
+	check_service(&object, &faults);
 	assert(annotation_shortcut(&object, NULL) <= WEFT_SHORTCUT_ON);
 	assert(annotation_shortcut_window(&object) <= 16u << 20);
 	check_sentences(text_span(&faults));

@@ -170,6 +170,33 @@ static void the_shortcut_is_the_objects_own_word_then_its_namespaces(void **stat
 	assert_int_equal(annotation_shortcut(&said.pod, NULL), WEFT_SHORTCUT_ON);
 }
 
+/* Nobody is trusted who does not say so, or says it wrongly. */
+static void trust_is_the_pods_own_word_then_its_namespaces(void **state)
+{
+	static const struct {
+		const char *own, *namespaces;
+		bool trusts, faults;
+	} cases[] = {
+		{NULL, NULL, false, false},   {"true", NULL, true, false},
+		{NULL, "true", true, false},  {"false", "true", false, false},
+		{"yes", "true", false, true}, {"", "true", false, true},
+		{"True", NULL, false, true},
+	};
+	(void)state;
+	for (size_t i = 0; i < array_count(cases); i++) {
+		said.pod.annotation_count = said.namespace.annotation_count = 0;
+		if (cases[i].own)
+			annotate(&said.pod, ANNOTATION_TRUST_DTAB, cases[i].own);
+		if (cases[i].namespaces)
+			annotate(&said.namespace, ANNOTATION_TRUST_DTAB, cases[i].namespaces);
+		const char *faults = read_faults();
+		assert_int_equal(said.draft.trusts_dtabs, cases[i].trusts);
+		assert_int_equal(*faults != '\0', cases[i].faults);
+		assert_int_equal(annotation_trusts_dtabs(&said.pod),
+				 cases[i].own && !strcmp(cases[i].own, "true"));
+	}
+}
+
 static void a_services_window_is_a_size(void **state)
 {
 	static const struct {
@@ -433,6 +460,7 @@ int main(void)
 		test(opaque_ports_and_hints_are_one_list),
 		test(a_pods_own_word_is_for_its_namespaces),
 		test(the_shortcut_is_the_objects_own_word_then_its_namespaces),
+		test(trust_is_the_pods_own_word_then_its_namespaces),
 		test(a_services_window_is_a_size),
 		test(what_is_wrong_is_told_and_the_rest_holds),
 		test(empty_elements_are_nothing),

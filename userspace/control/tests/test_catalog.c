@@ -427,6 +427,32 @@ static void endpoints_that_go_do_harm_where_their_service_is_used(void **state)
 	}
 }
 
+static void a_pod_that_ends_here_makes_its_services_stale(void **state)
+{
+	struct kube_pod pod = pod_of("web-1", NULL, 0);
+	static struct ended_pods ended;
+	(void)state;
+	ended = (struct ended_pods){0};
+	world.place.ended = &ended;
+	world.used = "/svc/shop/b/80";
+	for (unsigned i = 0; i < 2; i++) {
+		put_pair(i, false, 100, i ? "10.0.0.2" : "10.0.0.1");
+		world.slices[i]->endpoints[0].pod_uid = i ? "b" : "a";
+		world.slices[i]->endpoints[0].node = "n1";
+	}
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/1!\n"
+	       "/svc/shop/b/80 p1 b1 10.96.0.2 80 : 10.0.0.2:8080/1!\n");
+	for (unsigned i = 0; i < 2; i++) {
+		pod.object.uid = i ? "b" : "a";
+		assert_true(ended_note(&ended, &pod.object, NULL));
+		assert_int_equal(catalog_pod_ended(&world.catalog, &pod.object), i);
+	}
+	pod.object.uid = "c";
+	assert_false(catalog_pod_ended(&world.catalog, &pod.object));
+	expect("/svc/shop/a/80 p1 b1 10.96.0.1 80 : 10.0.0.1:8080/0!\n"
+	       "/svc/shop/b/80 p1 b1 10.96.0.2 80 : 10.0.0.2:8080/0!\n");
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -448,6 +474,7 @@ int main(void)
 		test(a_namespace_without_another_word_makes_nothing_stale),
 		test(any_changes_give_what_a_computation_from_scratch_gives),
 		test(endpoints_that_go_do_harm_where_their_service_is_used),
+		test(a_pod_that_ends_here_makes_its_services_stale),
 		test(what_was_lost_for_want_of_memory_is_there_after_a_new_beginning),
 	};
 	long live = mem_live();

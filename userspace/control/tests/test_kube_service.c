@@ -417,6 +417,82 @@ static void memory_may_be_short(void **state)
 	assert_string_equal(found(), "10.0.0.1:8080");
 }
 
+/* ---- pods of this node that end ---- */
+
+static void note(struct ended_pods *ended, const char *uid, bool was_deleting, bool is_deleting,
+		 bool is_gone)
+{
+	struct kube_pod before = {.object = object_of(KUBE_PODS, "shop", uid)};
+	before.object.uid = uid;
+	before.object.is_deleting = was_deleting;
+	struct kube_pod after = before;
+	after.object.is_deleting = is_deleting;
+	assert_true(ended_note(ended, &before.object, is_gone ? NULL : &after.object));
+}
+
+static void a_pod_that_ended_here_is_out_before_its_slice_says_so(void **state)
+{
+	static struct ended_pods ended;
+	(void)state;
+	ended = (struct ended_pods){0};
+	web.place.ended = &ended;
+	for (unsigned i = 0; i < 3; i++) {
+		struct kube_endpoint *endpoint =
+			add((const char *[]){"10.0.0.1", "10.0.0.2", "10.0.0.3"}[i]);
+		endpoint->pod_uid = (const char *[]){"a", "b", "c"}[i];
+		endpoint->node = "n1";
+	}
+	assert_string_equal(found(), "10.0.0.1:8080 10.0.0.2:8080 10.0.0.3:8080");
+	note(&ended, "a", false, false, true);
+	note(&ended, "b", false, true, false);
+	assert_string_equal(found(), "(10.0.0.1:8080) (10.0.0.2:8080) 10.0.0.3:8080");
+	note(&ended, "c", false, true, false); /* of those that end all may still serve */
+	assert_string_equal(found(), "(10.0.0.1:8080) 10.0.0.2:8080 10.0.0.3:8080");
+	note(&ended, "c", true, true, true);
+	assert_string_equal(found(), "(10.0.0.1:8080) 10.0.0.2:8080 (10.0.0.3:8080)");
+	web.endpoints[0].node = "n2"; /* nothing is known of what is there */
+	assert_string_equal(found(), "10.0.0.1:8080 (10.0.0.2:8080) (10.0.0.3:8080)");
+}
+
+static void a_service_of_what_is_not_ready_has_pods_until_they_are_gone(void **state)
+{
+	static struct ended_pods ended;
+	(void)state;
+	ended = (struct ended_pods){0};
+	web.place.ended = &ended;
+	web.service.publishes_not_ready = true;
+	for (unsigned i = 0; i < 2; i++) {
+		struct kube_endpoint *endpoint = add(i ? "10.0.0.2" : "10.0.0.1");
+		endpoint->pod_uid = i ? "b" : "a";
+		endpoint->node = "n1";
+	}
+	note(&ended, "a", false, true, false);
+	assert_string_equal(found(), "10.0.0.1:8080 10.0.0.2:8080");
+	note(&ended, "a", true, true, true);
+	assert_string_equal(found(), "(10.0.0.1:8080) 10.0.0.2:8080");
+}
+
+static void only_the_last_that_ended_are_remembered(void **state)
+{
+	static struct ended_pods ended;
+	char uid[ENDED_MOST + 1][8];
+	struct kube_pod pod = {.object = object_of(KUBE_PODS, "shop", "x")};
+	(void)state;
+	ended = (struct ended_pods){0};
+	for (unsigned i = 0; i <= ENDED_MOST; i++) {
+		snprintf(uid[i], sizeof(uid[i]), "%u", i);
+		note(&ended, uid[i], false, false, true);
+	}
+	assert_int_equal(ended_find(&ended, uid[0]), POD_STAYS);
+	for (unsigned i = 1; i <= ENDED_MOST; i++)
+		assert_int_equal(ended_find(&ended, uid[i]), POD_ENDED);
+	assert_false(ended_note(&ended, &pod.object, &pod.object));
+	assert_false(ended_note(&ended, NULL, &pod.object));
+	pod.phase = KUBE_FAILED;
+	assert_true(ended_note(&ended, NULL, &pod.object));
+	assert_int_equal(ended_find(&ended, "uid"), POD_ENDED);
+}
+
 /* ---- what a change takes away ---- */
 
 static void what_takes_an_endpoint_away_is_told(void **state)
@@ -490,6 +566,9 @@ int main(void)
 		test(session_affinity_balances_by_client),
 		test(headless_endpoints_are_balanced_only_when_asked),
 		test(a_protocol_is_told_by_annotation_then_app_protocol_then_name),
+		test(a_pod_that_ended_here_is_out_before_its_slice_says_so),
+		test(a_service_of_what_is_not_ready_has_pods_until_they_are_gone),
+		test(only_the_last_that_ended_are_remembered),
 		test(what_takes_an_endpoint_away_is_told),
 		test(who_is_less_willing_is_taken_away),
 		test(memory_may_be_short),

@@ -242,6 +242,19 @@ static void a_hash_of_a_header_names_it(void **state)
 	assert_string_equal(build(1)->hash_name, "x-user");
 }
 
+static void a_rate_by_header_names_it(void **state)
+{
+	(void)state;
+	add(0, 1);
+	plan.service.resilience.limit.rate_by = RATE_BY_HEADER;
+	assert_int_equal(try_build(1), -EINVAL);
+	assert_string_equal(plan.faults,
+			    "services[].limits.rate_header: service \"web\" has a rate by header "
+			    "and does not name the header");
+	plan.service.rate_header = "x-key";
+	assert_string_equal(build(1)->rate_header, "x-key");
+}
+
 /* ---- stickiness ---- */
 
 static void a_token_finds_its_endpoint_and_shows_no_address(void **state)
@@ -398,6 +411,7 @@ int main(void)
 		test(an_endpoint_is_as_old_as_its_weight),
 		test(every_key_of_balancing_makes_a_new_version),
 		test(memory_may_fail_anywhere),
+		test(a_rate_by_header_names_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,6 +246,7 @@ static void the_defaults_change_no_answer(void **state)
 	assert_int_equal(rules.breaker.backoff.kind, BACKOFF_EQUAL_JITTERED);
 	assert_int_equal(rules.breaker.removed_most_ppm, PPM / 2);
 	assert_int_equal(rules.timeout.total_ns | rules.timeout.per_try_ns, 0);
+	assert_int_equal(rules.limit.queue | rules.limit.endpoint_concurrency, 0);
 	assert_int_equal(rules.limit.concurrency | rules.limit.rate_per_second |
 				 rules.limit.client_rate_per_second | rules.limit.adapts,
 			 0);

@@ -14,7 +14,15 @@
 #include "policy/binder.h"
 
 static struct service_draft services[] = {
-	{.name = "web"}, {.name = "a/b"}, {.name = "/svc/shop/cart/80"}, {.name = "#/fs/file"}};
+	{.name = "web"},
+	{.name = "a/b"},
+	{.name = "/svc/shop/cart/80"},
+	{.name = "#/fs/file"},
+	{.name = "#/dns/here.example/80"},
+	{.name = "#/dns/gone.example/80", .standing = STANDING_ABSENT},
+	{.name = "#/dns/full.example/80", .standing = STANDING_REFUSED},
+	{.name = "#/srv/_http._tcp.web"},
+};
 static struct namer_draft namers[] = {
 	{.kind = NAMER_FILES, .prefix = "", .root_dir = "/x", .pattern = "", .name = ""},
 	{.kind = NAMER_REWRITE,
@@ -22,6 +30,8 @@ static struct namer_draft namers[] = {
 	 .root_dir = "",
 	 .pattern = "/{a}-{b}",
 	 .name = "/svc/{b}"},
+	{.kind = NAMER_DNS, .prefix = "", .ttl_max_ns = 1},
+	{.kind = NAMER_DNS_SRV, .prefix = "srv", .ttl_max_ns = 1},
 };
 
 struct set_up {
@@ -101,6 +111,62 @@ static void namers_of_the_config_are_asked(void **state)
 	(void)state;
 	expect(&all, "/svc/f", NULL, "/#/fs/file");
 	expect(&all, "/svc/g", NULL, "/#/weft/web");
+	tear_down(&all);
+}
+
+static void names_of_dns_are_bound_absent_failed_or_wanted(void **state)
+{
+	struct set_up all = set_up("/svc/pair => /#/dns/new.example/80 & /#/dns/here.example/80");
+	const struct bind_request pending = {.name = span_text("/#/dns/New.Example/80/more")};
+	const struct bind_request pair = {.name = span_text("/svc/pair")};
+	struct binding binding;
+	struct name_error where;
+	uint32_t at;
+	(void)state;
+	expect(&all, "/#/dns/HERE.example/80/more", NULL, "/#/dns/HERE.example/80");
+	expect(&all, "/#/srv/_http._tcp.web/more", NULL, "/#/srv/_http._tcp.web");
+	expect(&all, "/#/dns/gone.example/80", "/#/dns/gone.example => /x", "~");
+	expect(&all, "/#/dns/full.example/80", NULL, "!");
+	expect(&all, "/#/dns/here.example", NULL, "~");
+	char long_name[256] = "/#/dns/";
+	memset(long_name + 7, 'a', 190);
+	memcpy(long_name + 197, "/80", 4);
+	expect(&all, long_name, NULL, "~");
+	expect(&all, "/#/dns/here.example/0", NULL, "~");
+	expect(&all, "/#/dns/he\\x20re/80", NULL, "~");
+	for (int i = 0; i < 2; i++) { /* not remembered */
+		assert_int_equal(
+			binder_bind(all.binder, all.snapshot, &pending, &binding, &at, &where), 0);
+		assert_int_equal(binding.bound->state, DELEGATE_PENDING);
+		assert_int_equal(binding.wanted_count, 1);
+		assert_string_equal(binding.wanted[0], "#/dns/new.example/80");
+		assert_int_equal(
+			binder_bind(all.binder, all.snapshot, &pair, &binding, &at, &where), 0);
+		assert_int_equal(binding.bound->state, DELEGATE_BOUND);
+		assert_int_equal(binding.wanted_count, 1);
+	}
+	assert_int_equal(
+		binder_explain(all.binder, all.snapshot, &pending, NULL, &binding, &at, &where), 0);
+	assert_int_equal(binding.bound->state, DELEGATE_PENDING);
+	assert_int_equal(binding.wanted_count, 0);
+	tear_down(&all);
+}
+
+static void a_name_of_dns_is_in_use_each_time_it_is_bound(void **state)
+{
+	struct set_up all = set_up("/svc/x => /#/dns/gone.example/80 | /#/dns/here.example/80");
+	const struct service *here =
+		snapshot_service_named(all.snapshot, span_text("#/dns/here.example/80"));
+	const struct service *gone =
+		snapshot_service_named(all.snapshot, span_text("#/dns/gone.example/80"));
+	(void)state;
+	assert_false(service_take_wanted(here));
+	for (int i = 0; i < 2; i++) { /* the second time from memory */
+		expect(&all, "/svc/x", NULL, "/#/dns/here.example/80");
+		assert_true(service_take_wanted(here));
+		assert_true(service_take_wanted(gone));
+		assert_false(service_take_wanted(here));
+	}
 	tear_down(&all);
 }
 
@@ -192,6 +258,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_of_services_are_found_whatever_their_form),
 		cmocka_unit_test(namers_of_the_config_are_asked),
+		cmocka_unit_test(names_of_dns_are_bound_absent_failed_or_wanted),
+		cmocka_unit_test(a_name_of_dns_is_in_use_each_time_it_is_bound),
 		cmocka_unit_test(entries_of_the_request_win_and_are_one_line),
 		cmocka_unit_test(what_is_remembered_is_the_same_until_the_next_snapshot),
 		cmocka_unit_test(many_names_cost_no_more_memory_than_the_limit),

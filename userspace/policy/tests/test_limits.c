@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/attr.h"
+#include "base/mem.h"
 #include "policy/concurrency.h"
 #include "policy/rate_limit.h"
 
@@ -48,7 +49,7 @@ static void a_burst_of_none_is_a_second(void **state)
 
 static void keys_have_buckets_of_their_own(void **state)
 {
-	struct rate_limit *limit = calloc(1, sizeof(*limit));
+	struct rate_limit *limit = rate_limit_new(1024, 7, NULL);
 	uint64_t one = rate_limit_key(span_text("one"), 7);
 	uint64_t other = rate_limit_key(span_text("other"), 7);
 	(void)state;
@@ -56,17 +57,17 @@ static void keys_have_buckets_of_their_own(void **state)
 	assert_true(one != other);
 	assert_true(one != rate_limit_key(span_text("one"), 8));
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(rate_limit_take(limit, one, 1, 3, START_NS), 0);
-	assert_int_not_equal(rate_limit_take(limit, one, 1, 3, START_NS), 0);
-	assert_int_equal(rate_limit_take(limit, other, 1, 3, START_NS), 0);
-	free(limit);
+		assert_int_equal(rate_limit_take(limit, one, 1024, 1, 3, START_NS), 0);
+	assert_int_not_equal(rate_limit_take(limit, one, 1024, 1, 3, START_NS), 0);
+	assert_int_equal(rate_limit_take(limit, other, 1024, 1, 3, START_NS), 0);
+	rate_limit_free(limit);
 }
 
 /* A flood of new keys takes the places of those that owe least: a key that is at its limit stays
  * limited while others in its set are not. */
 static void many_keys_do_not_free_a_busy_one(void **state)
 {
-	struct rate_limit *limit = calloc(1, sizeof(*limit));
+	struct rate_limit *limit = rate_limit_new(1024, 7, NULL);
 	uint64_t busy = rate_limit_key(span_text("busy"), 7);
 	unsigned admitted = 0;
 	(void)state;
@@ -74,16 +75,53 @@ static void many_keys_do_not_free_a_busy_one(void **state)
 	for (int second = 0; second < 100; second++) {
 		uint64_t now_ns = START_NS + (uint64_t)second * S;
 		for (int i = 0; i < 100; i++)
-			admitted += rate_limit_take(limit, busy, 1, 10, now_ns) == 0;
+			admitted += rate_limit_take(limit, busy, 1024, 1, 10, now_ns) == 0;
 		for (int i = 0; i < 5000; i++) {
 			char name[32];
 			int size = snprintf(name, sizeof(name), "%d-%d", second, i);
-			rate_limit_take(limit, rate_limit_key(span_of(name, (size_t)size), 7), 1,
-					10, now_ns);
+			rate_limit_take(limit, rate_limit_key(span_of(name, (size_t)size), 7), 1024,
+					1, 10, now_ns);
 		}
 	}
 	assert_in_range(admitted, 100, 10 + 99);
-	free(limit);
+	rate_limit_free(limit);
+}
+
+static uint64_t take_numbered(struct rate_limit *limit, uint32_t keys, int number)
+{
+	char name[32];
+	int size = snprintf(name, sizeof(name), "key-%d", number);
+	return rate_limit_take(limit, rate_limit_key(span_of(name, (size_t)size), limit->seed),
+			       keys, 1, 1, START_NS + (uint64_t)number);
+}
+
+/* How many of a hundred that came once are still known. */
+static unsigned known(struct rate_limit *limit, uint32_t keys, int first)
+{
+	unsigned count = 0;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(take_numbered(limit, keys, first + i), 0);
+	for (int i = 99; i >= 0; i--)
+		count += take_numbered(limit, keys, first + i) != 0;
+	return count;
+}
+
+static void no_more_keys_are_known_than_asked_for(void **state)
+{
+	struct rate_limit *small = rate_limit_new(8, 7, NULL);
+	(void)state;
+	assert_non_null(small);
+	assert_int_equal(known(small, 8, 0), 8);
+	assert_false(rate_limit_holds(small, 16));
+	assert_int_equal(known(small, 1000, 100), 8); /* no more than there is room for */
+	struct rate_limit *large = rate_limit_new(8000, 7, small);
+	assert_non_null(large);
+	assert_true(rate_limit_holds(large, 8000) && rate_limit_holds(large, 8));
+	assert_int_equal(known(large, 8, 200), 8);
+	assert_in_range(known(large, 8000, 300), 99, 100);
+	rate_limit_free(large); /* and the small one */
+	mem_fail_nth(1);
+	assert_null(rate_limit_new(8, 7, NULL));
 }
 
 /* ---- concurrency ---- */
@@ -100,15 +138,17 @@ static void the_cap_holds(void **state)
 	assert_true(concurrency_enter(&concurrency, 0)); /* no cap */
 }
 
-static void who_waits_goes_first(void **state)
+static void the_queue_is_bounded(void **state)
 {
+	struct concurrency concurrency = {0};
 	(void)state;
-	assert_int_equal(concurrency_admits(0, 0, 0, 0), ADMISSION_RUN);
-	assert_int_equal(concurrency_admits(1, 2, 0, 1), ADMISSION_RUN);
-	assert_int_equal(concurrency_admits(2, 2, 0, 1), ADMISSION_QUEUE);
-	assert_int_equal(concurrency_admits(1, 2, 1, 2), ADMISSION_QUEUE);
-	assert_int_equal(concurrency_admits(2, 2, 1, 1), ADMISSION_REFUSE);
-	assert_int_equal(concurrency_admits(2, 2, 0, 0), ADMISSION_REFUSE);
+	assert_false(concurrency_queue(&concurrency, 0));
+	assert_true(concurrency_queue(&concurrency, 2));
+	assert_true(concurrency_queue(&concurrency, 2));
+	assert_false(concurrency_queue(&concurrency, 2));
+	assert_int_equal(concurrency_queued(&concurrency), 2);
+	concurrency_unqueue(&concurrency);
+	assert_true(concurrency_queue(&concurrency, 2));
 }
 
 /* A server that does 10 at once in 10 ms each, and queues the rest; clients fill the limit. */
@@ -170,8 +210,9 @@ int main(void)
 		cmocka_unit_test(a_burst_of_none_is_a_second),
 		cmocka_unit_test(keys_have_buckets_of_their_own),
 		cmocka_unit_test(many_keys_do_not_free_a_busy_one),
+		cmocka_unit_test(no_more_keys_are_known_than_asked_for),
 		cmocka_unit_test(the_cap_holds),
-		cmocka_unit_test(who_waits_goes_first),
+		cmocka_unit_test(the_queue_is_bounded),
 		cmocka_unit_test(the_limit_follows_the_latency),
 		cmocka_unit_test(a_slower_service_is_learnt),
 		cmocka_unit_test(without_a_queue_the_limit_does_not_fall),

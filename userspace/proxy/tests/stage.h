@@ -69,6 +69,8 @@ struct stage {
 	unsigned pods_served;
 	unsigned pods_not_served;
 	unsigned pods_left;
+	unsigned wanted; /* names that namers are to find out */
+	char last_wanted[WEFT_NAME_MAX];
 	struct io_peer *peers[PEERS_MAX];
 	unsigned peer_count;
 	unsigned client_count;
@@ -102,6 +104,13 @@ void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker
 	(void)pod_id;
 	(void)worker;
 	((struct stage *)(void *)workers)->pods_left++;
+}
+
+void workers_told_wanted(struct workers *workers, struct span service)
+{
+	struct stage *stage = (struct stage *)(void *)workers;
+	stage->wanted++;
+	snprintf(stage->last_wanted, sizeof(stage->last_wanted), "%.*s", SPAN_PRINT(service));
 }
 
 unsigned workers_count(const struct workers *workers)
@@ -447,6 +456,25 @@ static inline const struct weft_series *series_of(struct stage *stage, const cha
 
 /* ---- closing ---- */
 
+/* Nobody holds a place under a cap, or waits for one. */
+static inline void stage_assert_no_places(struct stage *stage)
+{
+	const struct snapshot *snapshot = snapshot_current(stage->slot);
+	for (uint32_t i = 0; i < snapshot->service_count; i++) {
+		const struct service *service = snapshot->services[i];
+		struct node_service *shared = node_service(stage->node, service);
+		assert_non_null(shared);
+		assert_int_equal(shared->concurrency.active, 0);
+		assert_int_equal(shared->concurrency.queued, 0);
+		assert_int_equal(shared->heir, 0);
+		for (uint32_t j = 0; j < service->endpoint_count; j++) {
+			struct node_endpoint *entry =
+				node_endpoint_at(stage->node, service->endpoints[j].id);
+			assert_int_equal(entry ? entry->seats.active : 0, 0);
+		}
+	}
+}
+
 static inline void stage_assert_idle(struct stage *stage)
 {
 	struct worker *worker = &stage->worker;
@@ -492,6 +520,7 @@ static inline void stage_close(struct stage *stage)
 {
 	mem_fail_nth(0);
 	stage_assert_idle(stage);
+	stage_assert_no_places(stage);
 	worker_close(&stage->worker);
 	assert_int_equal(stage->pods_left, 1);
 	assert_int_equal(io_double_open_count(), 0);

@@ -67,6 +67,13 @@ void workers_told_left(struct workers *workers, uint32_t pod_id, unsigned worker
 	fail();
 }
 
+void workers_told_wanted(struct workers *workers, struct span service)
+{
+	(void)workers;
+	(void)service;
+	fail();
+}
+
 unsigned workers_count(const struct workers *workers)
 {
 	(void)workers;

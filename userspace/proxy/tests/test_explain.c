@@ -42,8 +42,8 @@ static void each_step_is_told(void **state)
 		       NULL,
 	       });
 	expect(&stage, "url=10.96.0.4/&pod=nobody&header=l5d-ctx-dtab:x",
-	       (const char *const[]){"\"service many\"", "removed: pods[].trust_dtab_headers",
-				     NULL});
+	       (const char *const[]){"\"service many\"",
+				     "removed: trust_dtab_headers is true neither", NULL});
 	expect(&stage, "url=nobody", (const char *const[]){"\"no service of the mesh\"", NULL});
 	expect(&stage, "url=web&pod=client&header=l5d-dtab:(",
 	       (const char *const[]){"expected a prefix", NULL});
@@ -66,6 +66,45 @@ static void an_ejected_endpoint_is_told(void **state)
 		       "\"result\":\"ejected: 1 failure in a row, 0 failed probes, next "
 		       "in ",
 		       "\"result\":\"down\"", NULL});
+	stage_empty(&stage);
+	stage_close(&stage);
+}
+
+static void with_limits(struct stage_draft *all)
+{
+	struct limit_rule *web = &rules_of(all, "web")->limit;
+	struct limit_rule *any = &rules_of(all, "any")->limit;
+	struct limit_rule *many = &rules_of(all, "many")->limit;
+	all->services[0].rate_header = "x-key";
+	web->concurrency = 3;
+	web->queue = 4;
+	web->rate_per_second = 5;
+	web->rate_by = RATE_BY_HEADER;
+	any->endpoint_concurrency = 6;
+	any->queue = 7;
+	any->client_rate_per_second = 8;
+	many->adapts = 1;
+	many->rate_per_second = 9;
+}
+
+static void limits_are_told(void **state)
+{
+	static struct stage stage;
+	(void)state;
+	stage_open(&stage, with_limits, NULL);
+	peer_sends(&stage, client_connect(&stage, WEB), GET);
+	expect(&stage, "url=web",
+	       (const char *const[]){"\"1 of 3 requests under way, 0 of 4 wait\"",
+				     "\"5 requests a second for each value of x-key\"", NULL});
+	peer_sends(&stage, client_connect(&stage, ANY), GET);
+	expect(&stage, "url=any",
+	       (const char *const[]){"\"0 of 7 requests wait\"",
+				     "\"8 requests a second of each pod\"",
+				     "1 requests in flight, 1 of its cap of 6\"", NULL});
+	expect(&stage, "url=many",
+	       (const char *const[]){"\"0 of 20 requests under way, 0 of 0 wait\"",
+				     "adapted to the latency",
+				     "\"9 requests a second of all clients\"", NULL});
 	stage_empty(&stage);
 	stage_close(&stage);
 }
@@ -94,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_step_is_told),
 		cmocka_unit_test(an_ejected_endpoint_is_told),
+		cmocka_unit_test(limits_are_told),
 		cmocka_unit_test(any_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,20 @@ static void two_a_second(struct stage_draft *all)
 	rules_of(all, "many")->limit.client_rate_per_second = 1;
 }
 
+static void by_key(struct stage_draft *all)
+{
+	rules_of(all, "web")->limit.rate_per_second = 1;
+	rules_of(all, "web")->limit.rate_by = RATE_BY_HEADER;
+	all->services[0].rate_header = "x-key";
+	rules_of(all, "many")->limit.rate_per_second = 1;
+	rules_of(all, "many")->limit.rate_by = RATE_BY_CLIENT;
+}
+
+static void adaptive(struct stage_draft *all)
+{
+	rules_of(all, "web")->limit.adapts = 1;
+}
+
 static void delayed(struct stage_draft *all)
 {
 	rules_of(all, "web")->fault.delay_ns = 50 * NS_PER_MS;
@@ -281,6 +295,90 @@ static void a_pod_has_a_rate_of_its_own(struct stage *stage)
 	WANT(stage, is_answered(stage, client, "429", "Retry-After: 1\r\n"));
 }
 
+#define KEYED(key) "GET /a HTTP/1.1\r\nHost: web\r\nX-Key: " key "\r\n\r\n"
+
+static void each_value_has_a_rate(struct stage *stage)
+{
+	static const char *const requests[] = {KEYED("a"), KEYED("b"), GET};
+	struct io_peer *client = client_connect(stage, WEB);
+	struct io_peer *server = NULL;
+	for (unsigned i = 0; i < array_count(requests); i++) {
+		peer_sends(stage, client, requests[i]);
+		server = server ? server : reaches(stage, WEB_ENDPOINT);
+		sees(stage, server, requests[i]);
+		peer_sends(stage, server, HELLO);
+		sees(stage, client, HELLO);
+	}
+	for (unsigned i = 0; i < array_count(requests); i++) {
+		peer_sends(stage, client, requests[i]);
+		WANT(stage, is_answered(stage, client, "429", "Retry-After: 1\r\n"));
+	}
+	WANT(stage, counted(stage, WEFT_PROXY_RATE_LIMIT) == 3);
+}
+
+/* ---- a limit that adapts ---- */
+
+#define CROWD 20
+
+struct crowd {
+	struct stage stage;
+	struct io_peer *clients[CROWD];
+	struct io_peer *servers[2 * CROWD];
+	unsigned server_count;
+};
+
+static void answer_all(struct crowd *crowd)
+{
+	for (unsigned i = 0; i < crowd->server_count; i++) {
+		if (io_peer_received(crowd->servers[i]).size == 0)
+			continue;
+		io_peer_forget(crowd->servers[i]);
+		io_peer_send(crowd->servers[i], span_text(HELLO));
+	}
+	stage_settle(&crowd->stage);
+}
+
+/* All ask at once, again and again, and are answered so much later. How many requests of the last
+ * round were refused. */
+static unsigned refused_at_last(struct crowd *crowd, unsigned rounds, uint64_t latency_ns)
+{
+	struct stage *stage = &crowd->stage;
+	unsigned refused = 0;
+	while (rounds--) {
+		struct io_peer *server;
+		for (unsigned i = 0; i < CROWD; i++)
+			io_peer_send(crowd->clients[i], span_text(GET));
+		stage_settle(stage);
+		while ((server = server_reached(stage, WEB_ENDPOINT)) != NULL)
+			crowd->servers[crowd->server_count++] = server;
+		refused = 0;
+		for (unsigned i = 0; i < CROWD; i++)
+			refused += is_answered(stage, crowd->clients[i], "503",
+					       "finagle-http-nack: true");
+		stage_run(stage, latency_ns);
+		answer_all(crowd);
+		for (unsigned i = 0; i < CROWD; i++)
+			io_peer_forget(crowd->clients[i]);
+	}
+	return refused;
+}
+
+/* Slower than it was: fewer are let through, until it is fast again. Played once, as it is long. */
+static void the_limit_follows_the_latency(void **state)
+{
+	struct crowd crowd = {0};
+	(void)state;
+	stage_open(&crowd.stage, adaptive, NULL);
+	for (unsigned i = 0; i < CROWD; i++)
+		crowd.clients[i] = client_connect(&crowd.stage, WEB);
+	assert_int_equal(refused_at_last(&crowd, 50, 10 * NS_PER_MS), 0);
+	assert_in_range(refused_at_last(&crowd, 100, 40 * NS_PER_MS), 12, 16); /* 4 at least */
+	assert_int_not_equal(counted(&crowd.stage, WEFT_PROXY_CONCURRENCY_LIMIT), 0);
+	assert_int_equal(refused_at_last(&crowd, 500, 10 * NS_PER_MS), 0);
+	stage_empty(&crowd.stage);
+	stage_close(&crowd.stage);
+}
+
 /* ---- faults ---- */
 
 #define POST "POST /p HTTP/1.1\r\nHost: web\r\nContent-Length: 11\r\n\r\nhello world"
@@ -369,6 +467,13 @@ TEST(the_cap_answers_503, one_at_a_time)
 TEST(a_refused_request_leaves_no_connection, NULL)
 TEST(the_rate_answers_429, two_a_second)
 TEST(a_pod_has_a_rate_of_its_own, two_a_second)
+TEST(each_value_has_a_rate, by_key)
+static void test_rate_by_client(void **state)
+{
+	(void)state;
+	play_with(a_pod_has_a_rate_of_its_own, by_key);
+}
+
 TEST(a_request_is_delayed, delayed)
 TEST(what_was_dialled_ahead_is_let_go, delayed)
 TEST(a_client_leaves_during_the_delay, delayed)
@@ -391,6 +496,9 @@ int main(void)
 		cmocka_unit_test(test_a_refused_request_leaves_no_connection),
 		cmocka_unit_test(test_the_rate_answers_429),
 		cmocka_unit_test(test_a_pod_has_a_rate_of_its_own),
+		cmocka_unit_test(test_each_value_has_a_rate),
+		cmocka_unit_test(test_rate_by_client),
+		cmocka_unit_test(the_limit_follows_the_latency),
 		cmocka_unit_test(test_a_request_is_delayed),
 		cmocka_unit_test(test_what_was_dialled_ahead_is_let_go),
 		cmocka_unit_test(test_a_client_leaves_during_the_delay),

@@ -77,6 +77,12 @@ static void rewritten(struct stage_draft *all)
 	all->draft.dtab.text = "/svc/web => /#/turn/x-any";
 }
 
+/* Whichever pod it comes from. */
+static void trusting(struct stage_draft *all)
+{
+	all->services[0].trusts_dtabs = true; /* web */
+}
+
 static void plain(struct stage_draft *all)
 {
 	(void)all;
@@ -154,6 +160,21 @@ static void not_trusted(struct stage *stage)
 	sees(stage, web, GET_WITH("X: 1\r\n"));
 	peer_sends(stage, web, HELLO);
 	sees(stage, client, HELLO);
+}
+
+/* The service that is dialled trusts everybody's; others do not. */
+static void to_a_trusting_service(struct stage *stage)
+{
+	struct io_peer *client = asks(stage, WEB, GET_WITH("l5d-dtab: /svc/web=>/svc/any\r\n"));
+	struct io_peer *any = reaches(stage, ANY_ENDPOINT);
+	sees(stage, any, GET_WITH("l5d-ctx-dtab: /svc/web => /svc/any\r\n"));
+	peer_sends(stage, any, HELLO);
+	sees(stage, client, HELLO);
+	struct io_peer *other = asks(stage, MANY, GET_WITH("l5d-dtab: /svc/many=>/svc/web\r\n"));
+	struct io_peer *many = reaches_any(stage, NULL);
+	sees(stage, many, GET);
+	peer_sends(stage, many, HELLO);
+	sees(stage, other, HELLO);
 }
 
 static void no_dtab_at_all(struct stage *stage)
@@ -271,6 +292,7 @@ TEST(a_dtab_holds_until_the_next_config, until_the_next, to_any, plain)
 TEST(a_rewriting_namer_leads_on, reaches_any_service, rewritten, NULL)
 TEST(entries_of_a_trusted_request_count_and_go_on, own_entries, trusted, NULL)
 TEST(entries_of_a_request_win, own_entries_win, trusted_with_dtab, NULL)
+TEST(entries_to_a_service_that_trusts_everybody_count, to_a_trusting_service, trusting, NULL)
 TEST(entries_that_are_not_trusted_are_removed, not_trusted, plain, NULL)
 TEST(a_trusted_header_that_is_no_dtab_is_refused, no_dtab_at_all, trusted, NULL)
 TEST(an_empty_service_has_an_alternate, alternate_of_an_empty_service, with_alternate, NULL)
@@ -290,6 +312,7 @@ int main(void)
 		cmocka_unit_test(a_rewriting_namer_leads_on),
 		cmocka_unit_test(entries_of_a_trusted_request_count_and_go_on),
 		cmocka_unit_test(entries_of_a_request_win),
+		cmocka_unit_test(entries_to_a_service_that_trusts_everybody_count),
 		cmocka_unit_test(entries_that_are_not_trusted_are_removed),
 		cmocka_unit_test(a_trusted_header_that_is_no_dtab_is_refused),
 		cmocka_unit_test(an_empty_service_has_an_alternate),

@@ -83,7 +83,9 @@ static void want_of_memory_is_told(void **state)
 {
 	struct service service = {.id = 1, .birth = 1};
 	struct endpoint endpoint = {.id = 1, .birth = 1};
+	struct rng rng;
 	(void)state;
+	rng_init(&rng, 1);
 	mem_fail_nth(1);
 	assert_null(node_new());
 	struct node *node = node_new();
@@ -94,8 +96,30 @@ static void want_of_memory_is_told(void **state)
 	struct node_service *shared = node_service(node, &service);
 	assert_non_null(shared);
 	mem_fail_nth(1);
-	assert_null(node_clients(shared));
-	assert_non_null(node_clients(shared));
+	assert_null(node_rates(&shared->clients, 1024, &rng));
+	struct rate_limit *rates = node_rates(&shared->clients, 1024, &rng);
+	assert_non_null(rates);
+	mem_fail_nth(1);
+	assert_ptr_equal(node_rates(&shared->clients, 2048, &rng), rates);
+	node_free(node);
+}
+
+static void a_table_of_rates_grows(void **state)
+{
+	struct service service = {.id = 1, .birth = 1};
+	struct rng rng;
+	(void)state;
+	rng_init(&rng, 1);
+	struct node *node = node_new();
+	struct node_service *shared = node_service(node, &service);
+	assert_non_null(shared);
+	struct rate_limit *small = node_rates(&shared->values, 8, &rng);
+	assert_non_null(small);
+	assert_ptr_equal(node_rates(&shared->values, 8, &rng), small);
+	struct rate_limit *large = node_rates(&shared->values, 16, &rng);
+	assert_ptr_not_equal(large, small);
+	assert_ptr_equal(node_rates(&shared->values, 16, &rng), large);
+	assert_ptr_equal(node_rates(&shared->values, 8, &rng), large);
 	node_free(node);
 }
 
@@ -109,11 +133,13 @@ static struct node_service *found[THREADS][64];
 static void *look_all_up(void *argument)
 {
 	struct node_service **mine = argument;
+	struct rng rng;
+	rng_init(&rng, 1);
 	for (uint32_t i = 0; i < 64; i++) {
 		struct service service = {.id = i * 256, .birth = i + 1};
 		mine[i] = node_service(common, &service);
-		if (mine[i])
-			node_clients(mine[i]);
+		if (mine[i] && !node_rates(&mine[0]->clients, 8 * i, &rng))
+			mine[i] = NULL;
 	}
 	return NULL;
 }
@@ -139,6 +165,7 @@ int main(void)
 		cmocka_unit_test(the_next_owner_of_an_id_begins_anew),
 		cmocka_unit_test(ids_beyond_the_table_are_not_there),
 		cmocka_unit_test(want_of_memory_is_told),
+		cmocka_unit_test(a_table_of_rates_grows),
 		cmocka_unit_test(all_workers_find_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
