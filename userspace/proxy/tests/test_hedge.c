@@ -125,6 +125,44 @@ static void a_body_is_sent_twice(struct stage *stage)
 	sees(stage, pair.client, HELLO);
 }
 
+#define CHANGED "HTTP/1.1 412 No\r\nContent-Length: 0\r\n\r\n"
+
+/* Of a write that was done already, by the other attempt. */
+static void a_write_refused_awaits_the_other(struct stage *stage)
+{
+	struct pair pair = hedged(stage, PUT_HI);
+	peer_sends(stage, pair.second, CHANGED);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, series_of(stage, "many", replicas[pair.second_at])->responses[4] == 1);
+}
+
+static void a_write_refused_first_awaits_the_second(struct stage *stage)
+{
+	struct pair pair = hedged(stage, PUT_HI);
+	peer_sends(stage, pair.first, CHANGED);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+static void a_write_refused_twice_is_refused(struct stage *stage)
+{
+	struct pair pair = hedged(stage, PUT_HI);
+	peer_sends(stage, pair.first, CHANGED);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.second, CHANGED);
+	sees(stage, pair.client, CHANGED);
+}
+
+static void a_read_refused_is_refused(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.second, CHANGED);
+	sees(stage, pair.client, CHANGED);
+}
+
 static void a_fast_answer_has_no_company(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, MANY);
@@ -506,6 +544,10 @@ static void never_before_the_delay(struct stage *stage)
 TEST(the_second_answers_first, after_50ms)
 TEST(the_first_answers_first, after_50ms)
 TEST(a_body_is_sent_twice, after_50ms)
+TEST(a_write_refused_awaits_the_other, after_50ms)
+TEST(a_write_refused_first_awaits_the_second, after_50ms)
+TEST(a_write_refused_twice_is_refused, after_50ms)
+TEST(a_read_refused_is_refused, after_50ms)
 TEST(a_fast_answer_has_no_company, after_50ms)
 TEST(a_post_is_not_sent_twice, after_50ms)
 TEST(one_endpoint_is_not_asked_twice, after_50ms)
@@ -541,6 +583,10 @@ int main(void)
 		cmocka_unit_test(test_the_second_answers_first),
 		cmocka_unit_test(test_the_first_answers_first),
 		cmocka_unit_test(test_a_body_is_sent_twice),
+		cmocka_unit_test(test_a_write_refused_awaits_the_other),
+		cmocka_unit_test(test_a_write_refused_first_awaits_the_second),
+		cmocka_unit_test(test_a_write_refused_twice_is_refused),
+		cmocka_unit_test(test_a_read_refused_is_refused),
 		cmocka_unit_test(test_a_fast_answer_has_no_company),
 		cmocka_unit_test(test_a_post_is_not_sent_twice),
 		cmocka_unit_test(test_one_endpoint_is_not_asked_twice),
