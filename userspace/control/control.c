@@ -302,14 +302,20 @@ static void on_wanted(struct io_mail *mail)
 	struct wanted *wanted = container_of(mail, struct wanted, mail);
 	if (!wanted->control->is_draining)
 		dns_names_want(&wanted->control->dns, span_of(wanted->service, wanted->size));
+	atomic_fetch_sub(&wanted->control->wanted_count, 1);
 	mem_free(wanted);
 }
 
 void control_name_wanted(struct control *control, struct span service)
 {
-	struct wanted *wanted = mem_alloc(sizeof(*wanted) + service.size);
-	if (!wanted)
+	struct wanted *wanted = NULL;
+	/* Pods may lead to more names than this thread has time for. */
+	if (atomic_fetch_add(&control->wanted_count, 1) < CONTROL_WANTED_MOST)
+		wanted = mem_alloc(sizeof(*wanted) + service.size);
+	if (!wanted) {
+		atomic_fetch_sub(&control->wanted_count, 1);
 		return;
+	}
 	*wanted = (struct wanted){
 		.mail = {.run = on_wanted}, .control = control, .size = service.size};
 	memcpy(wanted->service, service.data, service.size);

@@ -168,11 +168,6 @@ static void ask(struct dns_name *name)
 	on_found(name, &nothing);
 }
 
-static void on_due(struct timer *timer)
-{
-	ask(container_of(timer, struct dns_name, timer));
-}
-
 /* ---- names ---- */
 
 struct dns_name *dns_name_find(const struct dns_names *names, struct span service)
@@ -270,6 +265,8 @@ static bool take_address(struct dns_name *name, struct span host)
 	if (name->port == 0 || address_parse_ip(host, name->port, &endpoint.address))
 		return false;
 	take_answer(name, &found);
+	if (name->failures) /* no memory for it */
+		ask_later(name, name->namer->pace.least_ns);
 	return true;
 }
 
@@ -310,12 +307,13 @@ static struct dns_name *find_unused(struct dns_namer *namer, enum dns_name_state
 	return found;
 }
 
-/* Room for one more; false: it is to be refused. */
-static bool make_room(struct dns_namer *namer)
+/* Room for one more; false: it is to be refused. What stands in the dtab goes before all that
+ * requests led to. */
+static bool make_room(struct dns_namer *namer, bool is_literal)
 {
 	if (kept_count(namer) < namer->names_most)
 		return true;
-	struct dns_name *unused = find_unused(namer, DNS_NAME_ASKED, DNS_USED_NS);
+	struct dns_name *unused = find_unused(namer, DNS_NAME_ASKED, is_literal ? 0 : DNS_USED_NS);
 	if (unused)
 		dns_name_forget(unused);
 	return unused != NULL;
@@ -335,6 +333,18 @@ static void begin(struct dns_name *name, struct span host)
 		take_answer(name, &none);
 }
 
+static void on_due(struct timer *timer)
+{
+	struct dns_name *name = container_of(timer, struct dns_name, timer);
+	struct span rest, host;
+	uint16_t port;
+	if (*name->host)
+		ask(name);
+	else if (cut_prefix(name->namer, span_text(name->text), &rest) &&
+		 parse_rest(name->namer, rest, &host, &port))
+		take_address(name, host);
+}
+
 struct dns_name *dns_name_add(struct dns_namer *namer, struct span service, bool is_literal)
 {
 	struct dns_names *names = namer->names;
@@ -343,7 +353,7 @@ struct dns_name *dns_name_add(struct dns_namer *namer, struct span service, bool
 	if (service.size >= WEFT_NAME_MAX || !cut_prefix(namer, service, &rest) ||
 	    !parse_rest(namer, rest, &host, &port))
 		return NULL;
-	bool has_room = make_room(namer);
+	bool has_room = make_room(namer, is_literal);
 	if (!has_room && namer->counts[DNS_NAME_REFUSED] >= DNS_REFUSED_MOST)
 		return NULL; /* who needs it waits in vain */
 	struct dns_name *name = mem_zalloc(sizeof(*name));
@@ -368,6 +378,30 @@ struct dns_name *dns_name_add(struct dns_namer *namer, struct span service, bool
 	else
 		refuse(name);
 	return name;
+}
+
+static struct dns_name *find_refused_literal(struct dns_namer *namer)
+{
+	list_each (&namer->all, link) {
+		struct dns_name *name = list_entry(link, struct dns_name, link);
+		if (name->is_literal && name->state == DNS_NAME_REFUSED)
+			return name;
+	}
+	return NULL;
+}
+
+/* Others are forgotten and wanted anew; these would stay as they are. */
+static void admit_literals(struct dns_namer *namer)
+{
+	struct dns_name *name;
+	struct span rest, host;
+	while (namer->counts[DNS_NAME_REFUSED] && (name = find_refused_literal(namer)) &&
+	       make_room(namer, true) && cut_prefix(namer, span_text(name->text), &rest) &&
+	       parse_rest(namer, rest, &host, &name->port)) {
+		set_state(name, DNS_NAME_ASKED);
+		changed(namer->names);
+		begin(name, host);
+	}
 }
 
 void dns_names_want(struct dns_names *names, struct span service)
@@ -470,6 +504,7 @@ static void sweep(struct dns_namer *namer)
 	}
 	if (has_any)
 		changed(namer->names);
+	admit_literals(namer);
 }
 
 static void on_tick(struct timer *timer)

@@ -2,6 +2,7 @@
 #ifndef CONTROL_STATE_H
 #define CONTROL_STATE_H
 
+#include <stdatomic.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -16,6 +17,8 @@
 #include "control/source.h"
 #include "control/watch.h"
 #include "model/builder.h"
+
+#define CONTROL_WANTED_MOST 1024
 
 /* A pod in the kernel's map from a weftd before this one. */
 struct adopted_pod {
@@ -75,6 +78,7 @@ struct control {
 	struct guests guests; /* the first of them */
 	struct folders folders;
 	struct dns_names dns;
+	_Atomic uint32_t wanted_count;  /* names on their way here, at most CONTROL_WANTED_MOST */
 	const struct snapshot *current; /* the published one */
 	enum weft_shortcut shortcut;    /* of the mesh, as pods' rows have it */
 	uint32_t shortcut_window;

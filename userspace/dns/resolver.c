@@ -20,6 +20,7 @@
 #define DNS_PORT    53
 #define RESOLV_CONF "/etc/resolv.conf"
 #define LOOK_NS     1000000000ull /* at most once in this time is the file looked at */
+#define RENEW_NS    2000000000ull /* for so long old servers are asked on, once it has changed */
 
 /* A socket of the library's and what it waits for. Freed with its operation's last completion. */
 struct watched {
@@ -38,6 +39,7 @@ struct dns_resolver {
 	struct timer timer;
 	struct timespec changed_at; /* of the file with the servers, when it was read */
 	uint64_t looked_ns;         /* when that was compared last */
+	uint64_t stale_ns;          /* when it was found to have changed; 0 = it has not */
 	uint32_t under_way;
 	const char *file;
 	uint16_t port;
@@ -203,11 +205,12 @@ static struct timespec change_of(const char *file)
 	return status.st_mtim;
 }
 
-/* Other servers may be in the file now. While something is under way the old ones are asked on. */
+/* Other servers may be in the file now. While something is under way the old ones are asked on, but
+ * not for ever: there is always something under way where they are dead, which fails then. */
 static void follow_file(struct dns_resolver *resolver)
 {
 	uint64_t now_ns = io_now_ns(resolver->ring);
-	if (!resolver->follows_file || resolver->under_way || resolver->is_inside ||
+	if (!resolver->follows_file || resolver->is_inside ||
 	    now_ns - resolver->looked_ns < LOOK_NS)
 		return;
 	struct timespec changed_at = change_of(resolver->file);
@@ -215,13 +218,18 @@ static void follow_file(struct dns_resolver *resolver)
 	if (changed_at.tv_sec == resolver->changed_at.tv_sec &&
 	    changed_at.tv_nsec == resolver->changed_at.tv_nsec)
 		return;
+	if (!resolver->stale_ns)
+		resolver->stale_ns = now_ns;
+	if (resolver->under_way && now_ns - resolver->stale_ns < RENEW_NS)
+		return;
 	ares_channel before = resolver->channel;
 	if (open_channel(resolver)) {
 		resolver->channel = before;
 		return;
 	}
 	resolver->changed_at = changed_at;
-	ares_destroy(before);
+	resolver->stale_ns = 0;
+	ares_destroy(before); /* who is told may ask again, by the new one */
 	log_info("dns_servers_read", "file=%s", resolver->file);
 }
 
@@ -324,9 +332,6 @@ static enum dns_outcome outcome_of(const struct dns_resolver *resolver, int stat
 		return DNS_NO_NAME;
 	case ARES_ENODATA:
 		return DNS_NO_DATA;
-	case ARES_ECANCELLED:
-	case ARES_EDESTRUCTION:
-		return DNS_CANCELLED;
 	default:
 		return resolver->is_closing ? DNS_CANCELLED : DNS_FAILED;
 	}
@@ -342,6 +347,7 @@ static const char *sentence_of(int status)
 	case ARES_ENODATA:
 		return "DNS has the name, and no record of this type";
 	case ARES_ETIMEOUT:
+	case ARES_EDESTRUCTION:
 		return "no DNS server answered in time";
 	case ARES_ECONNREFUSED:
 		/* The library does not keep which it was. */
@@ -370,6 +376,9 @@ void dns_resolver_ask(struct dns_resolver *resolver, const char *name, enum dns_
 	query->resolver = resolver;
 	query->is_under_way = true;
 	resolver->under_way++;
+	bool was_inside = resolver->is_inside;
+	resolver->is_inside = true;
 	ares_query(resolver->channel, name, 1, (int)type, on_answer, query);
+	resolver->is_inside = was_inside;
 	go_on(resolver);
 }

@@ -45,7 +45,8 @@ const struct key naming_keys[] = {
 	{"namers[].names", KEY_INTEGER, NUMBER(struct namer_draft, names_most), RANGE(1, 4096),
 	 .fallback = "256",
 	 .meaning = "dns, dns_srv: names that are kept at a time. The one unused for longest makes "
-		    "room, but none that was used within 10 s or that stands in `dtab`."},
+		    "room, but none that was used within 10 s or that stands in `dtab`; for what "
+		    "stands there also one that was used."},
 	{"namers[].timeout", KEY_DURATION, NUMBER(struct namer_draft, timeout_ns),
 	 RANGE(10 * MS, 60 * SEC), .fallback = "2s",
 	 .meaning = "dns, dns_srv: for a server's answer; asked twice, the second time for twice "

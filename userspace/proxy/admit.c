@@ -17,11 +17,18 @@ static bool is_linkerd(const struct exchange *exchange)
 
 /* ---- time ---- */
 
+/* Of the time for all of it; what waited for its name has had a part. 0 = no limit. */
+static uint64_t left_of(const struct exchange *exchange, uint64_t total_ns)
+{
+	uint64_t waited_ns = worker_now_ns(exchange->session->worker) - exchange->started_ns;
+	return total_ns && total_ns <= waited_ns ? 1 : total_ns - (total_ns ? waited_ns : 0);
+}
+
 static bool admit_deadline(struct exchange *exchange, const struct http_head *head,
 			   const struct service *service, struct deadline *ret_deadline)
 {
 	struct worker *worker = exchange->session->worker;
-	uint64_t total_ns = retry_total_ns(exchange, service);
+	uint64_t total_ns = left_of(exchange, retry_total_ns(exchange, service));
 	*ret_deadline = (struct deadline){0};
 	if (!total_ns && !deadline_is_told(head))
 		return true; /* most requests: no look at the clock */

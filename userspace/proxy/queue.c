@@ -171,6 +171,11 @@ bool queue_turn(struct exchange *exchange)
 	if (is_first && (!guard || (is_our_turn(worker, guard) &&
 				    enter(exchange, guard->shared, &service->resilience.limit)))) {
 		step_out(exchange);
+		if (guard && exchange->delay_ns) {
+			/* it keeps its place over the delay, but nobody waiting for another */
+			guard->queue->served_ns = now_of(exchange);
+			end_turn(worker, guard->shared);
+		}
 		return true;
 	}
 	retry_wait(exchange, next_look_ns(exchange));

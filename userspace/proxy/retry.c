@@ -246,7 +246,10 @@ static void start(struct exchange *exchange)
 		return;
 	}
 	if (!is_started) {
-		exchange_not_started(exchange, reason);
+		/* its service may have gone while it waited */
+		bool may_move = reason == WEFT_PROXY_NO_ENDPOINT && !exchange->was_sent;
+		if (!may_move || !retry_elsewhere(exchange))
+			exchange_not_started(exchange, reason);
 		return;
 	}
 	retry_attempt_begins(exchange);

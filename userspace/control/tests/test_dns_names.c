@@ -264,6 +264,43 @@ static void refused_names_are_few(void **state)
 	assert_int_equal(server.questions, 0);
 }
 
+static void names_that_come_too_fast_are_dropped(void **state)
+{
+	char name[64];
+	(void)state;
+	server.mood = SERVER_IS_SILENT;
+	stage_open(config_of(", names: 4096", ""));
+	for (uint32_t i = 0; i < 2 * CONTROL_WANTED_MOST; i++) {
+		snprintf(name, sizeof(name), "#/dns/web%u.example/80", i);
+		want(name);
+	}
+	turn_for(20000000);
+	assert_int_equal(stage.control->dns.table.count, CONTROL_WANTED_MOST);
+	want("#/dns/web.example/80");
+	until(name_of("#/dns/web.example/80"));
+}
+
+static void what_the_dtab_says_has_room_before_others_and_once_there_is_some(void **state)
+{
+	static const char two[] = "dtab: /a => /#/dns/web.example/80 | /#/dns/web.example/81\n";
+	(void)state;
+	server_add_host(&server, "web.example", "10.0.0.1");
+	stage_open(config_of(", names: 1", ""));
+	want("#/dns/web.example/82");
+	until(endpoints_of("#/dns/web.example/82") == 1);
+	/* it was used just now, and goes all the same */
+	uint64_t began_ns = stage_clock_ns();
+	stage_write("weft.yaml", config_of(", names: 1", two));
+	until(endpoints_of("#/dns/web.example/80") == 1 &&
+	      stands("#/dns/web.example/81", STANDING_REFUSED));
+	assert_true(stage_clock_ns() - began_ns < DNS_USED_NS / 2);
+	assert_null(service_named("#/dns/web.example/82"));
+	/* what the log advises */
+	stage_write("weft.yaml", config_of(", names: 2", two));
+	until(endpoints_of("#/dns/web.example/81") == 1);
+	assert_int_equal(endpoints_of("#/dns/web.example/80"), 1);
+}
+
 static void what_is_not_used_is_forgotten(void **state)
 {
 	(void)state;
@@ -303,6 +340,22 @@ static void more_names_than_may_be_asked_for_at_once_wait_in_line(void **state)
 	until(namer->counts[DNS_NAME_FOUND] == 2 * DNS_LOOKUPS_MOST);
 }
 
+/* Else there is no look-up any more one day. */
+static void a_name_that_is_forgotten_leaves_its_look_up_to_another(void **state)
+{
+	(void)state;
+	server.mood = SERVER_IS_SILENT;
+	stage_open(config_of("", ""));
+	struct dns_names *names = &stage.control->dns;
+	struct dns_namer *namer = list_entry(names->namers.next, struct dns_namer, link);
+	want("#/dns/web.example/80");
+	until(namer->under_way == 1);
+	dns_name_forget(dns_name_find(names, span_text("#/dns/web.example/80")));
+	assert_int_equal(namer->under_way, 0);
+	turn_for(300000000);
+	assert_int_equal(namer->under_way, 0);
+}
+
 static void a_failed_allocation_costs_at_most_that_name(void **state)
 {
 	char name[64];
@@ -316,6 +369,23 @@ static void a_failed_allocation_costs_at_most_that_name(void **state)
 		turn_for(10000000);
 		mem_fail_nth(0);
 		want(name);
+		until(endpoints_of(name) == 1);
+	}
+}
+
+static void an_address_comes_later_where_memory_was_short(void **state)
+{
+	char name[64];
+	(void)state;
+	stage_open(config_of("", ""));
+	for (unsigned long n = 1; n < 12; n++) {
+		snprintf(name, sizeof(name), "#/dns/10.0.0.1/%lu", n);
+		want(name);
+		mem_fail_nth(n); /* of what it takes to make the name */
+		turn_for(2000000);
+		mem_fail_nth(0);
+		if (!name_of(name))
+			want(name);
 		until(endpoints_of(name) == 1);
 	}
 }
@@ -372,9 +442,13 @@ int main(void)
 		dns_test(a_partial_answer_counts_only_after_some),
 		dns_test(beyond_the_limit_the_one_unused_for_longest_makes_room),
 		dns_test(refused_names_are_few),
+		dns_test(names_that_come_too_fast_are_dropped),
+		dns_test(what_the_dtab_says_has_room_before_others_and_once_there_is_some),
 		dns_test(what_is_not_used_is_forgotten),
 		dns_test(more_names_than_may_be_asked_for_at_once_wait_in_line),
+		dns_test(a_name_that_is_forgotten_leaves_its_look_up_to_another),
 		dns_test(a_failed_allocation_costs_at_most_that_name),
+		dns_test(an_address_comes_later_where_memory_was_short),
 		dns_test(a_change_of_the_namer_keeps_what_is_known),
 		dns_test(two_namers_of_one_prefix_and_bounds_that_cross_are_refused),
 	};

@@ -460,6 +460,56 @@ static void servers_of_the_file_are_asked_also_when_it_changes(void **state)
 	unlink(path);
 }
 
+static void turn_for(uint64_t ns)
+{
+	for (uint64_t end_ns = clock_ns() + ns; clock_ns() < end_ns;) {
+		io_turn(stage.ring, TURN_NS);
+		server_turn(&stage.server);
+	}
+}
+
+/* Under way is always something there: each question takes longer than the time to the next. */
+static void servers_that_are_dead_are_left_when_the_file_changes(void **state)
+{
+	char path[] = "/tmp/weft-resolv-XXXXXX";
+	struct text why = {0};
+	struct sockaddr_in dead = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(0x7f000003),
+				   .sin_port = htons(stage.server.port)};
+	int socket_fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int fd = mkstemp(path);
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(bind(socket_fd, (struct sockaddr *)&dead, sizeof(dead)), 0);
+	write_servers(path, "127.0.0.3");
+	const struct dns_resolver_options options = {.ring = stage.ring,
+						     .file = path,
+						     .port = stage.server.port,
+						     .timeout_ns = 60000000000ull,
+						     .tries = 1};
+	dns_resolver_close(stage.resolver);
+	assert_int_equal(dns_resolver_open(&options, &why, &stage.resolver), 0);
+	server_add_host(&stage.server, "web.example", "10.0.0.1");
+	start("web.example", 80, DNS_FAMILY_AUTO);
+	write_servers(path, "127.0.0.1");
+	turn_for(1100000000);
+	start("web.example", 80, DNS_FAMILY_V4);
+	turn_for(1100000000);
+	start("web.example", 80, DNS_FAMILY_V4); /* they have some time */
+	turn_for(1100000000);
+	assert_int_equal(stage.told, 0);
+	start("web.example", 80, DNS_FAMILY_V4);
+	/* two have failed; the other address family of the first is asked for by the new servers */
+	assert_int_equal(stage.told, 2);
+	assert_int_equal(stage.finding, DNS_UNKNOWN);
+	turn_for(100000000);
+	assert_int_equal(stage.told, 4);
+	assert_int_equal(stage.server.questions, 2);
+	close(socket_fd);
+	unlink(path);
+}
+
 static void a_failed_allocation_costs_no_more_than_the_answer(void **state)
 {
 	(void)state;
@@ -515,6 +565,7 @@ int main(void)
 		staged(an_abandoned_look_up_tells_nothing),
 		staged(a_resolver_that_closes_ends_all_look_ups),
 		staged(servers_of_the_file_are_asked_also_when_it_changes),
+		staged(servers_that_are_dead_are_left_when_the_file_changes),
 		staged(a_failed_allocation_costs_no_more_than_the_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,9 +2,10 @@
 #include "proxy/park.h"
 #include "rules.h"
 
-#define POST     "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\n"
-#define CHUNKED  "POST /a HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n"
-#define NEW_NAME "#/dns/new.example/80"
+#define POST       "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\n"
+#define CHUNKED    "POST /a HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define LAST_HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+#define NEW_NAME   "#/dns/new.example/80"
 
 static struct namer_draft dns = {.line = 1, .kind = NAMER_DNS, .prefix = "", .ttl_max_ns = 1};
 
@@ -39,6 +40,12 @@ static void known(struct stage_draft *all)
 	service->name = NEW_NAME;
 	service->addresses.count = 0;
 	service->endpoints = (struct draft_list){1, &all->endpoints[1]};
+}
+
+static void known_and_timed(struct stage_draft *all)
+{
+	known(all);
+	all->services[4].resilience.timeout.total_ns = 400 * NS_PER_MS;
 }
 
 static void absent(struct stage_draft *all)
@@ -124,6 +131,59 @@ static void with_another_behind_it(struct stage *stage)
 	sees(stage, any, GET);
 	peer_sends(stage, any, HELLO);
 	sees(stage, client, HELLO);
+}
+
+/* And the client's FIN behind both. */
+static void with_another_and_no_more(struct stage *stage)
+{
+	struct io_peer *client = waits(stage, WEB, GET GET);
+	io_peer_finish(client);
+	stage_settle(stage);
+	names_are_known(stage);
+	struct io_peer *any = answered_by_any(stage, client, GET);
+	sees(stage, any, GET);
+	peer_sends(stage, any, HELLO);
+	sees(stage, client, HELLO);
+	WANT(stage, io_peer_saw_fin(client));
+}
+
+static void with_its_body_and_no_more(struct stage *stage)
+{
+	struct io_peer *client = waits(stage, WEB, POST "01234");
+	peer_sends(stage, client, "56789");
+	io_peer_finish(client);
+	stage_settle(stage);
+	names_are_known(stage);
+	answered_by_any(stage, client, POST "0123456789");
+	WANT(stage, io_peer_saw_fin(client));
+}
+
+static void while_the_pod_drains(struct stage *stage)
+{
+	struct io_peer *client = waits(stage, WEB, GET);
+	worker_pod_drain(&stage->worker, 1, 10 * NS_PER_S);
+	stage_run(stage, 500 * NS_PER_MS);
+	WANT(stage, stage->worker.parked_count == 1);
+	names_are_known(stage);
+	struct io_peer *any = reaches(stage, ANY_ENDPOINT);
+	sees(stage, any, GET);
+	peer_sends(stage, any, HELLO);
+	sees(stage, client, LAST_HELLO);
+	WANT(stage, io_peer_saw_fin(client));
+}
+
+/* The wait is a part of the whole time that a request may take. */
+static void within_its_time(struct stage *stage)
+{
+	struct io_peer *client = waits(stage, WEB, GET);
+	stage_run(stage, 300 * NS_PER_MS);
+	names_are_known(stage);
+	struct io_peer *any = reaches(stage, ANY_ENDPOINT);
+	WANT(stage, io_peer_received(any).size > sizeof(GET)); /* and its deadline */
+	stage_run(stage, 90 * NS_PER_MS);
+	WANT(stage, io_peer_received(client).size == 0);
+	stage_run(stage, 20 * NS_PER_MS);
+	WANT(stage, is_answered(stage, client, "504", "before+the+request"));
 }
 
 static void by_no_news(struct stage *stage)
@@ -259,6 +319,10 @@ TEST(a_request_waits_until_its_name_is_known, until_it_is_known, pending, known)
 TEST(it_waits_with_its_body, with_its_body, pending, known)
 TEST(it_waits_with_a_body_of_chunks, with_a_body_of_chunks, pending, known)
 TEST(it_waits_with_another_behind_it, with_another_behind_it, pending, known)
+TEST(it_waits_with_another_behind_it_and_no_more, with_another_and_no_more, pending, known)
+TEST(it_waits_with_its_body_and_no_more, with_its_body_and_no_more, pending, known)
+TEST(it_is_answered_while_the_pod_drains, while_the_pod_drains, pending, known)
+TEST(its_wait_counts_as_its_time, within_its_time, pending, known_and_timed)
 TEST(it_is_answered_when_there_is_no_news, by_no_news, pending, known)
 TEST(its_body_is_answered_too_when_there_is_no_news, by_no_news_with_a_body, pending, known)
 TEST(an_alternate_takes_it_when_there_is_no_such_name, for_what_is_not, pending, absent)
@@ -280,6 +344,10 @@ int main(void)
 		cmocka_unit_test(it_waits_with_its_body),
 		cmocka_unit_test(it_waits_with_a_body_of_chunks),
 		cmocka_unit_test(it_waits_with_another_behind_it),
+		cmocka_unit_test(it_waits_with_another_behind_it_and_no_more),
+		cmocka_unit_test(it_waits_with_its_body_and_no_more),
+		cmocka_unit_test(it_is_answered_while_the_pod_drains),
+		cmocka_unit_test(its_wait_counts_as_its_time),
 		cmocka_unit_test(it_is_answered_when_there_is_no_news),
 		cmocka_unit_test(its_body_is_answered_too_when_there_is_no_news),
 		cmocka_unit_test(an_alternate_takes_it_when_there_is_no_such_name),

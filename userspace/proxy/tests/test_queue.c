@@ -60,6 +60,19 @@ static void alternate_has_a_cap(struct stage_draft *all)
 	rules_of(all, "any")->limit.queue_wait_ns = 100 * NS_PER_MS;
 }
 
+/* "none" is web, which has room for one and its queue for one more, else any. */
+static void has_an_alternate(struct stage_draft *all)
+{
+	one_waits(all);
+	all->draft.dtab.text = "/svc/none => /#/weft/web | /#/weft/any";
+}
+
+static void the_alternate_is_left(struct stage_draft *all)
+{
+	has_an_alternate(all);
+	all->services[0].endpoints.count = 0;
+}
+
 static void one_each_and_a_breaker(struct stage_draft *all)
 {
 	one_each(all);
@@ -291,6 +304,28 @@ static void the_alternates_cap(struct stage *stage)
 	sees(stage, clients[3], HELLO);
 }
 
+/* The endpoints of the service that it waits for go away. */
+static void for_what_goes_away(struct stage *stage)
+{
+	struct io_peer *first = client_connect(stage, NONE);
+	struct io_peer *second = client_connect(stage, NONE);
+	peer_sends(stage, first, OF("/1"));
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, OF("/1"));
+	peer_sends(stage, second, POST "hello ");
+	sees(stage, second, "");
+	stage_publish_later(stage);
+	stage_run(stage, 5 * NS_PER_MS);
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+	peer_sends(stage, second, "world");
+	struct io_peer *any = reaches(stage, ANY_ENDPOINT);
+	sees(stage, any, POST "hello world");
+	peer_sends(stage, any, HELLO);
+	sees(stage, second, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_FAILED_OVER) == 1);
+}
+
 static void with_a_body(struct stage *stage)
 {
 	struct io_peer *first = client_connect(stage, WEB);
@@ -345,6 +380,28 @@ static void delayed_then(struct stage *stage)
 	sees(stage, second, HELLO);
 }
 
+/* What is delayed on purpose was served: it does not stay the heir meanwhile. */
+static void delayed_in_turn(struct stage *stage)
+{
+	static const char late[] = "GET /2 HTTP/1.1\r\nHost: web\r\nweft-fault: delay=50ms\r\n\r\n";
+	struct io_peer *first = client_connect(stage, WEB);
+	struct node_service *shared = node_service(
+		stage->node, snapshot_service(stage->worker.snapshot, service_id_at(stage, WEB)));
+	WANT(stage, shared && concurrency_enter(&shared->concurrency, 1)); /* another worker */
+	peer_sends(stage, first, late);
+	stage_run(stage, 25 * NS_PER_MS);
+	uint32_t heir = shared->heir;
+	concurrency_leave(&shared->concurrency);
+	stage_run(stage, 5 * NS_PER_MS);
+	WANT(stage, heir == 1 && shared->heir == 0);
+	WANT(stage, shared->concurrency.active == 1 && shared->concurrency.queued == 0);
+	stage_run(stage, 50 * NS_PER_MS);
+	struct io_peer *server = reaches(stage, WEB_ENDPOINT);
+	sees(stage, server, late);
+	peer_sends(stage, server, HELLO);
+	sees(stage, first, HELLO);
+}
+
 /* ---- of the endpoints ---- */
 
 static void fill(struct stage *stage, struct io_peer *clients[REPLICAS],
@@ -380,6 +437,35 @@ static void the_one_with_room(struct stage *stage)
 		peer_sends(stage, clients[free], GET);
 		sees(stage, servers[free], GET);
 	}
+}
+
+/* Who was in the queue before has its place there, however full that is by now. */
+static void looks_again(struct stage *stage)
+{
+	struct io_peer *clients[REPLICAS];
+	struct io_peer *servers[REPLICAS];
+	struct blocks *blocks = &stage->worker.blocks;
+	uint64_t others_bytes = blocks->limit_bytes / 2;
+	struct io_peer *fifth = client_connect(stage, MANY);
+	struct node_service *shared = node_service(
+		stage->node, snapshot_service(stage->worker.snapshot, service_id_at(stage, MANY)));
+	WANT(stage, shared);
+	fill(stage, clients, servers);
+	peer_sends(stage, fifth, OF("/5"));
+	bool are_more = concurrency_queue(&shared->concurrency, UINT32_MAX) &&
+			concurrency_queue(&shared->concurrency, UINT32_MAX);
+	blocks->bytes_in_use += others_bytes;
+	stage_run(stage, 5 * NS_PER_MS);
+	blocks->bytes_in_use -= others_bytes;
+	concurrency_unqueue(&shared->concurrency);
+	concurrency_unqueue(&shared->concurrency);
+	WANT(stage, are_more);
+	sees(stage, fifth, "");
+	peer_sends(stage, servers[1], HELLO);
+	sees(stage, clients[1], HELLO);
+	sees(stage, servers[1], OF("/5"));
+	peer_sends(stage, servers[1], HELLO);
+	sees(stage, fifth, HELLO);
 }
 
 static void waits_for_room(struct stage *stage)
@@ -614,8 +700,10 @@ TEST(an_alternate_has_its_own_cap, the_alternates_cap, alternate_has_a_cap)
 TEST(a_body_is_kept_while_it_waits, with_a_body, one_waits)
 TEST(a_deadline_ends_the_wait, until_a_deadline, one_waits)
 TEST(a_delay_on_purpose_comes_after_the_wait, delayed_then, one_waits_and_is_delayed)
+TEST(a_delay_on_purpose_keeps_no_turn, delayed_in_turn, one_waits_and_is_delayed)
 TEST(an_endpoint_at_its_cap_is_not_picked, the_one_with_room, one_each)
 TEST(requests_wait_for_an_endpoint, waits_for_room, one_each_and_a_queue)
+TEST(who_waits_for_an_endpoint_waits_on, looks_again, one_each_and_a_queue)
 TEST(who_cannot_be_reached_leaves_a_wait_for_the_others, the_rest_cannot_be_reached,
      one_each_and_a_queue)
 TEST(a_dial_to_an_endpoint_counts_there, its_own_address, one_each_and_a_queue)
@@ -626,6 +714,12 @@ TEST(who_is_left_out_takes_no_overflow, left_out, one_each_and_a_breaker)
 TEST(what_a_server_has_seen_is_no_nack, tried_before, one_each_and_late_retries)
 TEST(both_attempts_of_a_hedge_count, hedged, one_each_and_a_hedge)
 TEST(a_second_try_counts_once, a_retry_takes_its_own_place, one_each_and_retries)
+
+static void an_alternate_takes_who_waits_for_a_service_that_goes(void **state)
+{
+	(void)state;
+	play_all(&(struct play){for_what_goes_away, has_an_alternate, the_alternate_is_left});
+}
 
 int main(void)
 {
@@ -638,11 +732,14 @@ int main(void)
 		cmocka_unit_test(workers_get_their_turns),
 		cmocka_unit_test(places_of_other_workers_are_given_in_order),
 		cmocka_unit_test(an_alternate_has_its_own_cap),
+		cmocka_unit_test(an_alternate_takes_who_waits_for_a_service_that_goes),
 		cmocka_unit_test(a_body_is_kept_while_it_waits),
 		cmocka_unit_test(a_deadline_ends_the_wait),
 		cmocka_unit_test(a_delay_on_purpose_comes_after_the_wait),
+		cmocka_unit_test(a_delay_on_purpose_keeps_no_turn),
 		cmocka_unit_test(an_endpoint_at_its_cap_is_not_picked),
 		cmocka_unit_test(requests_wait_for_an_endpoint),
+		cmocka_unit_test(who_waits_for_an_endpoint_waits_on),
 		cmocka_unit_test(who_cannot_be_reached_leaves_a_wait_for_the_others),
 		cmocka_unit_test(a_dial_to_an_endpoint_counts_there),
 		cmocka_unit_test(a_pinned_connection_counts_at_its_endpoint),
