@@ -25,6 +25,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "big: moves gigabytes")
+    config.addinivalue_line("markers", "release: long, and of numbers or of a kill: not under a sanitizer")
     config.addinivalue_line("markers", "seconds(limit): may take so long")
     config.addinivalue_line("markers", "modes(*names): only in these of its module's MODES")
 

@@ -1,10 +1,12 @@
 """The published demo "add-steps" in short: what fails without a mesh does not fail through weft. bench/ has its times."""
 
+import pytest
 from harness.add_steps import AddSteps, run
 
 SECONDS = 3
 
 
+@pytest.mark.release
 def test_ten_replicas_some_slow_some_failing_are_one_good_service(cluster, daemon):
     with AddSteps(cluster) as steps:
         mesh = daemon([steps.service])

@@ -94,6 +94,7 @@ class Clients:
         return {replica: count / len(self.answers) for replica, count in counts.items()}
 
 
+@pytest.mark.release
 def test_a_slow_replica_gets_next_to_nothing_by_default(daemon, replicas):
     replicas(5, slow={2: 1.0})
     mesh = daemon([Service("web", places(5), protocol="http")], ONE_WORKER)
@@ -104,6 +105,7 @@ def test_a_slow_replica_gets_next_to_nothing_by_default(daemon, replicas):
     assert all(shares.get(number, 0) > 0.1 for number in (0, 1, 3, 4)), shares
 
 
+@pytest.mark.release
 def test_round_robin_gives_a_slow_replica_its_turn(daemon, replicas):
     replicas(5, slow={2: 0.1})
     mesh = daemon([Service("web", places(5), protocol="http", balancer="round_robin")], ONE_WORKER)
@@ -162,6 +164,7 @@ def test_a_header_that_hashes_alike_goes_to_one_replica(daemon, replicas):
     assert 8 <= len(moved) <= 36  # a fifth, as far as 100 users can tell
 
 
+@pytest.mark.release
 def test_turns_follow_the_weights(daemon, replicas):
     replicas(3)
     mesh = daemon([Service("web", places(3), protocol="http", balancer="round_robin")], ONE_WORKER)

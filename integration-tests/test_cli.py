@@ -507,7 +507,7 @@ def test_connections_tells_who_has_the_shortcut(meshed):
 
 
 def test_json_of_every_view_is_json(meshed):
-    for command in ("stat", "pods", "services", "endpoints", "routes", "config", "edges", "connections"):
+    for command in ("stat", "pods", "services", "endpoints", "routes", "config", "edges", "connections", "names"):
         json.loads(meshed.weftd.cli(command, "-o", "json").stdout)
 
 
@@ -577,6 +577,7 @@ def test_check_has_a_line_for_each_thing_it_needs():
     assert not os.path.exists(pin_dir)
 
 
+@pytest.mark.release
 def test_check_does_not_wait_long_for_a_resolver_that_is_silent(tmp_path):
     address = f"127.{os.getpid() >> 14 & 63 | 64}.{os.getpid() >> 7 & 127}.{os.getpid() & 127 | 128}"
     (tmp_path / "resolv.conf").write_text(f"nameserver {address}\nsearch a.test b.test c.test\noptions ndots:5\n")

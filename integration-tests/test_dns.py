@@ -72,6 +72,8 @@ def test_endpoints_follow_what_dns_says(servers, use, dns):
     wait_for(lambda: ask(servers) == "one", "the first address to be back", 12)
     del dns.records["shop.test", "A"]  # NXDOMAIN
     wait_for(lambda: ask(servers) == "v2", "the alternate", 5)
+    assert "#/dns/shop.test" not in servers.weftd.cli("services").stdout
+    assert "absent" in servers.weftd.cli("names").stdout
     assert "DNS has no such name" in servers.weftd.cli("explain", "GET", "http://web/").stdout
 
 

@@ -65,7 +65,7 @@ def test_entries_of_a_request_count_only_where_they_are_trusted(servers, use):
 
 def test_a_service_may_trust_all_that_dial_it(servers, use):
     own = {"l5d_dtab": "/svc/web => /svc/v2; /svc/v1 => /svc/v2"}
-    use(lambda: (who(servers, **own), who(servers, "v1", **own)) == ("v2", "v1"), trusting="web")
+    use(lambda: (who(servers, **own), who(servers, service="v1", **own)) == ("v2", "v1"), trusting="web")
     explained = servers.weftd.cli("explain", "GET", "http://web/", "-H", "l5d-dtab: /svc/web => /svc/v2").stdout
     assert "trusted: the dialled service trusts everybody's" in explained
 

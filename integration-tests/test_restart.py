@@ -328,6 +328,7 @@ def test_a_full_disk_is_counted_and_nothing_else(shop):
         shop.weftd.terminate()
 
 
+@pytest.mark.release
 def test_a_kill_while_it_is_written_leaves_a_whole_one(shop):
     kube_double.fill(shop.api, 500, 10000)
     wait_kept(shop)

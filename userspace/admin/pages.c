@@ -232,7 +232,8 @@ static bool add_idle_services(struct json *json, const struct snapshot *snapshot
 			(*next)++;
 		if (order >= 0)
 			return order == 0;
-		add_stat_service(json, idle, NULL, 0);
+		if (snapshot->services[*next]->standing == STANDING_PRESENT)
+			add_stat_service(json, idle, NULL, 0);
 	}
 	return false;
 }
@@ -401,8 +402,11 @@ void page_services(const struct page_view *view, struct text *page)
 	struct json json = {.text = page};
 	json_open(&json, NULL, '{');
 	json_open(&json, "services", '[');
-	for (uint32_t i = 0; view->snapshot && i < view->snapshot->service_count; i++)
-		add_service(&json, view, view->snapshot->services[i]);
+	for (uint32_t i = 0; view->snapshot && i < view->snapshot->service_count; i++) {
+		const struct service *service = view->snapshot->services[i];
+		if (service->standing == STANDING_PRESENT) /* /namers.json has the others */
+			add_service(&json, view, service);
+	}
 	json_close(&json, ']');
 	json_close(&json, '}');
 	text_add(page, span_text("\n"));

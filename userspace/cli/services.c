@@ -84,10 +84,10 @@ static void add_why(struct table *table, const cJSON *endpoint)
 		text_printf(&text, "%s%llu failed probe%s", text.size ? ", " : "",
 			    (unsigned long long)probes, probes == 1 ? "" : "s");
 	if (cJSON_IsNumber(in_seconds) && in_seconds->valuedouble > 0)
-		text_printf(&text, ", next probe in %s",
+		text_printf(&text, "%snext probe in %s", text.size ? ", " : "",
 			    unit_time((uint64_t)(in_seconds->valuedouble * 1e6), wait));
 	else if (in_seconds)
-		text_add(&text, span_text(", a probe is due"));
+		text_printf(&text, "%sa probe is due", text.size ? ", " : "");
 	table_add(table, text.data);
 	text_fini(&text);
 }

@@ -200,7 +200,9 @@ static int open_channel(struct dns_resolver *resolver)
 static struct timespec change_of(const char *file)
 {
 	struct stat status;
-	return stat(file, &status) ? (struct timespec){0} : status.st_mtim;
+	if (stat(file, &status))
+		status.st_mtim = (struct timespec){0};
+	return status.st_mtim;
 }
 
 /* Other servers may be in the file now. While something is under way the old ones are asked on, but

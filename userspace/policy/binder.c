@@ -213,6 +213,16 @@ static uint32_t name_namers(struct binder *binder, const struct snapshot *snapsh
 	return count;
 }
 
+/* Of a kind that looks up hosts, the one that would be asked first; NULL = none. */
+static const struct namer *namer_of_hosts(const struct binder *binder, uint32_t count)
+{
+	for (uint32_t i = count; i > 1; i--) {
+		if (binder->known[i - 1].rule->kind == NAMER_DNS)
+			return &binder->namers[i - 1];
+	}
+	return NULL;
+}
+
 /* ---- what is remembered ---- */
 
 struct binder *binder_new(void)
@@ -340,11 +350,13 @@ static int bind_anew(struct binder *binder, const struct snapshot *snapshot,
 	if (!error)
 		error = dtabs_parse(&dtabs, snapshot, request, &entry->local, ret_local, ret_error);
 	if (!error) {
+		uint32_t namer_count = name_namers(binder, snapshot);
 		const struct delegate_rules rules = {
 			.dtabs = dtabs.all,
 			.dtab_count = 2 + dtabs.own_count,
 			.namers = binder->namers,
-			.namer_count = name_namers(binder, snapshot),
+			.namer_count = namer_count,
+			.hosts = namer_of_hosts(binder, namer_count),
 		};
 		entry->bound = delegate(&rules, path, trace);
 		if (!entry->bound || entry->bound->state == DELEGATE_NO_MEMORY)

@@ -385,6 +385,20 @@ static struct outcome bind_answer(struct delegating *run, const struct namer_ans
 	return outcome_of(DELEGATE_NEG, answer->why ? answer->why : "the namer does not know it");
 }
 
+/* An inet name of a host, not of an address: bound if it is found, under the id that it has. */
+static void look_up_host(const struct delegating *run, struct namer_answer *answer)
+{
+	const struct namer *hosts = run->rules->hosts;
+	struct namer_answer found = {.verdict = NAMER_NEG};
+	struct span host_port[2];
+	if (!hosts || !utility_host(answer->id, host_port))
+		return;
+	hosts->look_up(hosts->context, (struct name_path){host_port, 2}, run->arena, &found);
+	answer->verdict = found.verdict;
+	answer->target = found.target;
+	answer->why = found.why;
+}
+
 static struct outcome bind_utility(struct delegating *run, struct name_path path, uint32_t depth)
 {
 	struct delegate_event event = {.step = STEP_UTILITY, .path = path};
@@ -393,6 +407,8 @@ static struct outcome bind_utility(struct delegating *run, struct name_path path
 		return outcome_of(DELEGATE_TOO_MUCH, NULL);
 	trace_begin(run, &event);
 	utility_look_up(path, run->arena, &answer);
+	if (answer.verdict == NAMER_BOUND)
+		look_up_host(run, &answer);
 	struct outcome outcome = bind_answer(run, &answer, path, 0, depth);
 	trace_end(run, &event, outcome, NULL);
 	return outcome;

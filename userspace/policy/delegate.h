@@ -16,6 +16,8 @@ struct delegate_rules {
 	uint32_t dtab_count;
 	const struct namer *namers; /* of one prefix the later ones are asked first (D8) */
 	uint32_t namer_count;
+	/* Who knows HOST/PORT of /$/inet names; NULL: they are bound as they are. */
+	const struct namer *hosts;
 	uint32_t steps_max; /* 0 = DELEGATE_STEPS_MAX */
 };
 

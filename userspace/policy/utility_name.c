@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/address.h"
+
 #define PORT_BYTES_MAX 63 /* a DNS label, RFC 1035 2.3.4 */
 
 /* Takes the segments behind the name; answers with a path that stands for all of them. */
@@ -270,6 +272,22 @@ static void answer_named(struct name_path path, uint32_t consumed, const char *f
 	memcpy(id, path.segments, sizeof(*id) * consumed);
 	id[1] = span_text(full);
 	answer->id = (struct name_path){id, consumed};
+}
+
+static bool is_id(struct name_path id, const char *name)
+{
+	return id.count == 4 && span_is(id.segments[0], "$") && span_is(id.segments[1], name);
+}
+
+bool utility_host(struct name_path id, struct span ret_host_port[2])
+{
+	struct weft_address address;
+	bool is_turned = is_id(id, "io.buoyant.rinet");
+	if (!is_turned && !is_id(id, "inet") && !is_id(id, "fixedinet"))
+		return false;
+	ret_host_port[0] = id.segments[is_turned ? 3 : 2];
+	ret_host_port[1] = id.segments[is_turned ? 2 : 3];
+	return address_parse_ip(ret_host_port[0], 0, &address) != 0;
 }
 
 void utility_look_up(struct name_path path, struct name_arena *arena,

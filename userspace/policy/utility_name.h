@@ -5,6 +5,8 @@
 #ifndef POLICY_UTILITY_NAME_H
 #define POLICY_UTILITY_NAME_H
 
+#include <stdbool.h>
+
 #include "policy/namer.h"
 
 /*
@@ -15,5 +17,7 @@
  */
 void utility_look_up(struct name_path path, struct name_arena *arena,
 		     struct namer_answer *ret_answer);
+/* `id` is an inet name of a host, not of an address: that, and its port. */
+bool utility_host(struct name_path id, struct span ret_host_port[2]);
 
 #endif

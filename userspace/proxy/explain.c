@@ -181,8 +181,8 @@ static void close_endpoint(struct asked *asked, const struct breaker_view *view,
 	char why[BREAKER_WHY_MAX];
 	char probes[96] = "";
 	if (view->state == BREAKER_DEAD)
-		snprintf(probes, sizeof(probes), ", %u failed probes, next in %.1f s",
-			 view->failed_probes,
+		snprintf(probes, sizeof(probes), ", %u failed probe%s, next in %.1f s",
+			 view->failed_probes, view->failed_probes == 1 ? "" : "s",
 			 view->until_ns > now_ns ? (double)(view->until_ns - now_ns) / 1e9 : 0);
 	breaker_why(view, rule, why);
 	tree_close(&asked->tree, "%s%s%s%s", states[view->state], *why ? ": " : "", why, probes);

@@ -211,13 +211,20 @@ static unsigned class_of(struct span bytes)
 	return digit >= '1' && digit <= '5' ? (unsigned)(digit - '0') : 0;
 }
 
+bool hedge_awaits_other(const struct exchange *exchange, unsigned status)
+{
+	bool is_read = classify_may_retry(CLASSIFIER_RETRYABLE_READ_5XX,
+					  (enum method_kind)exchange->method);
+	return exchange->hedge && status >= 400 && status < 500 && !is_read;
+}
+
 /* A failure is nobody's gain: the first attempt is still there. */
 void hedge_upstream_data(struct hedge *hedge, struct span bytes, struct block **block)
 {
 	struct exchange *exchange = hedge->exchange;
 	unsigned class = class_of(bytes);
-	if (class == 0 || class == 5) {
-		dial_tell(&hedge->dial, class ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
+	if (class == 0 || class == 5 || hedge_awaits_other(exchange, class * 100)) {
+		dial_tell(&hedge->dial, class == 5 ? BREAKER_FAILED : BREAKER_NOT_COUNTED);
 		end(hedge, class, BALANCE_LEFT);
 		return;
 	}

@@ -19,6 +19,12 @@ void hedge_begin(struct exchange *exchange);
 void hedge_drop(struct hedge *hedge);
 /* The first attempt is over, its dial empty: the hedge is the exchange's attempt from now on. */
 void hedge_take_over(struct hedge *hedge, const struct dial_events *events);
+/*
+ * An answer of this status is not passed on while the other attempt is under way: of two equal
+ * writes the later one may find the resource deleted or changed by the earlier (404, 412), though
+ * the request has done what it should.
+ */
+bool hedge_awaits_other(const struct exchange *exchange, unsigned status);
 /* An answer was passed on: how long one takes. */
 void hedge_learn(const struct exchange *exchange);
 

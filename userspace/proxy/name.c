@@ -208,7 +208,7 @@ static const char *take_leaf(const struct name_tree *leaf, struct exchange_route
 		route->has_address = true;
 		return NULL;
 	case -ENOENT:
-		return "an inet name of a host; addresses are needed here, as 10.0.0.1";
+		return "an inet name of a host, and no namer of kind dns that would look it up";
 	default:
 		return "an id that leads nowhere";
 	}

@@ -228,7 +228,8 @@ static bool judge(struct exchange *exchange, const struct http_head *head)
 	else if (guard_is_out(exchange->session->worker, exchange->dial.upstream->endpoint_id))
 		dial_tell(&exchange->dial, BREAKER_SUCCEEDED); /* a probe waits for no body */
 	bool is_unwanted = retry_wants(exchange, &end, verdict);
-	if ((verdict.is_failure || is_unwanted) && retry_by_hedge(exchange, head))
+	bool awaits_other = hedge_awaits_other(exchange, head->status);
+	if ((verdict.is_failure || is_unwanted || awaits_other) && retry_by_hedge(exchange, head))
 		return true;
 	return is_unwanted && retry_answer(exchange, head);
 }

@@ -128,6 +128,10 @@ static void names_of_dns_are_bound_absent_failed_or_wanted(void **state)
 	expect(&all, "/#/dns/gone.example/80", "/#/dns/gone.example => /x", "~");
 	expect(&all, "/#/dns/full.example/80", NULL, "!");
 	expect(&all, "/#/dns/here.example", NULL, "~");
+	char long_name[256] = "/#/dns/";
+	memset(long_name + 7, 'a', 190);
+	memcpy(long_name + 197, "/80", 4);
+	expect(&all, long_name, NULL, "~");
 	expect(&all, "/#/dns/here.example/0", NULL, "~");
 	expect(&all, "/#/dns/he\\x20re/80", NULL, "~");
 	for (int i = 0; i < 2; i++) { /* not remembered */
@@ -145,6 +149,33 @@ static void names_of_dns_are_bound_absent_failed_or_wanted(void **state)
 		binder_explain(all.binder, all.snapshot, &pending, NULL, &binding, &at, &where), 0);
 	assert_int_equal(binding.bound->state, DELEGATE_PENDING);
 	assert_int_equal(binding.wanted_count, 0);
+	tear_down(&all);
+}
+
+/* By the namer of kind dns, under the ids that Linkerd gave them. */
+static void hosts_of_inet_names_are_asked_of_dns(void **state)
+{
+	struct set_up all = set_up("/svc => /$/inet ; /host => /$/io.buoyant.rinet/80");
+	(void)state;
+	const struct bound_name *bound = bind_with(&all, "/svc/here.example/80", NULL);
+	const struct service *here =
+		snapshot_service_named(all.snapshot, span_text("#/dns/here.example/80"));
+	assert_int_equal(bound->tree->target, here->id);
+	expect(&all, "/svc/here.example/80/more", NULL, "/$/inet/here.example/80");
+	expect(&all, "/host/here.example", NULL, "/$/io.buoyant.rinet/80/here.example");
+	expect(&all, "/svc/gone.example/80", "/svc/gone.example => /x", "~");
+	expect(&all, "/svc/full.example/80", NULL, "!");
+	/* addresses, and a port of this machine, are what they are */
+	expect(&all, "/svc/10.0.0.1/80", NULL, "/$/inet/10.0.0.1/80");
+	expect(&all, "/svc/80", NULL, "/$/inet/80");
+	const struct bind_request pending = {.name = span_text("/svc/new.example/80")};
+	struct binding binding;
+	struct name_error where;
+	uint32_t at;
+	assert_int_equal(binder_bind(all.binder, all.snapshot, &pending, &binding, &at, &where), 0);
+	assert_int_equal(binding.bound->state, DELEGATE_PENDING);
+	assert_int_equal(binding.wanted_count, 1);
+	assert_string_equal(binding.wanted[0], "#/dns/new.example/80");
 	tear_down(&all);
 }
 
@@ -255,6 +286,7 @@ int main(void)
 		cmocka_unit_test(names_of_services_are_found_whatever_their_form),
 		cmocka_unit_test(namers_of_the_config_are_asked),
 		cmocka_unit_test(names_of_dns_are_bound_absent_failed_or_wanted),
+		cmocka_unit_test(hosts_of_inet_names_are_asked_of_dns),
 		cmocka_unit_test(a_name_of_dns_is_in_use_each_time_it_is_bound),
 		cmocka_unit_test(entries_of_the_request_win_and_are_one_line),
 		cmocka_unit_test(what_is_remembered_is_the_same_until_the_next_snapshot),

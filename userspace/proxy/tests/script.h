@@ -220,6 +220,18 @@ static inline void play_all(const struct play *play)
 	play_short_of_memory(play);
 }
 
+/* Once, and short of memory: for what pieces do not change and shuffled completions would, as whose
+ * turn it is and what time it is. */
+static inline void play_in_order(scenario *run, configuration *configure, configuration *later)
+{
+	struct play play = {.run = run, .configure = configure, .later = later};
+	struct stage stage;
+	stage_open(&stage, configure, later);
+	act(&stage, run);
+	stage_close(&stage);
+	play_short_of_memory(&play);
+}
+
 static inline void play_with(scenario *run, configuration *configure)
 {
 	play_all(&(struct play){.run = run, .configure = configure});

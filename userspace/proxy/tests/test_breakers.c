@@ -317,22 +317,11 @@ static void a_new_config_keeps_it_out(struct stage *stage)
 	WANT(stage, requests_that_reach(stage, client, 1, 1u << 1, 12) == 0);
 }
 
-/* Played once, in order: round robin is predictable then, and pieces change nothing here. */
-static void play_quietly(scenario *run, configuration *configure, configuration *later)
-{
-	struct play play = {.run = run, .configure = configure, .later = later};
-	struct stage stage;
-	stage_open(&stage, configure, later);
-	act(&stage, run);
-	stage_close(&stage);
-	play_short_of_memory(&play);
-}
-
 #define TEST(name, configure, later)                                                               \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
 		(void)state;                                                                       \
-		play_quietly(name, configure, later);                                              \
+		play_in_order(name, configure, later);                                             \
 	}
 
 TEST(it_is_left_out_and_probed, half_out, NULL)

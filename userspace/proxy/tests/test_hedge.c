@@ -16,6 +16,12 @@ static void with_classifier(struct stage_draft *all)
 	rules_of(all, "many")->classifier = CLASSIFIER_RETRYABLE_READ_5XX;
 }
 
+static void with_breaker(struct stage_draft *all)
+{
+	after_50ms(all);
+	rules_of(all, "many")->breaker.failures = 1;
+}
+
 static void with_limits(struct stage_draft *all)
 {
 	after_50ms(all);
@@ -119,6 +125,44 @@ static void a_body_is_sent_twice(struct stage *stage)
 	sees(stage, pair.client, HELLO);
 }
 
+#define CHANGED "HTTP/1.1 412 No\r\nContent-Length: 0\r\n\r\n"
+
+/* Of a write that was done already, by the other attempt. */
+static void a_write_refused_awaits_the_other(struct stage *stage)
+{
+	struct pair pair = hedged(stage, PUT_HI);
+	peer_sends(stage, pair.second, CHANGED);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, series_of(stage, "many", replicas[pair.second_at])->responses[4] == 1);
+}
+
+static void a_write_refused_first_awaits_the_second(struct stage *stage)
+{
+	struct pair pair = hedged(stage, PUT_HI);
+	peer_sends(stage, pair.first, CHANGED);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+static void a_write_refused_twice_is_refused(struct stage *stage)
+{
+	struct pair pair = hedged(stage, PUT_HI);
+	peer_sends(stage, pair.first, CHANGED);
+	sees(stage, pair.client, "");
+	peer_sends(stage, pair.second, CHANGED);
+	sees(stage, pair.client, CHANGED);
+}
+
+static void a_read_refused_is_refused(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.second, CHANGED);
+	sees(stage, pair.client, CHANGED);
+}
+
 static void a_fast_answer_has_no_company(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, MANY);
@@ -154,6 +198,32 @@ static void a_post_is_not_sent_twice(struct stage *stage)
 static void one_endpoint_is_not_asked_twice(struct stage *stage)
 {
 	nobody_else_is_asked(stage, WEB, GET);
+}
+
+static void a_client_that_has_ended_has_no_company(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	io_peer_finish(client);
+	stage_run(stage, 60 * NS_PER_MS);
+	reaches_none(stage);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
+/* The client was told something already. */
+static void who_has_begun_to_answer_has_no_company(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	peer_sends(stage, client, GET);
+	struct io_peer *server = reaches_any(stage, NULL);
+	peer_sends(stage, server, "HTTP/1.1 103 Early Hints\r\n\r\n");
+	sees(stage, client, "HTTP/1.1 103 Early Hints\r\n\r\n");
+	stage_run(stage, 60 * NS_PER_MS);
+	reaches_none(stage);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
 }
 
 /* Its session is known to one endpoint. */
@@ -262,6 +332,49 @@ static void the_second_is_reset(struct stage *stage)
 	WANT(stage, series_of(stage, "many", replicas[pair.second_at])->cost_ns >= NS_PER_S);
 	reaches_none(stage); /* once per request */
 	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+static void the_seconds_failure_counts(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.second, UNAVAILABLE);
+	sees(stage, pair.client, "");
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+static void the_seconds_end_counts(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	io_peer_finish(pair.second);
+	sees(stage, pair.client, "");
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 1);
+	peer_sends(stage, pair.first, HELLO);
+	sees(stage, pair.client, HELLO);
+}
+
+/* Whoever loses has not failed. */
+static void losing_does_not_count(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	peer_sends(stage, pair.second, HELLO);
+	sees(stage, pair.client, HELLO);
+	WANT(stage, counted(stage, WEFT_PROXY_ENDPOINT_REMOVED) == 0);
+}
+
+/* Once per request: the second try has no company. */
+static void a_second_try_has_no_company(struct stage *stage)
+{
+	struct pair pair = hedged(stage, GET);
+	io_peer_reset(pair.second);
+	peer_sends(stage, pair.first, UNAVAILABLE);
+	struct io_peer *third = reaches_any(stage, NULL);
+	stage_run(stage, 60 * NS_PER_MS);
+	reaches_none(stage);
+	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 1);
+	peer_sends(stage, third, HELLO);
 	sees(stage, pair.client, HELLO);
 }
 
@@ -393,6 +506,19 @@ static void most_answers_come_sooner(struct stage *stage)
 	WANT(stage, counted(stage, WEFT_PROXY_HEDGED) == 1);
 }
 
+/* That came fast. */
+static void failures_teach_nothing(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, MANY);
+	for (int i = 0; i < 2 * QUANTILE_SAMPLES_LEAST; i++) {
+		peer_sends(stage, client, GET);
+		peer_sends(stage, reaches_any(stage, NULL),
+			   "HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+		sees(stage, client, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+	}
+	nobody_else_is_asked(stage, MANY, GET);
+}
+
 static void never_before_the_delay(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, MANY);
@@ -407,31 +533,26 @@ static void never_before_the_delay(struct stage *stage)
 	sees(stage, client, HELLO);
 }
 
-/* Once, in order, and short of memory: with completions shuffled time goes otherwise. */
-static void play_timed(scenario *run, configuration *configure, configuration *later)
-{
-	struct play play = {.run = run, .configure = configure, .later = later};
-	struct stage stage;
-	stage_open(&stage, configure, later);
-	act(&stage, run);
-	stage_close(&stage);
-	play_short_of_memory(&play);
-}
-
 #define TEST_LATER(name, configure, later)                                                         \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
 		(void)state;                                                                       \
-		play_timed(name, configure, later);                                                \
+		play_in_order(name, configure, later);                                             \
 	}
 #define TEST(name, configure) TEST_LATER(name, configure, NULL)
 
 TEST(the_second_answers_first, after_50ms)
 TEST(the_first_answers_first, after_50ms)
 TEST(a_body_is_sent_twice, after_50ms)
+TEST(a_write_refused_awaits_the_other, after_50ms)
+TEST(a_write_refused_first_awaits_the_second, after_50ms)
+TEST(a_write_refused_twice_is_refused, after_50ms)
+TEST(a_read_refused_is_refused, after_50ms)
 TEST(a_fast_answer_has_no_company, after_50ms)
 TEST(a_post_is_not_sent_twice, after_50ms)
 TEST(one_endpoint_is_not_asked_twice, after_50ms)
+TEST(a_client_that_has_ended_has_no_company, after_50ms)
+TEST(who_has_begun_to_answer_has_no_company, after_50ms)
 TEST(who_sticks_has_no_company, with_cookie)
 TEST(it_is_paid_for, without_budget)
 TEST(requests_pay_for_it, without_retries)
@@ -440,6 +561,10 @@ TEST_LATER(the_first_was_dead_and_none_is_left, after_50ms, nobody_is_left)
 TEST(the_first_fails, after_50ms)
 TEST(the_second_fails, after_50ms)
 TEST(the_second_is_reset, after_50ms)
+TEST(the_seconds_failure_counts, with_breaker)
+TEST(the_seconds_end_counts, with_breaker)
+TEST(losing_does_not_count, with_breaker)
+TEST(a_second_try_has_no_company, with_classifier)
 TEST(both_fail, with_classifier)
 TEST(nobody_else_is_there, after_50ms)
 TEST(connecting_counts_as_waiting, after_50ms)
@@ -449,6 +574,7 @@ TEST(the_first_takes_too_long, with_limits)
 TEST(both_take_too_long, with_limits)
 TEST(interim_answers_are_passed_on, after_50ms)
 TEST(most_answers_come_sooner, after_most)
+TEST(failures_teach_nothing, after_most)
 TEST(never_before_the_delay, after_most_and_20ms)
 
 int main(void)
@@ -457,9 +583,15 @@ int main(void)
 		cmocka_unit_test(test_the_second_answers_first),
 		cmocka_unit_test(test_the_first_answers_first),
 		cmocka_unit_test(test_a_body_is_sent_twice),
+		cmocka_unit_test(test_a_write_refused_awaits_the_other),
+		cmocka_unit_test(test_a_write_refused_first_awaits_the_second),
+		cmocka_unit_test(test_a_write_refused_twice_is_refused),
+		cmocka_unit_test(test_a_read_refused_is_refused),
 		cmocka_unit_test(test_a_fast_answer_has_no_company),
 		cmocka_unit_test(test_a_post_is_not_sent_twice),
 		cmocka_unit_test(test_one_endpoint_is_not_asked_twice),
+		cmocka_unit_test(test_a_client_that_has_ended_has_no_company),
+		cmocka_unit_test(test_who_has_begun_to_answer_has_no_company),
 		cmocka_unit_test(test_who_sticks_has_no_company),
 		cmocka_unit_test(test_it_is_paid_for),
 		cmocka_unit_test(test_requests_pay_for_it),
@@ -468,6 +600,10 @@ int main(void)
 		cmocka_unit_test(test_the_first_fails),
 		cmocka_unit_test(test_the_second_fails),
 		cmocka_unit_test(test_the_second_is_reset),
+		cmocka_unit_test(test_the_seconds_failure_counts),
+		cmocka_unit_test(test_the_seconds_end_counts),
+		cmocka_unit_test(test_losing_does_not_count),
+		cmocka_unit_test(test_a_second_try_has_no_company),
 		cmocka_unit_test(test_both_fail),
 		cmocka_unit_test(test_nobody_else_is_there),
 		cmocka_unit_test(test_connecting_counts_as_waiting),
@@ -477,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_both_take_too_long),
 		cmocka_unit_test(test_interim_answers_are_passed_on),
 		cmocka_unit_test(test_most_answers_come_sooner),
+		cmocka_unit_test(test_failures_teach_nothing),
 		cmocka_unit_test(test_never_before_the_delay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,7 @@ static void delayed(struct stage_draft *all)
 	rules_of(all, "web")->fault.delay_ns = 50 * NS_PER_MS;
 	rules_of(all, "web")->fault.delay_ppm = PPM;
 	rules_of(all, "web")->retry.attempts_most = 1; /* nothing else keeps the request */
+	rules_of(all, "any")->fault = rules_of(all, "web")->fault;
 }
 
 static void aborted(struct stage_draft *all)
@@ -399,6 +400,21 @@ static void a_request_is_delayed(struct stage *stage)
 	WANT(stage, row->latency_us_sum < 50000); /* the delay is not the server's */
 }
 
+/* What was dialled ahead does not wait for it. */
+static void what_was_dialled_ahead_is_let_go(struct stage *stage)
+{
+	struct io_peer *client = client_connect(stage, ANY);
+	struct io_peer *ahead = reaches(stage, ANY_ENDPOINT);
+	peer_sends(stage, client, GET);
+	stage_run(stage, 10 * NS_PER_MS);
+	WANT(stage, io_peer_is_closed(ahead));
+	stage_run(stage, 45 * NS_PER_MS);
+	struct io_peer *server = reaches(stage, ANY_ENDPOINT);
+	sees(stage, server, GET);
+	peer_sends(stage, server, HELLO);
+	sees(stage, client, HELLO);
+}
+
 static void a_client_leaves_during_the_delay(struct stage *stage)
 {
 	struct io_peer *client = client_connect(stage, WEB);
@@ -459,6 +475,7 @@ static void test_rate_by_client(void **state)
 }
 
 TEST(a_request_is_delayed, delayed)
+TEST(what_was_dialled_ahead_is_let_go, delayed)
 TEST(a_client_leaves_during_the_delay, delayed)
 TEST(a_request_is_answered_on_purpose, aborted)
 TEST(a_header_asks_for_a_fault, by_header)
@@ -483,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_rate_by_client),
 		cmocka_unit_test(the_limit_follows_the_latency),
 		cmocka_unit_test(test_a_request_is_delayed),
+		cmocka_unit_test(test_what_was_dialled_ahead_is_let_go),
 		cmocka_unit_test(test_a_client_leaves_during_the_delay),
 		cmocka_unit_test(test_a_request_is_answered_on_purpose),
 		cmocka_unit_test(test_a_header_asks_for_a_fault),

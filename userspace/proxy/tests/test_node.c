@@ -26,6 +26,9 @@ static void fail_once(struct node_service *service, struct node_endpoint *endpoi
 	breaker_tell(&endpoint->breaker, &service->breakers, &rule, 10, BREAKER_FAILED, 1000, &rng);
 }
 
+/* Room for one. */
+static const struct budget_rule one = {.ttl_ns = 1000000000, .min_per_second = 1};
+
 static void the_next_owner_of_an_id_begins_anew(void **state)
 {
 	struct node *node = node_new();
@@ -45,6 +48,11 @@ static void the_next_owner_of_an_id_begins_anew(void **state)
 	assert_int_equal(shared->breakers.removed, 1);
 	assert_false(failover_see(&shared->failover, &slow, false, 1));
 	assert_false(failover_see(&node_service(node, &service)->failover, &slow, true, 2));
+	for (int i = 0; i < QUANTILE_SAMPLES_LEAST; i++)
+		quantile_observe(&shared->latency, 900000, 1000000);
+	assert_int_not_equal(quantile_ns(&shared->latency), 0);
+	assert_true(retry_budget_withdraw(&shared->requeues, &one, 1));
+	assert_false(retry_budget_withdraw(&shared->requeues, &one, 1));
 	service.birth = 3;
 	endpoint.birth = 4;
 	assert_ptr_equal(node_endpoint(node, &endpoint), entry);
@@ -52,6 +60,8 @@ static void the_next_owner_of_an_id_begins_anew(void **state)
 	assert_ptr_equal(node_service(node, &service), shared);
 	assert_int_equal(shared->breakers.removed, 0);
 	assert_true(failover_see(&shared->failover, &slow, true, 2));
+	assert_int_equal(shared->latency.samples, 0);
+	assert_true(retry_budget_withdraw(&shared->requeues, &one, 1));
 	node_free(node);
 }
 

@@ -141,6 +141,12 @@ static void has_a_route(struct stage_draft *all)
 	all->draft.routes = routes.draft.routes;
 }
 
+static void has_a_route_and_a_cluster(struct stage_draft *all)
+{
+	are_a_clusters(all);
+	has_a_route(all);
+}
+
 static void has_none(struct stage_draft *all)
 {
 	(void)all;
@@ -172,6 +178,33 @@ static void a_rule_that_left_keeps_its_slot_until_its_last_answer(void **state)
 	notation_init(&routes, "");
 	notation_route(&routes, span_text("shop for=web; / > web"));
 	play_all(&(struct play){.run = rule_leaves, .configure = has_a_route, .later = has_none});
+	notation_fini(&routes);
+}
+
+static void rule_finds_room_again(struct stage *stage)
+{
+	char name[32];
+	uint32_t slot;
+	for (unsigned i = 0; stage->series.claimed < WEFT_SERIES_MAX; i++) {
+		snprintf(name, sizeof(name), "gone-%u", i);
+		slot_of(stage, name, "");
+	}
+	one_request(stage);
+	WANT(stage, !series_find_route(&stage->series, span_text("shop"), span_text("0"), &slot));
+	sweep(stage);
+	one_request(stage);
+	sweep(stage); /* nothing is under way, but the route is there */
+	WANT(stage, series_find_route(&stage->series, span_text("shop"), span_text("0"), &slot));
+	WANT(stage, series_row(&stage->series, 0, slot)->requests == 1);
+}
+
+static void a_rule_that_found_the_table_full_asks_again(void **state)
+{
+	(void)state;
+	notation_init(&routes, "");
+	notation_route(&routes, span_text("shop for=web; / > web"));
+	play_all(&(struct play){.run = rule_finds_room_again,
+				.configure = has_a_route_and_a_cluster});
 	notation_fini(&routes);
 }
 
@@ -210,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_endpoint_that_left_keeps_its_slot_until_its_last_answer),
 		cmocka_unit_test(a_rule_that_left_keeps_its_slot_until_its_last_answer),
+		cmocka_unit_test(a_rule_that_found_the_table_full_asks_again),
 		cmocka_unit_test(a_service_that_left_keeps_its_slot_until_its_last_tunnel_ends),
 		cmocka_unit_test(what_is_no_service_is_remembered_after_its_connections),
 		cmocka_unit_test(a_clusters_service_has_a_slot_from_its_first_use_on),
