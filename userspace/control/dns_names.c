@@ -106,13 +106,19 @@ static void take_answer(struct dns_name *name, const struct dns_found *found)
 	changed(name->names);
 }
 
+/* A question that fails at once ends in here again: the loop goes on with the next, not that call.
+ */
 static void ask_next(struct dns_namer *namer)
 {
-	if (list_is_empty(&namer->waiting) || namer->under_way >= DNS_LOOKUPS_MOST)
+	if (namer->is_asking)
 		return;
-	struct dns_name *name = list_entry(namer->waiting.next, struct dns_name, waiting);
-	list_remove(&name->waiting);
-	ask(name);
+	namer->is_asking = true;
+	while (!list_is_empty(&namer->waiting) && namer->under_way < DNS_LOOKUPS_MOST) {
+		struct dns_name *name = list_entry(namer->waiting.next, struct dns_name, waiting);
+		list_remove(&name->waiting);
+		ask(name);
+	}
+	namer->is_asking = false;
 }
 
 /* What was found before is more, and not yet too old to be believed. */

@@ -57,6 +57,7 @@ struct dns_namer {
 	struct list waiting;
 	uint32_t counts[DNS_NAME_STATES];
 	uint32_t under_way;
+	bool is_asking;    /* ask_next is on the stack */
 	uint64_t found[3]; /* look-ups that ended, by enum dns_finding */
 	uint64_t refused;
 	bool is_configured; /* in the config of the next build */
