@@ -216,8 +216,9 @@ static uint32_t name_namers(struct binder *binder, const struct snapshot *snapsh
 /* Of a kind that looks up hosts, the one that would be asked first; NULL = none. */
 static const struct namer *namer_of_hosts(const struct binder *binder, uint32_t count)
 {
-	for (uint32_t i = count; i > 1; i--) {
-		if (binder->known[i - 1].rule->kind == NAMER_DNS)
+	for (uint32_t i = count; i > 0; i--) {
+		const struct namer_rule *rule = binder->known[i - 1].rule;
+		if (rule && rule->kind == NAMER_DNS)
 			return &binder->namers[i - 1];
 	}
 	return NULL;
