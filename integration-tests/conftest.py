@@ -30,11 +30,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "modes(*names): only in these of its module's MODES")
 
 
+def modes_of(module, chosen):
+    """The runs of a module; asked for by itself, weft-auto is run wherever weft-on is."""
+    modes = getattr(module, "MODES", ("direct", "weft"))
+    if chosen == "weft-auto" and "weft-on" in modes:
+        return [chosen]
+    return [mode for mode in modes if chosen in ("all", mode)]
+
+
 def pytest_generate_tests(metafunc):
     if "mesh" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--mesh")
-        only = getattr(metafunc.module, "MODES", ("direct", "weft"))
-        modes = [mode for mode in only if chosen in ("all", mode)]
+        modes = modes_of(metafunc.module, metafunc.config.getoption("--mesh"))
         metafunc.parametrize("mesh", modes, indirect=True, scope="module")
 
 

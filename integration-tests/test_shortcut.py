@@ -79,7 +79,7 @@ def test_pod_goes_before_service_before_mesh_and_an_off_holds(daemon, far, mode)
             case = f"pod {says['shortcut']}, service {service.name}"
             wanted[case] = expected(says["shortcut"], service.shortcut, mode, service.protocol == "http")
             with mesh.dial(service.name, pod=mesh.pod(pod)) as client:
-                seen[case] = state(mesh, client) == "shortcut"
+                seen[case] = state(mesh, client, pod=pod) == "shortcut"
     assert seen == wanted
     for pod, says in pods.items():
         count = sum(value for case, value in wanted.items() if case.startswith(f"pod {says['shortcut']},"))

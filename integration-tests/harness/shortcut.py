@@ -13,16 +13,18 @@ def decisions(mesh, reason, pod="client"):
     return mesh.weftd.metrics().sum("weft_shortcut_decisions_total", reason=reason, pod=pod)
 
 
-def state(mesh, client, key="app_leg"):
-    """What weft says of the leg of this client's connection."""
+def state(mesh, client, key="app_leg", pod=None):
+    """What weft says of the leg of this client's connection; ports of several pods may be the same."""
 
     def told():
         # getsockname() tells what a direct dial would have had; the port is the socket's own
         ending_with = f":{client.getsockname()[1]}"
         found = mesh.weftd.json("/connections.json")["connections"]
-        return [one[key] for one in found if one["app"].endswith(ending_with) and key in one]
+        ours = [one for one in found if pod in (None, one["pod"])]
+        return [one for one in ours if one["app"].endswith(ending_with) and key in one]
 
-    return wait_for(told, f"the connection's {key}")[0]
+    # one that its server has not closed may be listed still, and its port be used again
+    return min(wait_for(told, f"the connection's {key}"), key=lambda one: one["age_seconds"])[key]
 
 
 @contextlib.contextmanager
