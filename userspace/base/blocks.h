@@ -45,6 +45,13 @@ void blocks_give(struct blocks *blocks, struct block *block); /* NULL is fine */
 bool blocks_charge(struct blocks *blocks, size_t bytes) MUST_CHECK;
 void blocks_discharge(struct blocks *blocks, size_t bytes);
 
+/* More than half is lent: what may be done without (copies, requests that wait) must not take the
+ * room of bytes that are on their way. */
+static inline bool blocks_are_short(const struct blocks *blocks)
+{
+	return blocks->bytes_in_use > blocks->limit_bytes / 2;
+}
+
 static inline struct span block_span(const struct block *block)
 {
 	return span_of(block->data + block->begin, block->end - block->begin);

@@ -145,8 +145,7 @@ void admit_leave(struct exchange *exchange)
 
 void admit_answered(const struct exchange *exchange)
 {
-	const struct service *service =
-		snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+	const struct service *service = exchange_service(exchange);
 	if (!exchange->place || !service || !service->resilience.limit.adapts)
 		return;
 	uint64_t now_ns = worker_now_ns(exchange->session->worker);
@@ -181,8 +180,7 @@ bool admit(struct exchange *exchange, const struct http_head *head, struct deadl
 	   uint64_t *ret_delay_ns)
 {
 	struct worker *worker = exchange->session->worker;
-	const struct service *service =
-		snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+	const struct service *service = exchange_service(exchange);
 	*ret_delay_ns = 0;
 	if (!admit_deadline(exchange, head, service, ret_deadline))
 		return false;

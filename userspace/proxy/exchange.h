@@ -68,6 +68,12 @@ struct exchange {
 	bool pins : 1;                /* Negotiate or NTLM in the request or in a 401 */
 };
 
+/* Whose request it is now; NULL = none, or it is gone. */
+static inline const struct service *exchange_service(const struct exchange *exchange)
+{
+	return snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+}
+
 /* Reader events of the client's side. */
 void exchange_begin(struct session *session, const struct http_head *head);
 /* The request that waited for its name; it may wait on. */

@@ -14,11 +14,6 @@ struct hedge {
 	uint64_t received_before;
 };
 
-static const struct service *service_of(const struct exchange *exchange)
-{
-	return snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
-}
-
 static struct weft_series *endpoint_row(const struct hedge *hedge)
 {
 	return worker_row(hedge->dial.worker, hedge->dial.upstream->series.endpoint);
@@ -28,7 +23,7 @@ static struct weft_series *endpoint_row(const struct hedge *hedge)
 
 uint64_t hedge_due_ns(const struct exchange *exchange)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	const struct hedge_rule *rule = service ? &service->resilience.hedge : NULL;
 	struct worker *worker = exchange->session->worker;
 	if (!rule || !hedge_is_wanted(rule) || exchange->was_hedged)
@@ -47,7 +42,7 @@ uint64_t hedge_due_ns(const struct exchange *exchange)
 /* How long the attempt has taken until now, which is its end or where it was cut off. */
 static void observe(const struct exchange *exchange, bool is_cut)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	struct worker *worker = exchange->session->worker;
 	uint64_t took_ns = worker_now_ns(worker) - exchange->attempt_ns;
 	uint32_t share_ppm = service ? service->resilience.hedge.share_ppm : 0;
@@ -185,7 +180,7 @@ static struct hedge *start(struct exchange *exchange)
 
 void hedge_begin(struct exchange *exchange)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	if (!service || service->ready_count < 2 || !may_be_sent_twice(exchange) ||
 	    !retry_is_paid(exchange, service))
 		return;

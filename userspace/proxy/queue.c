@@ -4,11 +4,6 @@
 #include "proxy/answer.h"
 #include "proxy/retry.h"
 
-static const struct service *service_of(const struct exchange *exchange)
-{
-	return snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
-}
-
 static uint64_t now_of(const struct exchange *exchange)
 {
 	return worker_now_ns(exchange->session->worker);
@@ -71,17 +66,11 @@ static uint64_t next_look_ns(const struct exchange *exchange)
 	return is_first && left_ns > QUEUE_LOOK_NS ? QUEUE_LOOK_NS : left_ns;
 }
 
-/* What waits must not take the room of bytes that are on their way. */
-static bool is_short(const struct blocks *blocks)
-{
-	return blocks->bytes_in_use > blocks->limit_bytes / 2;
-}
-
 /* False: full, or short of memory, which is answered alike. */
 static bool join(struct exchange *exchange, struct guard *guard, const struct limit_rule *rule,
 		 bool goes_first)
 {
-	if (!goes_first && is_short(&exchange->session->worker->blocks))
+	if (!goes_first && blocks_are_short(&exchange->session->worker->blocks))
 		return false;
 	if (!guard->queue) {
 		guard->queue = mem_alloc(sizeof(*guard->queue));
@@ -135,7 +124,7 @@ enum queue_answer queue_admit(struct exchange *exchange, struct guard *guard,
 
 bool queue_for_endpoint(struct exchange *exchange, uint64_t *ret_wait_ns)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	struct guard *guard = service ? guard_service(exchange->session->worker, service) : NULL;
 	const struct limit_rule *rule = service ? &service->resilience.limit : NULL;
 	bool waited = exchange->queue_until_ns != 0;
@@ -160,7 +149,7 @@ static void step_out(struct exchange *exchange)
 bool queue_turn(struct exchange *exchange)
 {
 	struct worker *worker = exchange->session->worker;
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	struct guard *guard = service ? guard_service(worker, service) : NULL;
 	bool is_first = first_of(worker, exchange->route.service_id) == exchange;
 	if (now_of(exchange) >= exchange->queue_until_ns) {
@@ -184,7 +173,7 @@ bool queue_turn(struct exchange *exchange)
 
 bool queue_moved(struct exchange *exchange)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	struct guard *guard = service ? guard_service(exchange->session->worker, service) : NULL;
 	uint64_t wait_ns;
 	enum queue_answer answer =

@@ -46,18 +46,12 @@ static int append(struct replay *replay, struct span bytes)
 	return 0;
 }
 
-/* Copies for a try that may never come must not take the room of bytes that are on their way. */
-static bool is_short(const struct blocks *blocks)
-{
-	return blocks->bytes_in_use > blocks->limit_bytes / 2;
-}
-
 int replay_add(struct replay *replay, struct span bytes)
 {
 	if (replay->is_lost || (replay->limit_bytes == 0 && !replay->is_only))
 		return 0;
 	bool fits = replay->is_only || (replay->bytes + bytes.size <= replay->limit_bytes &&
-					!is_short(replay->blocks));
+					!blocks_are_short(replay->blocks));
 	int error = fits ? append(replay, bytes) : -EFBIG;
 	if (error)
 		replay_drop(replay);

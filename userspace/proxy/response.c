@@ -212,8 +212,7 @@ static enum breaker_outcome blame(const struct exchange *exchange, const struct 
  * tried again. */
 static bool judge(struct exchange *exchange, const struct http_head *head)
 {
-	const struct service *service =
-		snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
+	const struct service *service = exchange_service(exchange);
 	struct attempt_end end = {.method = (enum method_kind)exchange->method,
 				  .status = head->status};
 	classify_read_signs(head->fields, head->field_count, &end.signs);

@@ -10,11 +10,6 @@
 /* Kept of a request for as long as its service may turn out unreachable. */
 #define FALLBACK_BUFFER_BYTES BLOCK_LARGE_BYTES
 
-static const struct service *service_of(const struct exchange *exchange)
-{
-	return snapshot_service(exchange->session->worker->snapshot, exchange->route.service_id);
-}
-
 /* ---- what the route's rule says goes before what the service says ---- */
 
 uint64_t retry_total_ns(const struct exchange *exchange, const struct service *service)
@@ -107,7 +102,7 @@ void retry_watch(struct exchange *exchange)
 
 void retry_attempt_begins(struct exchange *exchange)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	uint64_t limit_ns = per_try_ns(exchange, service);
 	exchange->attempt_ns = worker_now_ns(exchange->session->worker);
 	exchange->attempt_deadline_ns = limit_ns ? exchange->attempt_ns + limit_ns : 0;
@@ -152,7 +147,7 @@ static bool may_be_hedged(const struct exchange *exchange, const struct service 
 
 uint32_t retry_buffer_bytes(const struct exchange *exchange)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	/* a connection from before the request may turn out dead: the head alone */
 	uint32_t least = exchange->is_idempotent && !exchange->has_body ? BLOCK_LARGE_BYTES : 0;
 	if (exchange->route.fallback_id)
@@ -201,7 +196,7 @@ static uint64_t next_backoff_ns(struct exchange *exchange, const struct service 
 
 static bool may_retry(struct exchange *exchange, uint64_t *ret_wait_ns)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	struct worker *worker = exchange->session->worker;
 	if (!is_possible(exchange, service))
 		return false;
@@ -418,7 +413,7 @@ bool retry_answer(struct exchange *exchange, const struct http_head *head)
 
 bool retry_unanswered(struct exchange *exchange, enum weft_proxy_reason reason)
 {
-	const struct service *service = service_of(exchange);
+	const struct service *service = exchange_service(exchange);
 	uint64_t wait_ns;
 	struct attempt_end end = {.method = (enum method_kind)exchange->method};
 	if (retry_by_hedge(exchange, NULL))
